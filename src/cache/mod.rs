@@ -1,0 +1,1 @@
+//! pingora-cache's face of the store and the fills.

@@ -1,0 +1,1 @@
+//! The configuration file turned into checked settings.

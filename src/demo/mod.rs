@@ -1,0 +1,1 @@
+//! Everything on loopback, for a first look.

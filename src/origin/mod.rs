@@ -1,0 +1,4 @@
+//! The origins as a source of missing chunks.
+
+mod config;
+pub use config::Config;

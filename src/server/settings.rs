@@ -1,0 +1,77 @@
+//! Everything that a process needs to know to run: the rooms' settings side by side.
+
+use crate::{fill, origin, proxy, store};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+/// The checked configuration of one process.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Threads and limits of the process.
+    pub server: Server,
+    /// Where clients connect.
+    pub listen: Vec<Listen>,
+    /// Where the operator connects; nowhere when absent.
+    pub admin: Option<Admin>,
+    /// Part of every cache key: raising it empties the cache at once.
+    pub cache_version: u32,
+    /// The chunk store.
+    pub store: store::Config,
+    /// The fills.
+    pub fill: fill::Config,
+    /// How clients are met.
+    pub clients: proxy::Clients,
+    /// All origins; names are unique.
+    pub origins: Vec<origin::Config>,
+    /// The first that matches takes the request.
+    pub routes: Vec<proxy::Route>,
+}
+
+/// Threads and limits of the process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Threads that serve clients.
+    pub threads: usize,
+    /// Longest wait for running answers when the process is told to stop.
+    pub drain: Duration,
+    /// Idle connections to origins that are kept, over all of them.
+    pub origin_idle_connections: usize,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            threads: 2,
+            drain: Duration::from_secs(30),
+            origin_idle_connections: 128,
+        }
+    }
+}
+
+/// One address where clients connect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// Address and port; port 0 lets the system choose.
+    pub address: SocketAddr,
+    /// Cleartext HTTP/2 by prior knowledge, beside HTTP/1.1.
+    pub h2c: bool,
+    /// TLS, with HTTP/2 and HTTP/1.1 by ALPN.
+    pub tls: Option<Tls>,
+}
+
+/// Files of a TLS listener, in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// The certificate chain.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+/// Where the operator connects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admin {
+    /// Address and port; port 0 lets the system choose.
+    pub address: SocketAddr,
+    /// File that holds the bearer token for what changes state.
+    pub token_file: Option<PathBuf>,
+}

@@ -1,0 +1,1 @@
+//! The seam between the fills and where missing chunks come from.

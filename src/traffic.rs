@@ -1,0 +1,1 @@
+//! Who may go, when and how long: pure decisions about traffic.
