@@ -1,0 +1,156 @@
+//! Validators: entity tags and modification dates (RFC 9110, section 8.8).
+
+use http::{HeaderMap, HeaderValue, header};
+use std::time::{Duration, SystemTime};
+
+/// A well-formed entity tag, kept as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntityTag(String);
+
+impl EntityTag {
+    /// Reads `"…"` or `W/"…"`; `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let opaque = text.strip_prefix("W/").unwrap_or(text);
+        let inner = opaque.strip_prefix('"')?.strip_suffix('"')?;
+        let allowed = |b: u8| b == 0x21 || (0x23..=0x7e).contains(&b) || b >= 0x80;
+        inner.bytes().all(allowed).then(|| Self(text.to_owned()))
+    }
+
+    /// The tag as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether equal tags mean equal bytes.
+    pub fn is_strong(&self) -> bool {
+        !self.0.starts_with("W/")
+    }
+
+    /// Equal, and both strong: the same bytes.
+    pub fn strong_eq(&self, other: &Self) -> bool {
+        self.is_strong() && self.0 == other.0
+    }
+
+    /// Equal but for weakness: as good as the same.
+    pub fn weak_eq(&self, other: &Self) -> bool {
+        fn opaque(tag: &EntityTag) -> &str {
+            tag.0.strip_prefix("W/").unwrap_or(&tag.0)
+        }
+        opaque(self) == opaque(other)
+    }
+}
+
+/// What tells one version of a representation from another.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Validators {
+    /// The entity tag, where there is a well-formed one.
+    pub etag: Option<EntityTag>,
+    /// The modification date, as written.
+    pub last_modified: Option<String>,
+    /// When the answer that bore them was made.
+    pub date: Option<SystemTime>,
+}
+
+impl Validators {
+    /// Those of a response. A field that is not well-formed is no validator.
+    pub fn of(headers: &HeaderMap) -> Self {
+        let text = |name| {
+            headers
+                .get(name)
+                .and_then(|v: &HeaderValue| v.to_str().ok())
+        };
+        let dated = |text: &&str| httpdate::parse_http_date(text).is_ok();
+        Self {
+            etag: text(header::ETAG).and_then(EntityTag::parse),
+            last_modified: text(header::LAST_MODIFIED).filter(dated).map(str::to_owned),
+            date: text(header::DATE).and_then(|d| httpdate::parse_http_date(d).ok()),
+        }
+    }
+
+    /// The strong entity tag, where there is one.
+    pub fn strong_etag(&self) -> Option<&EntityTag> {
+        self.etag.as_ref().filter(|tag| tag.is_strong())
+    }
+
+    /// The modification date where it is strong: at least a second before the answer was made
+    /// (RFC 9110, section 8.8.2.2), so that no second change can hide in it.
+    pub fn strong_last_modified(&self) -> Option<&str> {
+        let text = self.last_modified.as_deref()?;
+        let modified = httpdate::parse_http_date(text).ok()?;
+        let settled = modified.checked_add(Duration::from_secs(1))? <= self.date?;
+        settled.then_some(text)
+    }
+
+    /// What to send as `If-Range` so that parts of two versions never meet.
+    pub fn for_if_range(&self) -> Option<&str> {
+        match &self.etag {
+            Some(_) => self.strong_etag().map(EntityTag::as_str),
+            None => self.strong_last_modified(),
+        }
+    }
+
+    /// Whether two versions of the representation would show as two: by a strong tag or, where
+    /// there is no tag, by the modification date.
+    pub fn tell_versions_apart(&self) -> bool {
+        self.same_version(self)
+    }
+
+    /// Whether a later answer's bytes are those of the same version: the same strong tag, or
+    /// where neither has a tag the same modification date.
+    pub fn same_version(&self, later: &Self) -> bool {
+        match (&self.etag, &later.etag) {
+            (Some(a), Some(b)) => a.strong_eq(b),
+            (None, None) => {
+                self.last_modified.is_some() && self.last_modified == later.last_modified
+            }
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tag(text: &str) -> EntityTag {
+        EntityTag::parse(text).unwrap()
+    }
+
+    #[test]
+    fn compares_as_the_standard_s_table_does() {
+        // RFC 9110, section 8.8.3.2
+        let table = [
+            (r#"W/"1""#, r#"W/"1""#, false, true),
+            (r#"W/"1""#, r#"W/"2""#, false, false),
+            (r#"W/"1""#, r#""1""#, false, true),
+            (r#""1""#, r#""1""#, true, true),
+        ];
+        for (a, b, strong, weak) in table {
+            assert_eq!(tag(a).strong_eq(&tag(b)), strong, "{a} {b}");
+            assert_eq!(tag(a).weak_eq(&tag(b)), weak, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_no_tag() {
+        for text in [
+            "", "abc", "\"", "w/\"a\"", "W/abc", "\"a\"b\"", "\"a b\"", "*",
+        ] {
+            assert_eq!(EntityTag::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_fresh_modification_date_is_weak() {
+        let mut headers = HeaderMap::new();
+        let date = HeaderValue::from_static("Sun, 06 Nov 1994 08:49:37 GMT");
+        headers.insert(header::LAST_MODIFIED, date.clone());
+        headers.insert(header::DATE, date);
+        assert_eq!(Validators::of(&headers).for_if_range(), None);
+        let later = HeaderValue::from_static("Sun, 06 Nov 1994 08:49:38 GMT");
+        headers.insert(header::DATE, later);
+        assert!(Validators::of(&headers).for_if_range().is_some());
+        headers.insert(header::ETAG, HeaderValue::from_static("W/\"1\""));
+        assert_eq!(Validators::of(&headers).for_if_range(), None);
+    }
+}
