@@ -1,4 +1,277 @@
 //! The disk: layout, codec, data files, eviction and recovery.
+//!
+//! An object is two files. The *manifest* says what the object is: key, generation, length,
+//! validators, response header. It is written aside and renamed, and carries a checksum. The
+//! *body* is a sparse file that holds the chunks at their place, and in front of every 512 of
+//! them a page of records that say which are there and what their checksums are.
+//!
+//! What this room promises:
+//! * A chunk is visible only after its bytes and its record are written. Records name their
+//!   generation and position and check themselves, so that a torn or stale one is no chunk.
+//! * Bytes on disk never exceed the budget: room is made before a chunk is written.
+//! * A chunk that was not written by this process is checked against its record before its
+//!   first byte is given out. A mismatch is a missing chunk.
+//! * Nothing is ever synced: all that a power failure can do to a self-checking record is to
+//!   make it a missing one, and a missing chunk is fetched again. A killed process loses
+//!   nothing, since the kernel has what it wrote.
+//! * A lookup opens one manifest by its name. Start-up walks nothing before serving; the walk
+//!   that learns what is there for eviction, and sweeps orphans, runs behind.
+//!
+//! What it never does: fetch, wait for a client, or fail a request because the disk does.
 
+mod body;
+mod budget;
 mod config;
+mod files;
+mod manifest;
+mod memory;
+mod object;
+mod paths;
+mod reading;
+mod recovery;
+mod stats;
+mod table;
+#[cfg(test)]
+mod tests;
+mod writing;
+
+pub use body::CorruptChunk;
 pub use config::Config;
+pub use manifest::{Manifest, Meta};
+pub use object::{Object, ObjectId};
+pub use reading::Read;
+pub use stats::Stats;
+
+use budget::Budget;
+use memory::Memory;
+use parking_lot::Mutex;
+use paths::Paths;
+use std::{io, sync::Arc, time::Duration};
+use table::Table;
+use tokio::sync::{Semaphore, watch};
+
+/// The chunk store: one directory, one owner.
+#[derive(Debug)]
+pub struct Store {
+    config: Config,
+    paths: Paths,
+    table: Mutex<Table>,
+    budget: Mutex<Budget>,
+    making_room: Mutex<()>,
+    files: [Mutex<()>; FILE_LOCKS],
+    memory: Option<Memory>,
+    writes: Semaphore,
+    queue: Semaphore,
+    recovered: watch::Sender<bool>,
+    stats: Stats,
+    /// Held as long as this process owns the directory.
+    lock: Mutex<Option<std::fs::File>>,
+}
+
+/// Why a store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The directory can't be made or used.
+    #[error(
+        "cache directory {0} can't be used: {1}; create it, or give the user that runs tidegate the right to write there"
+    )]
+    Directory(std::path::PathBuf, #[source] io::Error),
+    /// Another process owns the directory.
+    #[error(
+        "cache directory {0} is in use by another process; stop that one, or give this one a directory of its own"
+    )]
+    InUse(std::path::PathBuf),
+}
+
+/// Why a chunk was not kept. Readers are served all the same.
+#[derive(Debug, thiserror::Error)]
+pub enum KeepError {
+    /// More chunks wait for the disk than are let wait.
+    #[error("the write queue is full")]
+    QueueFull,
+    /// The store is closed.
+    #[error("the store is closed")]
+    Closed,
+    /// No room could be made for it within the budget.
+    #[error("no room within the budget")]
+    NoRoom,
+    /// The object has been replaced or removed, or the chunk is being written or evicted.
+    #[error("the chunk is not wanted any more")]
+    Unwanted,
+    /// The disk failed.
+    #[error("disk: {0}")]
+    Disk(#[from] io::Error),
+}
+
+/// How long the disk is waited for: the start-up walk, which knows how full it is, a turn to
+/// write, a manifest.
+const DISK_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a chunk waits for a place in the write queue. It holds its share of the bytes in
+/// flight meanwhile, so that fills slow down before chunks are given up.
+const QUEUE_PATIENCE: Duration = Duration::from_secs(1);
+/// How often an object is loaded that is replaced while it is.
+const LOADS: usize = 3;
+/// Locks on the files of objects: enough that writers seldom share one.
+const FILE_LOCKS: usize = 64;
+
+impl Store {
+    /// Opens the directory, making it where it is missing. Serves at once; call
+    /// [`Store::recover`] on a thread of its own to let the walk begin.
+    pub fn open(config: Config) -> Result<Arc<Self>, OpenError> {
+        let unusable = |e| OpenError::Directory(config.directory.clone(), e);
+        let paths = Paths::prepare(&config.directory).map_err(unusable)?;
+        let lock = paths.lock().map_err(unusable)?;
+        let lock = lock.ok_or_else(|| OpenError::InUse(config.directory.clone()))?;
+        Ok(Arc::new(Self {
+            paths,
+            table: Mutex::new(Table::new(config.open_objects)),
+            memory: Memory::new(config.memory, config.chunk_size),
+            budget: Mutex::new(Budget::new(config.max_size, config.chunk_size)),
+            making_room: Mutex::new(()),
+            files: [const { Mutex::new(()) }; FILE_LOCKS],
+            writes: Semaphore::new(config.writes),
+            queue: Semaphore::new(config.write_queue),
+            recovered: watch::Sender::new(false),
+            stats: Stats::default(),
+            lock: Mutex::new(Some(lock)),
+            config,
+        }))
+    }
+
+    /// Walks the directory: what is there becomes known to eviction, orphans are removed.
+    /// Blocks; until it has ended chunks wait for it before they are written.
+    pub fn recover(&self) {
+        recovery::walk(self);
+        self.recovered.send_replace(true);
+    }
+
+    /// Ends the writes under way and gives the directory free. Nothing is kept from then on.
+    pub async fn close(&self) {
+        // Places are given in turn: who has all of them has waited for all writes before.
+        let all = u32::try_from(self.config.write_queue).unwrap_or(u32::MAX);
+        let _all = tokio::time::timeout(DISK_PATIENCE, self.queue.acquire_many(all)).await;
+        self.queue.close();
+        self.writes.close();
+        self.lock.lock().take();
+    }
+
+    /// The settings that this store was opened with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// What has happened so far.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Bytes that were read and that clients have not taken yet, over all stores.
+    pub fn bytes_given_out() -> usize {
+        body::given_out()
+    }
+
+    /// Bytes on disk, chunks being written included.
+    pub fn size(&self) -> u64 {
+        self.budget.lock().used()
+    }
+
+    /// The object stored under `id`, from memory or from its manifest; `None` where there is
+    /// none, or where what the disk holds is not to be trusted.
+    pub async fn find(self: &Arc<Self>, id: ObjectId, key: &[u8]) -> Option<Arc<Object>> {
+        self.find_by_id(id)
+            .await
+            .filter(|object| object.key() == key)
+    }
+
+    /// The object stored under `id`, if it is open.
+    pub fn open_object(&self, id: ObjectId) -> Option<Arc<Object>> {
+        self.table.lock().find(id)
+    }
+
+    /// The object stored under `id`, whatever its key. A disk that does not answer in time has
+    /// nothing.
+    pub async fn find_by_id(self: &Arc<Self>, id: ObjectId) -> Option<Arc<Object>> {
+        if let Some(open) = self.open_object(id) {
+            return Some(open);
+        }
+        let store = self.clone();
+        let found = tokio::task::spawn_blocking(move || store.find_on_disk(id));
+        tokio::time::timeout(DISK_PATIENCE, found)
+            .await
+            .ok()?
+            .ok()?
+    }
+
+    /// Loads an object and makes it the one instance, unless it was replaced or removed
+    /// meanwhile. Blocks.
+    fn find_on_disk(&self, id: ObjectId) -> Option<Arc<Object>> {
+        for _ in 0..LOADS {
+            let removals = self.table.lock().removals(id);
+            let loaded = self.load(id).map(Arc::new);
+            let mut table = self.table.lock();
+            if let Some(open) = table.find(id) {
+                return Some(open);
+            }
+            if table.removals(id) == removals {
+                let loaded = loaded.filter(|object| !table.is_leaving(object));
+                return loaded.map(|object| table.insert_if_absent(object));
+            }
+        }
+        None
+    }
+
+    /// A new generation, which nobody finds yet.
+    pub fn conceive(&self, manifest: Manifest) -> Arc<Object> {
+        Arc::new(Object::new(manifest))
+    }
+
+    /// Puts a new generation in the place of the one that is there, which goes behind. It reaches
+    /// the disk with its first chunk; an object without `total` reaches it with
+    /// [`Store::complete`].
+    pub async fn publish(self: &Arc<Self>, object: &Arc<Object>) {
+        // What is only on disk has to be known before its manifest is overwritten.
+        let old = self.find_by_id(object.id()).await;
+        let replaced = self.table.lock().replace(object.clone());
+        let generations = replaced.into_iter().chain(old);
+        for old in generations.filter(|old| old.generation() != object.generation()) {
+            let store = self.clone();
+            tokio::task::spawn_blocking(move || store.retire(&old));
+        }
+    }
+
+    /// Gives an object its length, now that its last byte is known, and its manifest.
+    pub async fn complete(self: &Arc<Self>, object: &Arc<Object>, total: u64) {
+        object.set_total(total);
+        self.write_manifest_behind(object).await;
+    }
+
+    /// New response metadata for an object whose bytes stay: what a 304 brings.
+    pub async fn update(self: &Arc<Self>, object: &Arc<Object>, meta: Meta) {
+        object.set_meta(meta);
+        self.write_manifest_behind(object).await;
+    }
+
+    /// A disk that does not answer in time is not waited for.
+    async fn write_manifest_behind(self: &Arc<Self>, object: &Arc<Object>) {
+        let (store, object) = (self.clone(), object.clone());
+        let written = tokio::task::spawn_blocking(move || {
+            let written = object.is_on_disk().then(|| store.write_manifest(&object));
+            if let Some(Err(e)) = written {
+                store.stats.disk_error("manifest", &e);
+            }
+        });
+        let _ = tokio::time::timeout(DISK_PATIENCE, written).await;
+    }
+
+    /// Takes an object out, if it is still the one stored under its key. Its readers keep what
+    /// they have open; the files go behind.
+    pub fn remove(self: &Arc<Self>, object: &Arc<Object>) -> bool {
+        let removed = self.table.lock().remove(object);
+        // A process that is going down may drop what it holds outside of its runtime.
+        if removed && let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let (store, object) = (self.clone(), object.clone());
+            runtime.spawn_blocking(move || store.erase(&object));
+        }
+        removed
+    }
+}

@@ -1,0 +1,218 @@
+//! What may stay on disk, and what goes to make room.
+//!
+//! The policy is `quick_cache`'s, of the CLOCK-PRO and S3-FIFO family: a chunk must be used again
+//! before it can push out what is used, so that one viewer of a long film (or a crawler) can't
+//! empty the cache of everybody else. It decides on chunks, not objects.
+
+use super::ObjectId;
+use crate::domain::ChunkIndex;
+use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter, unsync::Cache};
+
+/// A chunk of a generation of an object.
+pub(super) type Key = (ObjectId, u64, ChunkIndex);
+
+/// One chunk on disk, or on its way there.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    /// Bytes that it takes on disk.
+    weight: u32,
+    /// Being written: can't be evicted.
+    pinned: bool,
+}
+
+#[derive(Clone, Debug)]
+struct ByWeight;
+
+impl Weighter<Key, Entry> for ByWeight {
+    fn weight(&self, _: &Key, entry: &Entry) -> u64 {
+        u64::from(entry.weight)
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Victims;
+
+impl Lifecycle<Key, Entry> for Victims {
+    type RequestState = Vec<Key>;
+
+    fn is_pinned(&self, _: &Key, entry: &Entry) -> bool {
+        entry.pinned
+    }
+
+    fn begin_request(&self) -> Vec<Key> {
+        Vec::new()
+    }
+
+    fn on_evict(&self, victims: &mut Vec<Key>, key: Key, _: Entry) {
+        victims.push(key);
+    }
+}
+
+/// All chunks on disk, weighed against the budget.
+pub(super) struct Budget {
+    chunks: Cache<Key, Entry, ByWeight, DefaultHashBuilder, Victims>,
+    limit: u64,
+}
+
+impl std::fmt::Debug for Budget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Budget({} of {})", self.used(), self.limit)
+    }
+}
+
+/// What asking for room came to. The victims are to be removed in either case.
+#[derive(Debug)]
+pub(super) struct Reservation {
+    /// Whether the chunk may be written.
+    pub granted: bool,
+    /// Chunks that the budget has forgotten; they must be gone before the chunk is written.
+    pub victims: Vec<Key>,
+}
+
+/// File systems allocate in blocks of this size.
+const BLOCK: u64 = 4096;
+/// What comes with every chunk, at worst: a manifest and a page of records, if it is the only
+/// one of its object.
+const OVERHEAD: u64 = 2 * BLOCK;
+
+impl Budget {
+    /// A budget of `limit` bytes, sized for chunks of about `chunk_size`.
+    pub fn new(limit: u64, chunk_size: u32) -> Self {
+        let items = (limit / u64::from(chunk_size)).clamp(64, 1 << 20) as usize;
+        let options = OptionsBuilder::new()
+            .estimated_items_capacity(items)
+            .weight_capacity(limit)
+            .shards(1)
+            .build()
+            .expect("all required options are set");
+        let chunks = Cache::with_options(options, ByWeight, Default::default(), Victims);
+        Self { chunks, limit }
+    }
+
+    /// Bytes in use, those being written included.
+    pub fn used(&self) -> u64 {
+        self.chunks.weight()
+    }
+
+    /// Takes room for a chunk that is about to be written.
+    pub fn reserve(&mut self, key: Key, length: u64) -> Reservation {
+        self.enter(key, length, true)
+    }
+
+    /// A chunk that was found on disk at start-up; it is a victim itself where it has no room.
+    pub fn found(&mut self, key: Key, length: u64) -> Vec<Key> {
+        let mut reservation = self.enter(key, length, false);
+        if !reservation.granted {
+            reservation.victims.push(key);
+        }
+        reservation.victims
+    }
+
+    /// The write has ended: the chunk stays, or its room is free again.
+    pub fn settle(&mut self, key: Key, kept: bool) {
+        match kept {
+            true => {
+                if let Some(mut entry) = self.chunks.peek_mut(&key) {
+                    entry.pinned = false;
+                }
+            }
+            false => self.forget(key),
+        }
+    }
+
+    /// A chunk was read.
+    pub fn touch(&mut self, key: Key) {
+        self.chunks.get(&key);
+    }
+
+    /// A chunk is gone.
+    pub fn forget(&mut self, key: Key) {
+        self.chunks.remove(&key);
+    }
+
+    fn enter(&mut self, key: Key, length: u64, pinned: bool) -> Reservation {
+        let bytes = length.next_multiple_of(BLOCK) + OVERHEAD;
+        let Ok(weight) = u32::try_from(bytes) else {
+            return Reservation {
+                granted: false,
+                victims: Vec::new(),
+            };
+        };
+        let mut victims = self
+            .chunks
+            .insert_with_lifecycle(key, Entry { weight, pinned });
+        let mut granted = !victims.contains(&key);
+        victims.retain(|victim| *victim != key);
+        if granted && self.used() > self.limit {
+            self.forget(key);
+            granted = false;
+        }
+        Reservation { granted, victims }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    const ID: ObjectId = ObjectId([1; 16]);
+
+    proptest! {
+        /// The disk as it would be if victims were removed and kept chunks written never holds
+        /// more than the budget, and the budget knows exactly what is there.
+        #[test]
+        fn never_more_than_the_limit(steps in prop::collection::vec((0u32..60, 1u64..200_000, 0u8..4), 1..400)) {
+            let limit = 2_000_000;
+            let mut budget = Budget::new(limit, 65536);
+            let mut disk = BTreeMap::new();
+            for (chunk, length, action) in steps {
+                let chunk = ChunkIndex(chunk);
+                match (action, disk.contains_key(&chunk)) {
+                    (0, true) => {
+                        disk.remove(&chunk);
+                        budget.forget((ID, 1, chunk));
+                    }
+                    (1, true) => budget.touch((ID, 1, chunk)),
+                    (_, false) => {
+                        let reservation = budget.reserve((ID, 1, chunk), length);
+                        for (_, _, victim) in reservation.victims {
+                            prop_assert!(disk.remove(&victim).is_some());
+                        }
+                        if reservation.granted {
+                            disk.insert(chunk, length.next_multiple_of(BLOCK) + OVERHEAD);
+                            budget.settle((ID, 1, chunk), true);
+                        }
+                    }
+                    _ => {}
+                }
+                let used: u64 = disk.values().sum();
+                prop_assert!(used <= limit);
+                prop_assert_eq!(used, budget.used());
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_being_written_is_never_a_victim() {
+        let mut budget = Budget::new(1_000_000, 65536);
+        for chunk in 0..100 {
+            assert!(
+                budget
+                    .reserve((ID, 1, ChunkIndex(chunk)), 65536)
+                    .victims
+                    .is_empty()
+            );
+        }
+        assert!(budget.used() <= 1_000_000);
+        budget.settle((ID, 1, ChunkIndex(0)), true);
+        let reservation = budget.reserve((ID, 1, ChunkIndex(200)), 65536);
+        assert!(
+            reservation
+                .victims
+                .iter()
+                .all(|v| *v == (ID, 1, ChunkIndex(0)))
+        );
+    }
+}

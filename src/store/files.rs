@@ -1,0 +1,70 @@
+//! The files of objects: made, replaced and removed under a lock of their own, so that what one
+//! generation does never undoes what another has done.
+
+use super::{FILE_LOCKS, Manifest, Object, ObjectId, Store};
+use parking_lot::MutexGuard;
+use std::{io, sync::Arc};
+
+impl Store {
+    /// All files of an object go; a manifest that a newer generation has written stays.
+    pub(super) fn erase(&self, object: &Arc<Object>) {
+        self.remove_body(object);
+        {
+            let _files = self.files(object.id());
+            let written = self.load_manifest(object.id());
+            if written.is_some_and(|m| m.generation == object.generation()) {
+                let _ = std::fs::remove_file(self.paths.manifest(object.id()));
+            }
+        }
+        self.table.lock().has_left(object);
+    }
+
+    /// The body of a generation that has been replaced goes; its manifest is overwritten by the
+    /// new one's.
+    pub(super) fn retire(&self, object: &Arc<Object>) {
+        self.remove_body(object);
+        self.table.lock().has_left(object);
+    }
+
+    /// Nothing is kept for a generation any more, and its body goes; those who have it open keep
+    /// it.
+    pub(super) fn remove_body(&self, object: &Arc<Object>) {
+        let chunks = {
+            let _files = self.files(object.id());
+            let body = self.paths.body(object.id(), object.generation());
+            let chunks = object.retire();
+            let _ = std::fs::remove_file(body);
+            chunks
+        };
+        let mut budget = self.budget.lock();
+        for chunk in chunks.iter() {
+            budget.forget(object.name_of(chunk));
+        }
+    }
+
+    pub(super) fn write_manifest(&self, object: &Object) -> io::Result<()> {
+        let _files = self.files(object.id());
+        match object.manifest().filter(|_| !object.is_retired()) {
+            Some(manifest) => {
+                self.paths.write_manifest(object.id(), &manifest.encode())?;
+                object.note_manifest();
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Held while the files of an object are made, replaced or removed.
+    pub(super) fn files(&self, id: ObjectId) -> MutexGuard<'_, ()> {
+        self.files[usize::from(id.0[0]) % FILE_LOCKS].lock()
+    }
+
+    pub(super) fn load(&self, id: ObjectId) -> Option<Object> {
+        Object::load(self.load_manifest(id)?, &self.paths).ok()
+    }
+
+    pub(super) fn load_manifest(&self, id: ObjectId) -> Option<Manifest> {
+        let encoded = std::fs::read(self.paths.manifest(id)).ok()?;
+        Manifest::decode(&encoded).filter(|manifest| manifest.id == id)
+    }
+}

@@ -1,0 +1,122 @@
+//! Where the files of objects lie, and with which rights.
+//!
+//! ```text
+//! tidegate.lock                      held by the process that owns the directory
+//! objects/3f/3f9a….manifest          one for each stored object
+//! objects/3f/3f9a….0123456789abcdef  its body; the suffix is the generation
+//! objects/3f/….tmp                   a manifest being written
+//! ```
+//!
+//! Names are the hash of the key, never a URL: nothing that a client sends can name a file.
+
+use super::ObjectId;
+use rustix::fs::{FlockOperation, flock};
+use std::{
+    fs::{DirBuilder, File, OpenOptions, Permissions},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+/// The directory of a store.
+#[derive(Clone, Debug)]
+pub(super) struct Paths {
+    root: PathBuf,
+}
+
+/// Only the owner reads what the origin gave to its clients.
+const DIRECTORY_MODE: u32 = 0o700;
+const FILE_MODE: u32 = 0o600;
+
+impl Paths {
+    /// Makes the directory and its 256 folders where they are missing.
+    pub fn prepare(root: &Path) -> io::Result<Self> {
+        let made = Self {
+            root: root.to_owned(),
+        };
+        let mut builder = DirBuilder::new();
+        builder.recursive(true).mode(DIRECTORY_MODE);
+        for folder in made.folders() {
+            builder.create(&folder)?;
+        }
+        std::fs::set_permissions(made.objects(), Permissions::from_mode(DIRECTORY_MODE))?;
+        Ok(made)
+    }
+
+    /// Takes the directory for this process; `None` where another has it.
+    pub fn lock(&self) -> io::Result<Option<File>> {
+        let file = create_options()
+            .create(true)
+            .truncate(false)
+            .open(self.root.join("tidegate.lock"))?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(file)),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// All folders that hold objects.
+    pub fn folders(&self) -> impl Iterator<Item = PathBuf> + use<> {
+        let objects = self.objects();
+        (0..=u8::MAX).map(move |byte| objects.join(format!("{byte:02x}")))
+    }
+
+    /// The manifest of an object.
+    pub fn manifest(&self, id: ObjectId) -> PathBuf {
+        self.folder(id).join(format!("{id}.manifest"))
+    }
+
+    /// The body of a generation of an object.
+    pub fn body(&self, id: ObjectId, generation: u64) -> PathBuf {
+        self.folder(id).join(format!("{id}.{generation:016x}"))
+    }
+
+    /// Creates the body of a new generation.
+    pub fn create_body(&self, id: ObjectId, generation: u64) -> io::Result<File> {
+        create_options()
+            .create_new(true)
+            .open(self.body(id, generation))
+    }
+
+    /// Opens the body of a generation.
+    pub fn open_body(&self, id: ObjectId, generation: u64) -> io::Result<File> {
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(self.body(id, generation))
+    }
+
+    /// Writes a manifest aside and puts it in place in one step.
+    pub fn write_manifest(&self, id: ObjectId, encoded: &[u8]) -> io::Result<()> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let aside = self
+            .folder(id)
+            .join(format!("{id}.{}.tmp", NEXT.fetch_add(1, Relaxed)));
+        let written = create_options()
+            .create(true)
+            .truncate(true)
+            .open(&aside)
+            .and_then(|mut file| file.write_all(encoded))
+            .and_then(|()| std::fs::rename(&aside, self.manifest(id)));
+        if written.is_err() {
+            let _ = std::fs::remove_file(&aside);
+        }
+        written
+    }
+
+    fn objects(&self) -> PathBuf {
+        self.root.join("objects")
+    }
+
+    fn folder(&self, id: ObjectId) -> PathBuf {
+        self.objects().join(format!("{:02x}", id.0[0]))
+    }
+}
+
+fn create_options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(FILE_MODE);
+    options
+}

@@ -1,0 +1,98 @@
+//! The walk over the directory after a start.
+//!
+//! It runs behind: lookups and reads do not wait for it, writes do, since only after it is it
+//! known how much room is left. It sweeps what a killed process left: manifests half written,
+//! bodies without a manifest, manifests without a body.
+
+use super::{Object, ObjectId, Store};
+use crate::domain::Grid;
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+};
+
+/// What the file's name says that it is.
+enum Named {
+    Manifest(ObjectId),
+    Body,
+    Other,
+}
+
+pub(super) fn walk(store: &Store) {
+    let mut objects = 0;
+    for folder in store.paths.folders() {
+        match std::fs::read_dir(&folder) {
+            Ok(entries) => {
+                let files = entries.flatten().map(|entry| entry.path()).collect();
+                objects += walk_folder(store, files);
+            }
+            Err(e) => store.stats.disk_error("reading a folder", &e),
+        }
+    }
+    log::info!("{objects} objects found on disk, {} bytes", store.size());
+}
+
+/// Returns the number of objects in the folder.
+fn walk_folder(store: &Store, files: Vec<PathBuf>) -> usize {
+    let mut owned = HashSet::new();
+    let mut objects = 0;
+    for path in &files {
+        if let Named::Manifest(id) = named(path) {
+            match store.load(id) {
+                Some(object) if !object.present().is_empty() => {
+                    owned.insert(store.paths.body(id, object.generation()));
+                    enter(store, &object);
+                    objects += 1;
+                }
+                _ => remove_unless_open(store, id, path),
+            }
+        }
+    }
+    for path in files {
+        let orphan = match named(&path) {
+            Named::Manifest(_) => false,
+            Named::Body => !owned.contains(&path) && !is_open(store, &path),
+            Named::Other => true,
+        };
+        if orphan {
+            let _ = std::fs::remove_file(&path);
+        }
+    }
+    objects
+}
+
+/// Makes an object's chunks known to the budget. What no longer fits goes.
+fn enter(store: &Store, object: &Object) {
+    for chunk in object.present().iter() {
+        let bytes = object.grid().and_then(|grid: Grid| grid.bytes_of(chunk));
+        let length = bytes.map_or(0, |bytes| bytes.len());
+        let victims = store.budget.lock().found(object.name_of(chunk), length);
+        for victim in victims {
+            store.evict(victim);
+        }
+    }
+}
+
+/// A manifest that leads nowhere goes, unless a request has just brought the object to life.
+fn remove_unless_open(store: &Store, id: ObjectId, path: &Path) {
+    if store.table.lock().find(id).is_none() {
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+/// Whether a body belongs to an object that a request opened since the start.
+fn is_open(store: &Store, path: &Path) -> bool {
+    let id = path
+        .file_stem()
+        .and_then(|stem| ObjectId::parse(stem.to_str()?));
+    id.is_some_and(|id| store.table.lock().find(id).is_some())
+}
+
+fn named(path: &Path) -> Named {
+    let parts = || Some((path.file_stem()?.to_str()?, path.extension()?.to_str()?));
+    match parts().map(|(stem, extension)| (ObjectId::parse(stem), extension)) {
+        Some((Some(id), "manifest")) => Named::Manifest(id),
+        Some((Some(_), generation)) if u64::from_str_radix(generation, 16).is_ok() => Named::Body,
+        _ => Named::Other,
+    }
+}

@@ -1,0 +1,70 @@
+//! What the store counts.
+
+use super::body::ReadError;
+use prometheus::IntCounter;
+use std::{
+    io,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+/// Counters of one store. The admin room gives them their place in the metrics.
+#[derive(Debug)]
+pub struct Stats {
+    /// Chunks given back to make room.
+    pub evictions: IntCounter,
+    /// Chunks whose bytes did not match their checksum.
+    pub checksum_failures: IntCounter,
+    /// Operations that the disk failed.
+    pub disk_errors: IntCounter,
+    last_logged: AtomicU64,
+}
+
+impl Default for Stats {
+    fn default() -> Self {
+        let counter = |name: &str, help: &str| {
+            IntCounter::new(name, help).expect("names of metrics are well-formed")
+        };
+        Self {
+            evictions: counter(
+                "tidegate_store_evictions_total",
+                "Chunks removed to make room. A steady rise is normal for a full cache; a rise beside a falling hit ratio says that the cache is too small.",
+            ),
+            checksum_failures: counter(
+                "tidegate_store_checksum_failures_total",
+                "Chunks whose bytes did not match their checksum; they were fetched again. A rise points at a failing disk.",
+            ),
+            disk_errors: counter(
+                "tidegate_store_disk_errors_total",
+                "Reads, writes and removals that the file system refused; clients were served without the disk. A rise points at a full or failing disk.",
+            ),
+            last_logged: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Stats {
+    /// Counts a refusal of the file system and logs it, at most once in ten seconds.
+    pub(super) fn disk_error(&self, doing: &str, error: &io::Error) {
+        self.disk_errors.inc();
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let tenth = since.as_secs() / 10;
+        if self.last_logged.swap(tenth, Relaxed) != tenth {
+            log::error!(
+                "cache directory: {doing} failed: {error}; serving goes on without keeping what comes in"
+            );
+        }
+    }
+
+    pub(super) fn read_failed(&self, error: &ReadError) {
+        match error {
+            ReadError::Corrupt(corrupt) => {
+                self.checksum_failures.inc();
+                log::warn!("cache directory: {corrupt}; it is fetched again");
+            }
+            ReadError::Disk(e) => self.disk_error("read", e),
+        }
+    }
+}

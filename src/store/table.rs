@@ -1,0 +1,119 @@
+//! The objects that are open: one instance for each key, and the recently used kept for the next
+//! request.
+
+use super::{Object, ObjectId};
+use lru::LruCache;
+use std::{
+    collections::{HashMap, HashSet},
+    num::NonZeroUsize,
+    sync::{Arc, Weak},
+};
+
+/// Who has what open. Every object with a reader or a fill is in `live`; `recent` keeps some of
+/// them alive after the last has left.
+#[derive(Debug)]
+pub(super) struct Table {
+    live: HashMap<ObjectId, Weak<Object>>,
+    recent: LruCache<ObjectId, Arc<Object>>,
+    removals: Box<[u64; STRIPES]>,
+    /// Generations whose files are about to go.
+    leaving: HashSet<(ObjectId, u64)>,
+    sweep_at: usize,
+}
+
+/// The least number of entries at which those of closed objects are looked for.
+const SWEEP_FLOOR: usize = 4096;
+
+/// Counters of removals: enough that objects seldom share one.
+const STRIPES: usize = 1024;
+
+fn stripe(id: ObjectId) -> usize {
+    usize::from(u16::from_be_bytes([id.0[0], id.0[1]])) % STRIPES
+}
+
+impl Table {
+    pub fn new(open_objects: usize) -> Self {
+        Self {
+            live: HashMap::new(),
+            recent: LruCache::new(NonZeroUsize::new(open_objects).unwrap_or(NonZeroUsize::MIN)),
+            removals: Box::new([0; STRIPES]),
+            leaving: HashSet::new(),
+            sweep_at: SWEEP_FLOOR,
+        }
+    }
+
+    /// Counts the replacements and removals of objects with such names: a load from disk that
+    /// began before one of them may have seen what is no longer true.
+    pub fn removals(&self, id: ObjectId) -> u64 {
+        self.removals[stripe(id)]
+    }
+
+    pub fn find(&mut self, id: ObjectId) -> Option<Arc<Object>> {
+        if let Some(found) = self.recent.get(&id) {
+            return Some(found.clone());
+        }
+        let found = self.live.get(&id)?.upgrade()?;
+        self.recent.put(id, found.clone());
+        Some(found)
+    }
+
+    /// The instance that is open, or this one from now on.
+    pub fn insert_if_absent(&mut self, object: Arc<Object>) -> Arc<Object> {
+        if let Some(open) = self.find(object.id()) {
+            return open;
+        }
+        self.insert(object.clone());
+        object
+    }
+
+    /// Puts a new generation in the place of an old one, which is returned.
+    pub fn replace(&mut self, object: Arc<Object>) -> Option<Arc<Object>> {
+        let old = self.find(object.id());
+        if let Some(old) = &old {
+            self.leaving.insert((old.id(), old.generation()));
+        }
+        self.removals[stripe(object.id())] += 1;
+        self.insert(object);
+        old
+    }
+
+    /// Takes out exactly this generation.
+    pub fn remove(&mut self, object: &Arc<Object>) -> bool {
+        let is_current = self
+            .find(object.id())
+            .is_some_and(|open| Arc::ptr_eq(&open, object));
+        if is_current {
+            self.leaving.insert((object.id(), object.generation()));
+            self.live.remove(&object.id());
+            self.recent.pop(&object.id());
+            self.removals[stripe(object.id())] += 1;
+        }
+        is_current
+    }
+
+    /// Whether a generation was taken out and its files are about to go: what the disk still
+    /// shows of it is not to be believed.
+    pub fn is_leaving(&self, object: &Object) -> bool {
+        self.leaving.contains(&(object.id(), object.generation()))
+    }
+
+    /// Its files are gone.
+    pub fn has_left(&mut self, object: &Object) {
+        self.leaving.remove(&(object.id(), object.generation()));
+    }
+
+    /// Takes out exactly this generation, if nobody but the caller and this table has it.
+    pub fn remove_idle(&mut self, object: &Arc<Object>) -> bool {
+        let own = 1 + usize::from(self.recent.contains(&object.id()));
+        Arc::strong_count(object) <= own && self.remove(object)
+    }
+
+    fn insert(&mut self, object: Arc<Object>) {
+        if self.live.len() >= self.sweep_at {
+            self.live.retain(|_, object| object.strong_count() > 0);
+            self.sweep_at = SWEEP_FLOOR.max(self.live.len() * 2);
+        }
+        self.live.insert(object.id(), Arc::downgrade(&object));
+        self.recent.put(object.id(), object);
+    }
+}

@@ -1,0 +1,380 @@
+//! The store as a whole, on a real directory.
+
+use super::{manifest::tests::sample, *};
+use crate::domain::{ByteRange, ChunkIndex, Grid};
+use bytes::Bytes;
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
+
+const CHUNK: u32 = 65536;
+
+struct Bench {
+    directory: tempfile::TempDir,
+    config: Config,
+}
+
+impl Bench {
+    fn new(max_size: u64) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let config = Config {
+            max_size,
+            chunk_size: CHUNK,
+            ..Config::new(directory.path().join("cache"))
+        };
+        Self { directory, config }
+    }
+
+    /// Opens the store and waits for its walk.
+    fn open(&self) -> Arc<Store> {
+        let store = Store::open(self.config.clone()).unwrap();
+        store.recover();
+        store
+    }
+
+    fn allocated(&self) -> u64 {
+        self.files()
+            .iter()
+            .map(|path| path.metadata().unwrap().blocks() * 512)
+            .sum()
+    }
+
+    fn files(&self) -> Vec<std::path::PathBuf> {
+        let mut folders = vec![self.directory.path().to_owned()];
+        let mut files = Vec::new();
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path)
+                } else {
+                    files.push(path)
+                }
+            }
+        }
+        files
+    }
+
+    fn file(&self, extension: impl Fn(&str) -> bool) -> std::path::PathBuf {
+        let has = |p: &std::path::PathBuf| {
+            p.extension()
+                .is_some_and(|e| extension(e.to_str().unwrap()))
+        };
+        self.files().into_iter().find(has).unwrap()
+    }
+}
+
+fn manifest(name: u8, generation: u64, total: u64) -> Manifest {
+    let id = ObjectId([name; 16]);
+    Manifest {
+        id,
+        key: vec![name],
+        generation,
+        ..sample(total, CHUNK)
+    }
+}
+
+/// What chunk `index` of a generation holds: nothing like that of another.
+fn content(object: &Object, index: u32) -> Bytes {
+    let grid = Grid::new(CHUNK, object.total().unwrap()).unwrap();
+    let length = grid.bytes_of(ChunkIndex(index)).unwrap().len() as usize;
+    let seed = object
+        .generation()
+        .wrapping_mul(31)
+        .wrapping_add(u64::from(index));
+    (0..length)
+        .map(|i| (seed.wrapping_mul(i as u64 + 7) >> 3) as u8)
+        .collect::<Vec<_>>()
+        .into()
+}
+
+async fn create(store: &Arc<Store>, manifest: Manifest) -> Arc<Object> {
+    let object = store.conceive(manifest);
+    store.publish(&object).await;
+    object
+}
+
+async fn keep(store: &Arc<Store>, object: &Arc<Object>, index: u32) -> Result<(), KeepError> {
+    let bytes = content(object, index);
+    let (left, right) = (
+        bytes.slice(..bytes.len() / 2),
+        bytes.slice(bytes.len() / 2..),
+    );
+    store
+        .keep(
+            object,
+            ChunkIndex(index),
+            vec![left, right],
+            crc32c::crc32c(&bytes),
+        )
+        .await
+}
+
+async fn read(store: &Arc<Store>, object: &Arc<Object>, index: u32) -> Option<Bytes> {
+    let grid = Grid::new(CHUNK, object.total()?)?;
+    let range = grid.bytes_of(ChunkIndex(index))?;
+    match store.read(object, ChunkIndex(index), range) {
+        Read::Memory(bytes) | Read::Ready(bytes) => Some(bytes),
+        Read::Slow(task) => task.await.unwrap(),
+        Read::Missing => None,
+    }
+}
+
+#[tokio::test]
+async fn chunks_survive_a_restart_and_only_those_that_were_kept() {
+    let bench = Bench::new(100 << 20);
+    let total = u64::from(CHUNK) * 3 + 10;
+    let store = bench.open();
+    let object = create(&store, manifest(1, 5, total)).await;
+    keep(&store, &object, 1).await.unwrap();
+    keep(&store, &object, 3).await.unwrap();
+    store.close().await;
+    drop((store, object));
+
+    let store = bench.open();
+    let object = store.find(ObjectId([1; 16]), &[1]).await.unwrap();
+    assert_eq!(
+        object.present().iter().collect::<Vec<_>>(),
+        [ChunkIndex(1), ChunkIndex(3)]
+    );
+    for index in [1, 3] {
+        assert_eq!(
+            read(&store, &object, index).await.unwrap(),
+            content(&object, index)
+        );
+    }
+    assert!(read(&store, &object, 0).await.is_none());
+    assert!(store.size() > 0);
+}
+
+#[tokio::test]
+async fn another_key_under_the_same_name_is_not_served() {
+    let bench = Bench::new(100 << 20);
+    let store = bench.open();
+    let object = create(&store, manifest(1, 5, 10)).await;
+    keep(&store, &object, 0).await.unwrap();
+    assert!(store.find(ObjectId([1; 16]), b"other").await.is_none());
+}
+
+#[tokio::test]
+async fn a_damaged_chunk_is_missing_and_counted() {
+    let bench = Bench::new(100 << 20);
+    let store = bench.open();
+    let object = create(&store, manifest(1, 5, u64::from(CHUNK) * 2)).await;
+    keep(&store, &object, 0).await.unwrap();
+    keep(&store, &object, 1).await.unwrap();
+    store.close().await;
+    drop((store, object));
+    let body = std::fs::OpenOptions::new()
+        .write(true)
+        .open(bench.file(|e| e.len() == 16))
+        .unwrap();
+    body.write_all_at(b"damage", 4096 + 1000).unwrap();
+
+    let store = bench.open();
+    let object = store.find(ObjectId([1; 16]), &[1]).await.unwrap();
+    assert!(read(&store, &object, 0).await.is_none());
+    assert!(!object.has(ChunkIndex(0)));
+    assert_eq!(store.stats().checksum_failures.get(), 1);
+    assert_eq!(read(&store, &object, 1).await.unwrap(), content(&object, 1));
+    keep(&store, &object, 0).await.unwrap();
+    assert_eq!(read(&store, &object, 0).await.unwrap(), content(&object, 0));
+}
+
+#[tokio::test]
+async fn the_budget_holds_and_what_is_left_is_right() {
+    let limit = 40 * u64::from(CHUNK);
+    let bench = Bench::new(limit);
+    let store = bench.open();
+    let mut objects = Vec::new();
+    for name in 0..10 {
+        let object = create(
+            &store,
+            manifest(name, u64::from(name) + 1, u64::from(CHUNK) * 12),
+        )
+        .await;
+        for index in 0..12 {
+            let _ = keep(&store, &object, index).await;
+            assert!(
+                bench.allocated() <= limit,
+                "{} > {limit}",
+                bench.allocated()
+            );
+        }
+        objects.push(object);
+    }
+    assert!(store.stats().evictions.get() > 0);
+    let mut found = 0;
+    for object in &objects {
+        for index in 0..12 {
+            if let Some(bytes) = read(&store, object, index).await {
+                assert_eq!(bytes, content(object, index));
+                found += 1;
+            }
+        }
+    }
+    assert!(found >= 20, "{found} chunks are left");
+}
+
+#[tokio::test]
+async fn a_new_generation_leaves_the_readers_of_the_old_one_alone() {
+    let bench = Bench::new(100 << 20);
+    let store = bench.open();
+    let old = create(&store, manifest(1, 5, u64::from(CHUNK) * 2)).await;
+    keep(&store, &old, 0).await.unwrap();
+    let new = create(&store, manifest(1, 6, u64::from(CHUNK) * 2)).await;
+    keep(&store, &new, 0).await.unwrap();
+
+    assert_eq!(read(&store, &old, 0).await.unwrap(), content(&old, 0));
+    assert!(matches!(
+        keep(&store, &old, 1).await,
+        Err(KeepError::Unwanted)
+    ));
+    let found = store.find(ObjectId([1; 16]), &[1]).await.unwrap();
+    assert_eq!(found.generation(), 6);
+    store.close().await;
+    drop((store, old, new, found));
+    let store = bench.open();
+    let found = store.find(ObjectId([1; 16]), &[1]).await.unwrap();
+    assert_eq!(read(&store, &found, 0).await.unwrap(), content(&found, 0));
+    assert_eq!(bench.files().len(), 3, "{:?}", bench.files());
+}
+
+#[tokio::test]
+async fn removed_objects_are_gone_with_their_files() {
+    let bench = Bench::new(100 << 20);
+    let store = bench.open();
+    let object = create(&store, manifest(1, 5, 10)).await;
+    keep(&store, &object, 0).await.unwrap();
+    assert!(store.remove(&object));
+    assert!(!store.remove(&object));
+    assert!(store.find(ObjectId([1; 16]), &[1]).await.is_none());
+    assert_eq!(read(&store, &object, 0).await.unwrap(), content(&object, 0));
+    // The files go behind, on another thread.
+    for _ in 0..1000 {
+        if bench.files().len() == 1 {
+            break;
+        }
+        tokio::task::spawn_blocking(std::thread::yield_now)
+            .await
+            .unwrap();
+    }
+    assert_eq!(bench.files().len(), 1);
+    assert_eq!(store.size(), 0);
+}
+
+#[tokio::test]
+async fn what_a_killed_process_left_is_swept() {
+    let bench = Bench::new(100 << 20);
+    let store = bench.open();
+    let object = create(&store, manifest(1, 5, 10)).await;
+    keep(&store, &object, 0).await.unwrap();
+    store.close().await;
+    drop((store, object));
+    let folder = bench.file(|e| e == "manifest").parent().unwrap().to_owned();
+    let id = ObjectId([1; 16]);
+    std::fs::write(folder.join(format!("{id}.77.tmp")), b"half").unwrap();
+    std::fs::write(folder.join(format!("{id}.00000000000000aa")), b"orphan").unwrap();
+    let lonely = ObjectId([2; 16]);
+    let lost = bench
+        .config
+        .directory
+        .join("objects/02")
+        .join(format!("{lonely}.manifest"));
+    std::fs::write(&lost, manifest(2, 9, 10).encode()).unwrap();
+
+    let store = bench.open();
+    assert_eq!(bench.files().len(), 3, "{:?}", bench.files());
+    assert!(store.find(id, &[1]).await.is_some());
+    assert!(store.find(lonely, &[2]).await.is_none());
+}
+
+#[tokio::test]
+async fn a_directory_has_one_owner_and_tight_modes() {
+    let bench = Bench::new(100 << 20);
+    let store = bench.open();
+    assert!(matches!(
+        Store::open(bench.config.clone()),
+        Err(OpenError::InUse(_))
+    ));
+    let object = create(&store, manifest(1, 5, 10)).await;
+    keep(&store, &object, 0).await.unwrap();
+    for file in bench.files() {
+        assert_eq!(
+            file.metadata().unwrap().permissions().mode() & 0o777,
+            0o600,
+            "{file:?}"
+        );
+    }
+    store.close().await;
+    drop((store, object));
+    bench.open();
+}
+
+#[tokio::test]
+async fn a_disk_that_fails_keeps_nothing_and_breaks_nothing() {
+    let bench = Bench::new(100 << 20);
+    let store = bench.open();
+    let object = create(&store, manifest(1, 5, 10)).await;
+    std::fs::remove_dir_all(bench.config.directory.join("objects")).unwrap();
+    assert!(matches!(
+        keep(&store, &object, 0).await,
+        Err(KeepError::Disk(_))
+    ));
+    assert!(!object.has(ChunkIndex(0)));
+    assert_eq!(store.size(), 0);
+}
+
+#[tokio::test]
+async fn a_stream_of_unknown_length_is_an_object_once_it_has_ended() {
+    let bench = Bench::new(100 << 20);
+    let store = bench.open();
+    let endless = Manifest {
+        total: None,
+        ..manifest(1, 5, 0)
+    };
+    let object = create(&store, endless).await;
+    let full = Bytes::from(vec![7; CHUNK as usize]);
+    store
+        .keep(
+            &object,
+            ChunkIndex(0),
+            vec![full.clone()],
+            crc32c::crc32c(&full),
+        )
+        .await
+        .unwrap();
+    assert!(
+        !bench
+            .files()
+            .iter()
+            .any(|f| f.extension().is_some_and(|e| e == "manifest"))
+    );
+    store.complete(&object, u64::from(CHUNK)).await;
+    store.close().await;
+    drop((store, object));
+    let store = bench.open();
+    let object = store.find(ObjectId([1; 16]), &[1]).await.unwrap();
+    assert_eq!(object.total(), Some(u64::from(CHUNK)));
+    assert_eq!(read(&store, &object, 0).await.unwrap(), full);
+}
+
+#[tokio::test]
+async fn hot_chunks_are_read_from_memory_and_are_the_same() {
+    let mut bench = Bench::new(100 << 20);
+    bench.config.memory = 1 << 20;
+    let store = bench.open();
+    let object = create(&store, manifest(1, 5, u64::from(CHUNK) * 2)).await;
+    keep(&store, &object, 1).await.unwrap();
+    let start = u64::from(CHUNK) + 100;
+    let range = ByteRange::new(start, start + 50).unwrap();
+    let Read::Slow(first) = store.read(&object, ChunkIndex(1), range) else {
+        panic!("nothing is in memory yet");
+    };
+    let Read::Memory(second) = store.read(&object, ChunkIndex(1), range) else {
+        // The first read has not got there yet: wait for it, then it has.
+        let first = first.await.unwrap().unwrap();
+        assert_eq!(first, content(&object, 1).slice(100..150));
+        assert!(matches!(store.read(&object, ChunkIndex(1), range), Read::Memory(b) if b == first));
+        return;
+    };
+    assert_eq!(second, content(&object, 1).slice(100..150));
+}

@@ -1,0 +1,131 @@
+//! Keeping chunks: a place in the queue, room within the budget, files, bytes, and only then a
+//! chunk that can be read.
+
+use super::{DISK_PATIENCE, KeepError, Object, QUEUE_PATIENCE, Store, budget};
+use crate::domain::ChunkIndex;
+use bytes::Bytes;
+use std::sync::Arc;
+
+impl Store {
+    /// Writes a complete chunk; on return it is visible, or it is known why not.
+    pub async fn keep(
+        self: &Arc<Self>,
+        object: &Arc<Object>,
+        chunk: ChunkIndex,
+        segments: Vec<Bytes>,
+        checksum: u32,
+    ) -> Result<(), KeepError> {
+        let place = tokio::time::timeout(QUEUE_PATIENCE, self.queue.acquire()).await;
+        let _place = place
+            .map_err(|_| KeepError::QueueFull)?
+            .map_err(|_| KeepError::Closed)?;
+        let mut recovered = self.recovered.subscribe();
+        let turn = async {
+            let _ = recovered.wait_for(|done| *done).await;
+            self.writes.acquire().await
+        };
+        let turn = tokio::time::timeout(DISK_PATIENCE, turn).await;
+        let _permit = turn
+            .map_err(|_| KeepError::QueueFull)?
+            .map_err(|_| KeepError::Closed)?;
+        let (store, object) = (self.clone(), object.clone());
+        let write = move || store.write(&object, chunk, &segments, checksum);
+        let kept = tokio::task::spawn_blocking(write).await;
+        kept.unwrap_or(Err(KeepError::Unwanted))
+    }
+
+    pub(super) fn write(
+        &self,
+        object: &Arc<Object>,
+        chunk: ChunkIndex,
+        segments: &[Bytes],
+        checksum: u32,
+    ) -> Result<(), KeepError> {
+        if !object.begin_change(chunk) {
+            return Err(KeepError::Unwanted);
+        }
+        let name = object.name_of(chunk);
+        let length = segments.iter().map(|s| s.len() as u64).sum();
+        let done = self.make_room(name, length).and_then(|()| {
+            self.create_files(object)?;
+            Ok(object.write_chunk(chunk, segments, checksum)?)
+        });
+        if let Err(KeepError::Disk(e)) = &done {
+            self.stats.disk_error("write", e);
+            // What was written of it takes room.
+            let _ = object.punch(chunk);
+        }
+        // A chunk may be chosen as a victim only once it counts as there, and counts as there
+        // only while it is in the budget.
+        if done.is_ok() {
+            object.end_change(chunk, true);
+        }
+        self.budget.lock().settle(name, done.is_ok());
+        if done.is_err() {
+            object.end_change(chunk, false);
+        }
+        if object.is_retired() {
+            self.budget.lock().forget(name);
+        }
+        done
+    }
+
+    /// The files that an object lacks. A manifest that could not be written is tried again with
+    /// the next chunk: without it the body would be nobody's.
+    pub(super) fn create_files(&self, object: &Object) -> Result<(), KeepError> {
+        if !object.is_on_disk() {
+            let _files = self.files(object.id());
+            if object.is_retired() {
+                return Err(KeepError::Unwanted);
+            }
+            object.create_body(&self.paths)?;
+        }
+        if object.total().is_some() && !object.has_manifest() {
+            self.write_manifest(object)?;
+        }
+        Ok(())
+    }
+
+    /// Holds the budget before anything is written.
+    pub(super) fn make_room(&self, name: budget::Key, length: u64) -> Result<(), KeepError> {
+        // One at a time: the victims of one writer must be gone before another counts on the
+        // room that they leave.
+        let _one_at_a_time = self.making_room.lock();
+        let reservation = self.budget.lock().reserve(name, length);
+        for victim in reservation.victims {
+            self.evict(victim);
+        }
+        match reservation.granted {
+            true => Ok(()),
+            false => Err(KeepError::NoRoom),
+        }
+    }
+
+    /// Gives a chunk's bytes back to the file system. The budget has forgotten it already; a
+    /// generation that is not the current one has no files, or is losing them.
+    pub(super) fn evict(&self, (id, generation, chunk): budget::Key) {
+        let object = self.open_object(id).or_else(|| self.find_on_disk(id));
+        if let Some(object) = object.filter(|object| object.generation() == generation) {
+            self.stats.evictions.inc();
+            self.drop_chunk(&object, chunk);
+        }
+    }
+
+    /// A damaged or unreadable chunk: as if it had never been.
+    pub(super) fn forget(&self, object: &Arc<Object>, chunk: ChunkIndex) {
+        self.drop_chunk(object, chunk);
+        self.budget.lock().forget(object.name_of(chunk));
+    }
+
+    pub(super) fn drop_chunk(&self, object: &Arc<Object>, chunk: ChunkIndex) {
+        if object.begin_removal(chunk) {
+            if let Err(e) = object.punch(chunk) {
+                self.stats.disk_error("punch", &e);
+            }
+            object.end_change(chunk, false);
+        }
+        if object.is_empty_on_disk() && self.table.lock().remove_idle(object) {
+            self.erase(object);
+        }
+    }
+}
