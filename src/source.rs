@@ -1,1 +1,88 @@
-//! The seam between the fills and where missing chunks come from.
+//! The seam between the fills and where missing chunks come from, and may go.
+//!
+//! The origins are a [`Source`]; a shared second tier can be one too, in front of them. A
+//! [`Sink`] is offered every chunk that came in complete.
+
+use crate::domain::{ByteRange, ChunkIndex};
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+
+/// Where bytes of an object can be asked for.
+#[async_trait]
+pub trait Source: Send + Sync + std::fmt::Debug {
+    /// Asks for an object, or for `range` of it, and returns with the head of the answer.
+    /// Implementations put a deadline on every wait.
+    async fn fetch(&self, request: &Request, range: Option<&Ranged>)
+    -> Result<Answer, SourceError>;
+}
+
+/// What identifies an object to a source: a GET of this target with these fields.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Path and query, as the source is to see them.
+    pub target: String,
+    /// End-to-end fields, without conditions and ranges.
+    pub headers: HeaderMap,
+}
+
+/// A part of an object.
+#[derive(Clone, Debug)]
+pub struct Ranged {
+    /// The bytes asked for.
+    pub range: ByteRange,
+    /// The `If-Range` that keeps parts of two versions apart, where there is a validator for it.
+    pub if_range: Option<String>,
+}
+
+/// The head of an answer, and its body still to come.
+pub struct Answer {
+    /// Status of the answer.
+    pub status: StatusCode,
+    /// Its header.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Box<dyn Body>,
+}
+
+/// A body that is coming in.
+#[async_trait]
+pub trait Body: Send {
+    /// The next bytes; `None` after a proper end, an error where the body was cut.
+    async fn next(&mut self) -> Result<Option<Bytes>, SourceError>;
+}
+
+/// Why a source did not deliver.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum SourceError {
+    /// No connection came about.
+    #[error("no connection: {0}")]
+    Unreachable(String),
+    /// Nothing came in time.
+    #[error("timed out: {0}")]
+    TimedOut(String),
+    /// The connection or the answer broke.
+    #[error("broken: {0}")]
+    Broken(String),
+}
+
+/// Who may want complete chunks.
+pub trait Sink: Send + Sync + std::fmt::Debug {
+    /// Offers a chunk; returns at once, whatever becomes of it.
+    fn offer(&self, chunk: &Offered<'_>);
+}
+
+/// A complete chunk.
+#[derive(Debug)]
+pub struct Offered<'a> {
+    /// Key of the object.
+    pub key: &'a [u8],
+    /// Generation of the object.
+    pub generation: u64,
+    /// Which chunk.
+    pub chunk: ChunkIndex,
+    /// Its bytes.
+    pub segments: &'a [Bytes],
+    /// Their CRC32C.
+    pub checksum: u32,
+}
