@@ -1,4 +1,156 @@
-//! Each missing chunk once: flights, read-ahead and the transfer task.
+//! Each missing chunk once: flights, read-ahead, and the transfer task.
+//!
+//! A fill is a detached task and never a client's request. It belongs to one generation of one
+//! object, brings neighbouring chunks with one request to the source, and ends at the edge of a
+//! chunk when nobody wants more. Readers follow the bytes as they arrive.
+//!
+//! What this room promises: a chunk is fetched by one flight at a time; bytes of two versions
+//! never meet, since every request carries the generation's validator and every answer is checked
+//! against it; what one reader does or fails to do never holds up another; every wait ends.
 
+mod board;
+mod chunk_buffer;
 mod config;
+mod cursor;
+mod flights;
+mod intake;
+mod read_ahead;
+mod stats;
+#[cfg(test)]
+mod tests;
+mod transfer;
+mod unkept;
+mod verdict;
+mod visit;
+
+pub use board::{Board, Coverage};
 pub use config::{Config, FinishWhen};
+pub use cursor::{Cursor, Tally};
+pub use intake::{Flow, Intake};
+pub use stats::Stats;
+pub use visit::Visit;
+
+use crate::{
+    source::{Request, Sink, Source, SourceError},
+    store::{Object, Store},
+};
+use parking_lot::Mutex;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Weak},
+};
+use tokio::sync::Semaphore;
+use unkept::Unkept;
+
+/// The fills of one store.
+#[derive(Debug)]
+pub struct Fills {
+    store: Arc<Store>,
+    config: Config,
+    in_flight: Arc<Semaphore>,
+    unkept: Unkept,
+    boards: Mutex<HashMap<u64, Weak<Board>>>,
+    sink: Option<Arc<dyn Sink>>,
+    stats: Stats,
+}
+
+/// What a fill is run for: where to ask, and what to do when nobody reads any more.
+#[derive(Clone, Debug)]
+pub struct Errand {
+    /// Where the object comes from.
+    pub source: Arc<dyn Source>,
+    /// How to ask for it.
+    pub request: Arc<Request>,
+    /// What becomes of a fill whose last reader has left.
+    pub finish_when: FinishWhen,
+}
+
+/// Why a chunk did not come.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum FillError {
+    /// The source's version is another by now.
+    #[error("the origin has another version")]
+    Changed,
+    /// The chunk is gone, and parts of this object can't be asked for.
+    #[error("a chunk is gone and the object can only be fetched as a whole")]
+    Lost,
+    /// The budget of bytes in flight stayed exhausted.
+    #[error("too many bytes in flight")]
+    Busy,
+    /// Nothing came in time.
+    #[error("no byte came in time")]
+    TimedOut,
+    /// The source answered with a status that is of no use.
+    #[error("the origin answered {0}")]
+    Refused(http::StatusCode),
+    /// The source's answer contradicts itself or the object.
+    #[error("the origin's answer is not to be trusted: {0}")]
+    Lying(crate::domain::Fault),
+    /// The transfer broke.
+    #[error("the transfer broke: {0}")]
+    Broken(String),
+}
+
+impl From<SourceError> for FillError {
+    fn from(e: SourceError) -> Self {
+        match e {
+            SourceError::TimedOut(_) => Self::TimedOut,
+            SourceError::Unreachable(_) | SourceError::Broken(_) => Self::Broken(e.to_string()),
+        }
+    }
+}
+
+/// The least number of boards at which those without users are looked for.
+const SWEEP_FLOOR: usize = 1024;
+
+impl Fills {
+    /// Fills into `store`; complete chunks are offered to `sink`.
+    pub fn new(store: Arc<Store>, config: Config, sink: Option<Arc<dyn Sink>>) -> Arc<Self> {
+        let share = intake::share_of(store.config().chunk_size) as usize;
+        let in_flight = ((config.in_flight / 1024) as usize).max(share);
+        Arc::new(Self {
+            unkept: Unkept::new(config.in_flight / 2),
+            in_flight: Arc::new(Semaphore::new(in_flight.min(Semaphore::MAX_PERMITS))),
+            store,
+            config,
+            boards: Mutex::default(),
+            sink,
+            stats: Stats::default(),
+        })
+    }
+
+    /// The store that is filled.
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// What has happened so far.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Bytes of chunks that have come in, or are about to, and are not yet on disk.
+    pub fn bytes_in_flight(&self) -> u64 {
+        let free = self.in_flight.available_permits() as u64 * 1024;
+        self.config.in_flight.saturating_sub(free)
+    }
+
+    /// The board of an object's generation.
+    pub fn board(&self, object: &Arc<Object>) -> Arc<Board> {
+        let mut boards = self.boards.lock();
+        if let Some(board) = boards.get(&object.generation()).and_then(Weak::upgrade) {
+            return board;
+        }
+        if boards.len() >= SWEEP_FLOOR {
+            boards.retain(|_, board| board.strong_count() > 0);
+        }
+        let board = Arc::new(Board::new(object.clone()));
+        boards.insert(object.generation(), Arc::downgrade(&board));
+        board
+    }
+}
+
+/// The runtime's clock, which tests may stop.
+fn now() -> std::time::Instant {
+    tokio::time::Instant::now().into_std()
+}

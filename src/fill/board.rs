@@ -1,0 +1,358 @@
+//! What is going on around one generation of an object: its flights, the chunks that are coming
+//! in, and who is reading.
+
+use super::{
+    FillError, FinishWhen,
+    chunk_buffer::ChunkBuffer,
+    flights::{Driver, FlightId, Flights, Plan, Reach},
+    now,
+};
+use crate::{
+    domain::{ChunkIndex, ChunkRun},
+    store::Object,
+};
+use parking_lot::Mutex;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    },
+    time::Instant,
+};
+use tokio::sync::Notify;
+
+/// Shared by the readers and flights of one generation.
+#[derive(Debug)]
+pub struct Board {
+    object: Arc<Object>,
+    state: Mutex<State>,
+    changed: Notify,
+    readers: AtomicUsize,
+    completing: AtomicBool,
+    /// The policy says that what is under way goes on without readers.
+    goes_on: AtomicBool,
+}
+
+#[derive(Debug)]
+struct State {
+    flights: Flights,
+    buffers: HashMap<ChunkIndex, Arc<ChunkBuffer>>,
+    failures: u64,
+    last_failure: Option<(ChunkIndex, FillError)>,
+    ended: Option<FillError>,
+    whole_only: bool,
+}
+
+/// Where a chunk is.
+#[derive(Debug)]
+pub enum Place {
+    /// On disk.
+    Stored,
+    /// Coming in, or waiting for the disk.
+    Coming(Arc<ChunkBuffer>),
+    /// Neither.
+    Nowhere,
+}
+
+impl Board {
+    pub(super) fn new(object: Arc<Object>) -> Self {
+        Self {
+            state: Mutex::new(State {
+                flights: Flights::new(object.chunk_size()),
+                buffers: HashMap::new(),
+                failures: 0,
+                last_failure: None,
+                ended: None,
+                whole_only: false,
+            }),
+            object,
+            changed: Notify::new(),
+            readers: AtomicUsize::new(0),
+            completing: AtomicBool::new(false),
+            goes_on: AtomicBool::new(false),
+        }
+    }
+
+    /// The object in question.
+    pub fn object(&self) -> &Arc<Object> {
+        &self.object
+    }
+
+    /// Where `chunk` is.
+    pub fn place(&self, chunk: ChunkIndex) -> Place {
+        // A buffer leaves only after its chunk is on disk: asked in this order, a chunk that
+        // is anywhere is found.
+        let state = self.state.lock();
+        if let Some(buffer) = state.buffers.get(&chunk) {
+            return Place::Coming(buffer.clone());
+        }
+        match self.object.has(chunk) {
+            true => Place::Stored,
+            false => Place::Nowhere,
+        }
+    }
+
+    /// Whether all of `run` is here, on disk or on its way there, and else whether what lacks
+    /// first is coming.
+    pub fn coverage(&self, mut run: ChunkRun) -> Coverage {
+        let state = self.state.lock();
+        while let Some(chunk) = self.object.first_missing(run) {
+            match state.buffers.get(&chunk) {
+                Some(buffer) if buffer.is_complete() => run.start = chunk.next(),
+                Some(_) => return Coverage::Coming,
+                None if state.flights.will_bring(chunk) => return Coverage::Coming,
+                None => return Coverage::Partial,
+            }
+        }
+        Coverage::Stored
+    }
+
+    /// Waits until no flight will come by `chunk`.
+    pub(super) async fn passed(&self, chunk: ChunkIndex) {
+        loop {
+            let notified = self.changed.notified();
+            let mut notified = std::pin::pin!(notified);
+            notified.as_mut().enable();
+            if !self.state.lock().flights.will_bring(chunk) {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    /// Decides about a chunk that is nowhere; where it is to be fetched, the flight has departed
+    /// on return.
+    pub(super) fn claim(&self, want: ChunkIndex, limit: ChunkIndex, now: Instant) -> Claim {
+        let mut state = self.state.lock();
+        let held = |chunk| state.buffers.contains_key(&chunk) || self.object.has(chunk);
+        if held(want) {
+            return Claim::Wait;
+        }
+        let reach = self.reach(&state);
+        let limit = match reach {
+            Reach::Whole => self
+                .object
+                .grid()
+                .map_or(limit, |grid| ChunkIndex(grid.count())),
+            Reach::Parts | Reach::Once => limit,
+        };
+        match state.flights.plan(want, limit, reach, held, now) {
+            Plan::Follow => Claim::Wait,
+            Plan::Lost => Claim::Lost,
+            Plan::Fetch(run) => Claim::Fetch(run, state.flights.depart(run, Driver::Fill, now)),
+        }
+    }
+
+    /// A flight whose run is given.
+    pub(super) fn depart(&self, run: ChunkRun, driver: Driver) -> FlightId {
+        self.state.lock().flights.depart(run, driver, now())
+    }
+
+    /// Whether a flight is to bring `chunk`: it is not there, not coming, and within its run.
+    pub(super) fn wants(&self, flight: FlightId, chunk: ChunkIndex) -> Wanted {
+        let mut state = self.state.lock();
+        state.flights.moved(flight, chunk, now());
+        match state.flights.may_deliver(flight, chunk) {
+            false => Wanted::Over,
+            true if state.buffers.contains_key(&chunk) || self.object.has(chunk) => Wanted::Held,
+            true => Wanted::Yes,
+        }
+    }
+
+    /// Whether a flight at the beginning of `chunk` has more to bring.
+    pub(super) fn will_go_on(&self, flight: FlightId, chunk: ChunkIndex) -> bool {
+        let within = self.object.grid().is_none_or(|grid| chunk.0 < grid.count());
+        within && self.state.lock().flights.may_deliver(flight, chunk)
+    }
+
+    /// A chunk begins to come in; false where another flight was faster.
+    pub(super) fn begin_chunk(&self, chunk: ChunkIndex, buffer: Arc<ChunkBuffer>) -> bool {
+        let mut state = self.state.lock();
+        let free = !self.object.has(chunk) && !state.buffers.contains_key(&chunk);
+        if free {
+            state.buffers.insert(chunk, buffer);
+            drop(state);
+            self.changed.notify_waiters();
+        }
+        free
+    }
+
+    /// A chunk is on disk, or will never be: from now on it is found there, or fetched anew.
+    pub(super) fn end_chunk(&self, chunk: ChunkIndex, buffer: &Arc<ChunkBuffer>) {
+        let mut state = self.state.lock();
+        if state
+            .buffers
+            .get(&chunk)
+            .is_some_and(|b| Arc::ptr_eq(b, buffer))
+        {
+            state.buffers.remove(&chunk);
+        }
+    }
+
+    /// Bytes of `chunk` have come in.
+    pub(super) fn moved(&self, flight: FlightId, chunk: ChunkIndex) {
+        self.state.lock().flights.moved(flight, chunk, now());
+    }
+
+    /// A flight is over; a failure is what readers of `at` and the chunks after it will see.
+    pub(super) fn land(&self, flight: FlightId, failure: Option<(ChunkIndex, FillError)>) {
+        let mut state = self.state.lock();
+        state.flights.land(flight);
+        if failure.is_some() {
+            state.failures += 1;
+            state.last_failure = failure;
+        }
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    /// The number of failed flights so far, and the last failure if it concerns `chunk`.
+    pub(super) fn failures(&self, chunk: ChunkIndex) -> (u64, Option<FillError>) {
+        let state = self.state.lock();
+        let concerns = |(at, e): &(ChunkIndex, FillError)| (*at <= chunk).then(|| e.clone());
+        (
+            state.failures,
+            state.last_failure.as_ref().and_then(concerns),
+        )
+    }
+
+    /// This generation can't be completed any more: its bytes are not the origin's current ones.
+    pub(super) fn end(&self, why: FillError) {
+        self.state.lock().ended.get_or_insert(why);
+        self.changed.notify_waiters();
+    }
+
+    /// Why this generation ended, if it did.
+    pub fn ended(&self) -> Option<FillError> {
+        self.state.lock().ended.clone()
+    }
+
+    /// Waits for a change of what [`Board::place`] says of `chunk`, or of the flights.
+    pub(super) async fn changed(&self, chunk: ChunkIndex) {
+        let notified = self.changed.notified();
+        let mut notified = std::pin::pin!(notified);
+        notified.as_mut().enable();
+        if matches!(self.place(chunk), Place::Nowhere) && !self.state.lock().flights.is_empty() {
+            notified.await;
+        }
+    }
+
+    /// A chunk in the hands of a client's flight that stands still is free to be fetched by
+    /// another.
+    pub(super) fn give_up_stalled(&self, chunk: ChunkIndex, now: Instant) {
+        let mut state = self.state.lock();
+        let again = self.reach(&state) != Reach::Once;
+        if again && state.flights.is_stalled_at(chunk, now) {
+            state.buffers.remove(&chunk);
+        }
+    }
+
+    /// The origin was found to ignore ranges.
+    pub fn comes_whole(&self) {
+        self.state.lock().whole_only = true;
+    }
+
+    /// Whether a reader that comes now can get all of it: what can't be asked for again must be
+    /// there, or on its way.
+    pub fn is_whole_or_coming(&self) -> bool {
+        let state = self.state.lock();
+        if self.reach(&state) != Reach::Once {
+            return true;
+        }
+        let there = |c: &ChunkIndex| state.buffers.contains_key(c) || self.object.has(*c);
+        match self.object.grid() {
+            Some(grid) => (0..grid.count())
+                .map(ChunkIndex)
+                .all(|c| there(&c) || state.flights.will_bring(c)),
+            None => state
+                .flights
+                .first_next()
+                .is_some_and(|next| (0..next.0).map(ChunkIndex).all(|c| there(&c))),
+        }
+    }
+
+    /// Whether missing chunks can be asked for one by one.
+    pub fn comes_in_parts(&self) -> bool {
+        self.reach(&self.state.lock()) == Reach::Parts
+    }
+
+    pub(super) fn start_over(&self, flight: FlightId, run: ChunkRun) {
+        self.state.lock().flights.start_over(flight, run, now());
+    }
+
+    fn reach(&self, state: &State) -> Reach {
+        match (self.object.grid(), self.object.is_versioned()) {
+            (None, _) | (_, false) => Reach::Once,
+            _ if state.whole_only => Reach::Whole,
+            _ => Reach::Parts,
+        }
+    }
+
+    /// Whether anybody wants more of this object.
+    pub fn is_wanted(&self) -> bool {
+        self.readers.load(SeqCst) > 0 || self.goes_on.load(SeqCst)
+    }
+
+    pub(super) fn reader_came(&self) {
+        self.readers.fetch_add(1, SeqCst);
+    }
+
+    /// True where that was the last one and the object is now to be completed all the same.
+    pub(super) fn reader_left(&self, policy: FinishWhen) -> bool {
+        let last = self.readers.fetch_sub(1, SeqCst) == 1;
+        let go_on = last && self.has_earned(policy);
+        self.goes_on.fetch_or(go_on, SeqCst);
+        go_on && self.comes_in_parts() && !self.completing.swap(true, SeqCst)
+    }
+
+    pub(super) fn completed(&self) {
+        self.completing.store(false, SeqCst);
+    }
+
+    /// Whether `policy` says that this object is to be brought in to its end.
+    pub fn has_earned(&self, policy: FinishWhen) -> bool {
+        match (policy, self.object.grid()) {
+            (FinishWhen::Never, _) => false,
+            (FinishWhen::Always, _) => true,
+            (FinishWhen::Percent(_), None) => false,
+            (FinishWhen::Percent(share), Some(grid)) => {
+                let there = u64::from(self.object.present().len()) * 100;
+                there >= u64::from(share) * u64::from(grid.count())
+            }
+        }
+    }
+}
+
+/// What of a run is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coverage {
+    /// All is here.
+    Stored,
+    /// What lacks first is on its way already.
+    Coming,
+    /// Something must be fetched.
+    Partial,
+}
+
+/// What a reader that lacks a chunk is to do.
+#[derive(Debug)]
+pub(super) enum Claim {
+    /// Wait for a change.
+    Wait,
+    /// Run this flight, which has departed.
+    Fetch(ChunkRun, FlightId),
+    /// Give up.
+    Lost,
+}
+
+/// What a flight is to do with a chunk that it has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// Bring it.
+    Yes,
+    /// Pass it by: it is there, or coming with another flight.
+    Held,
+    /// End: what follows is another flight's.
+    Over,
+}

@@ -1,0 +1,355 @@
+//! One reader's way through an object: from the disk, from what is coming in, and where there is
+//! nothing, by asking for it.
+
+use super::{
+    FillError, Visit,
+    board::{Claim, Place},
+    chunk_buffer::Found,
+    flights::{FlightId, STALLED},
+    now,
+    read_ahead::ReadAhead,
+    transfer,
+};
+use crate::{
+    domain::{ByteRange, ChunkIndex, ChunkRun, chunk_at},
+    store::{Read, Store},
+    traffic::{SegmentSize, backoff},
+};
+use bytes::Bytes;
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+use tokio::{task::JoinHandle, time::Sleep};
+
+/// Reads an interval of an object. Every method may be dropped at any await and called again.
+#[derive(Debug)]
+pub struct Cursor {
+    visit: Arc<Visit>,
+    position: u64,
+    end: u64,
+    ahead: ReadAhead,
+    segment: SegmentSize,
+    slow: Option<JoinHandle<Option<Bytes>>>,
+    pause: Option<Pin<Box<Sleep>>>,
+    waiting_since: Option<Instant>,
+    failures_seen: u64,
+    attempts: u32,
+    /// The run that was last fetched for this reader.
+    own: Option<ChunkRun>,
+    tally: Arc<Tally>,
+}
+
+/// Bytes given to a reader, by where they came from.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// From the hot-chunk tier.
+    pub memory: AtomicU64,
+    /// From the disk, or its page cache.
+    pub disk: AtomicU64,
+    /// From a transfer that somebody else caused.
+    pub flight: AtomicU64,
+    /// From a transfer that this reader caused.
+    pub origin: AtomicU64,
+}
+
+impl Tally {
+    /// The counts, with the names that the metrics give them.
+    pub fn by_source(&self) -> [(&'static str, u64); 4] {
+        [
+            ("memory", &self.memory),
+            ("disk", &self.disk),
+            ("flight", &self.flight),
+            ("origin", &self.origin),
+        ]
+        .map(|(source, bytes)| (source, bytes.load(Relaxed)))
+    }
+}
+
+impl Cursor {
+    /// A reader of `range`, or of all where that is absent. `closed`: the reader itself said
+    /// where it ends.
+    pub fn new(
+        visit: Arc<Visit>,
+        range: Option<ByteRange>,
+        closed: bool,
+        tally: Arc<Tally>,
+    ) -> Self {
+        let object = visit.board().object();
+        let size = object.chunk_size();
+        let (start, end) = range.map_or((0, u64::MAX), |r| (r.start(), r.end()));
+        let last = end
+            .min(object.total().unwrap_or(u64::MAX))
+            .saturating_sub(1);
+        let first = chunk_at(size, start);
+        let last = chunk_at(size, last).max(first);
+        let run = ChunkRun {
+            start: first,
+            end: ChunkIndex(last.0.saturating_add(1)),
+        };
+        Self {
+            ahead: ReadAhead::new(run, closed, size, visit.fills().config.max_window),
+            failures_seen: visit.board().failures(first).0,
+            visit,
+            position: start,
+            end,
+            segment: SegmentSize::default(),
+            slow: None,
+            pause: None,
+            waiting_since: None,
+            attempts: 0,
+            own: None,
+            tally,
+        }
+    }
+
+    /// Counts what comes in by `run` as caused by this reader.
+    pub fn owns(&mut self, run: ChunkRun) {
+        self.own = Some(run);
+    }
+
+    /// The next bytes; `None` at the end.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, FillError> {
+        self.next_within(usize::MAX).await
+    }
+
+    /// The next bytes, at most `max` of them.
+    pub async fn next_within(&mut self, max: usize) -> Result<Option<Bytes>, FillError> {
+        let wanted = self
+            .segment
+            .next(now(), Store::bytes_given_out())
+            .min(max)
+            .max(1);
+        loop {
+            self.finish_pause().await;
+            if self.slow.is_some()
+                && let Some(bytes) = self.finish_slow_read().await?
+            {
+                return Ok(Some(self.deliver(bytes, Source::Disk)));
+            }
+            let Some(range) = self.next_range(wanted) else {
+                return Ok(None);
+            };
+            if let Some((bytes, source)) = self.look(range).await? {
+                return Ok(Some(self.deliver(bytes, source)));
+            }
+        }
+    }
+
+    /// Waits until the first byte is there, so that an answer's head can still be an error.
+    pub async fn ready(&mut self) -> Result<(), FillError> {
+        loop {
+            self.finish_pause().await;
+            let Some(range) = self.next_range(1) else {
+                return Ok(());
+            };
+            match self.visit.board().place(self.chunk()) {
+                Place::Stored => return Ok(()),
+                Place::Coming(buffer)
+                    if matches!(buffer.read(range.start(), 1), Found::Bytes(_)) =>
+                {
+                    return Ok(());
+                }
+                _ => {
+                    self.look(range).await?;
+                }
+            }
+        }
+    }
+
+    /// One look at where the next bytes are. `None`: look again.
+    async fn look(&mut self, range: ByteRange) -> Result<Option<(Bytes, Source)>, FillError> {
+        let chunk = self.chunk();
+        self.read_ahead(chunk);
+        let board = self.visit.board().clone();
+        match board.place(chunk) {
+            Place::Stored => Ok(self.read_stored(chunk, range)),
+            Place::Coming(buffer) => match buffer.read(range.start(), range.len() as usize) {
+                Found::Bytes(bytes) => Ok(Some((bytes, self.source_of(chunk)))),
+                Found::NotYet => {
+                    self.wait(buffer.grown(range.start())).await?;
+                    board.give_up_stalled(chunk, now());
+                    Ok(None)
+                }
+                Found::Broken(_) | Found::Past => {
+                    tokio::task::yield_now().await;
+                    self.check_deadline().map(|_| None)
+                }
+            },
+            Place::Nowhere => self.ask_for(chunk).await.map(|()| None),
+        }
+    }
+
+    /// Sees to it that a chunk that is nowhere comes, and waits for a change.
+    async fn ask_for(&mut self, chunk: ChunkIndex) -> Result<(), FillError> {
+        let board = self.visit.board().clone();
+        if let Some(why) = board.ended() {
+            return Err(why);
+        }
+        self.count_failure(chunk)?;
+        if self.pause.is_some() {
+            return Ok(());
+        }
+        match board.claim(chunk, self.ahead.end_of_window(chunk), now()) {
+            Claim::Lost => {
+                self.visit.fills().store().remove(board.object());
+                board.end(FillError::Lost);
+                Err(FillError::Lost)
+            }
+            Claim::Wait => self.wait(board.changed(chunk)).await,
+            Claim::Fetch(run, flight) => {
+                self.own = Some(run);
+                self.ahead.fetched();
+                self.launch(run, flight);
+                Ok(())
+            }
+        }
+    }
+
+    /// Has the next window fetched before it is needed.
+    fn read_ahead(&mut self, chunk: ChunkIndex) {
+        let Some(ahead) = self.ahead.reached(chunk) else {
+            return;
+        };
+        let board = self.visit.board().clone();
+        let nowhere = |c: &ChunkIndex| matches!(board.place(*c), Place::Nowhere);
+        let between = (chunk.0..=ahead.0).map(ChunkIndex).find(nowhere);
+        let Some(first) = between.filter(|_| board.comes_in_parts()) else {
+            return;
+        };
+        let end = self.ahead.end_of_window(first);
+        if let Claim::Fetch(run, flight) = board.claim(first, end, now()) {
+            self.own = Some(run);
+            self.ahead.fetched();
+            self.launch(run, flight);
+        }
+    }
+
+    fn launch(&self, run: ChunkRun, flight: FlightId) {
+        let (fills, board, errand) = self.visit.parts();
+        tokio::spawn(transfer::fly(fills, board, errand, run, flight));
+    }
+
+    /// A failed flight that would have brought `chunk` is an attempt; after it comes a pause.
+    fn count_failure(&mut self, chunk: ChunkIndex) -> Result<(), FillError> {
+        let (failures, last) = self.visit.board().failures(chunk);
+        if failures == self.failures_seen {
+            return Ok(());
+        }
+        self.failures_seen = failures;
+        let Some(why) = last else {
+            return Ok(());
+        };
+        self.attempts += 1;
+        if self.attempts >= self.visit.fills().config.attempts {
+            return Err(why);
+        }
+        self.pause = Some(Box::pin(tokio::time::sleep(backoff(self.attempts))));
+        Ok(())
+    }
+
+    fn read_stored(&mut self, chunk: ChunkIndex, range: ByteRange) -> Option<(Bytes, Source)> {
+        let store = self.visit.fills().store();
+        match store.read(self.visit.board().object(), chunk, range) {
+            Read::Memory(bytes) => Some((bytes, Source::Memory)),
+            Read::Ready(bytes) => Some((bytes, Source::Disk)),
+            Read::Slow(task) => {
+                self.slow = Some(task);
+                None
+            }
+            Read::Missing => None,
+        }
+    }
+
+    /// The bytes of a read that could not be answered from the page cache. A disk that hangs
+    /// makes an error of it in the end.
+    async fn finish_slow_read(&mut self) -> Result<Option<Bytes>, FillError> {
+        let left = self.check_deadline()?;
+        let Some(task) = &mut self.slow else {
+            return Ok(None);
+        };
+        let read = tokio::time::timeout(left, task).await;
+        self.slow = None;
+        let read = read.map_err(|_| FillError::TimedOut)?;
+        Ok(read.ok().flatten())
+    }
+
+    async fn finish_pause(&mut self) {
+        if let Some(pause) = &mut self.pause {
+            pause.await;
+            self.pause = None;
+        }
+    }
+
+    /// Waits for a change, at most until it is time to look again or to give up.
+    async fn wait(&mut self, change: impl Future<Output = ()>) -> Result<(), FillError> {
+        let left = self.check_deadline()?;
+        let _ = tokio::time::timeout(left.min(STALLED), change).await;
+        Ok(())
+    }
+
+    /// Time left until the next byte must be there.
+    fn check_deadline(&mut self) -> Result<Duration, FillError> {
+        let since = self.waiting_since.get_or_insert_with(now);
+        let left = self
+            .visit
+            .fills()
+            .config
+            .wait
+            .saturating_sub(now().duration_since(*since));
+        match left.is_zero() {
+            true => Err(FillError::TimedOut),
+            false => Ok(left),
+        }
+    }
+
+    fn chunk(&self) -> ChunkIndex {
+        chunk_at(self.visit.board().object().chunk_size(), self.position)
+    }
+
+    /// The next bytes to read: within one chunk, at most `wanted` of them.
+    fn next_range(&self, wanted: usize) -> Option<ByteRange> {
+        let object = self.visit.board().object();
+        let end = self.end.min(object.total().unwrap_or(u64::MAX));
+        let size = u64::from(object.chunk_size());
+        let edge = (self.position / size + 1).saturating_mul(size);
+        let reach = self.position.saturating_add(wanted as u64);
+        ByteRange::new(self.position, end.min(edge).min(reach))
+    }
+
+    fn source_of(&self, chunk: ChunkIndex) -> Source {
+        match self.own.is_some_and(|run| run.contains(chunk)) {
+            true => Source::Origin,
+            false => Source::Flight,
+        }
+    }
+
+    fn deliver(&mut self, bytes: Bytes, source: Source) -> Bytes {
+        let length = bytes.len() as u64;
+        self.position += length;
+        self.waiting_since = None;
+        self.attempts = 0;
+        let counter = match source {
+            Source::Memory => &self.tally.memory,
+            Source::Disk => &self.tally.disk,
+            Source::Flight => &self.tally.flight,
+            Source::Origin => &self.tally.origin,
+        };
+        counter.fetch_add(length, Relaxed);
+        bytes
+    }
+}
+
+/// Where bytes came from.
+#[derive(Clone, Copy, Debug)]
+enum Source {
+    Memory,
+    Disk,
+    Flight,
+    Origin,
+}

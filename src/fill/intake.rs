@@ -1,0 +1,282 @@
+//! The way of bytes from an answer of the origin into chunks: to the readers at once, to the disk
+//! chunk by chunk.
+
+use super::{
+    FillError, Fills,
+    board::{Board, Wanted},
+    chunk_buffer::ChunkBuffer,
+    flights::{Driver, FlightId},
+};
+use crate::{
+    domain::{ChunkIndex, ChunkRun, chunk_at},
+    source::Offered,
+};
+use bytes::Bytes;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// One flight's end at this side. Dropped without [`Intake::finish`] it is a broken flight.
+#[derive(Debug)]
+pub struct Intake {
+    fills: Arc<Fills>,
+    board: Arc<Board>,
+    flight: FlightId,
+    offset: u64,
+    current: Current,
+    outcome: Option<FillError>,
+    landed: bool,
+}
+
+#[derive(Debug)]
+enum Current {
+    /// At the edge of a chunk.
+    Edge,
+    /// Within a chunk that this flight brings.
+    Filling(Arc<ChunkBuffer>),
+    /// Within a chunk that is not to be brought.
+    Passing,
+}
+
+/// Whether a flight goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// More is wanted.
+    Continue,
+    /// Nothing more is: the flight may end here, at the edge of a chunk.
+    Stop,
+}
+
+impl Intake {
+    /// The intake of a client's own request, which brings `run`; `held_by_client` where it stands
+    /// still with its client.
+    pub fn of_client(
+        fills: Arc<Fills>,
+        board: Arc<Board>,
+        run: ChunkRun,
+        held_by_client: bool,
+    ) -> Self {
+        let flight = board.depart(run, Driver::Client { held_by_client });
+        Self::new(fills, board, flight, run.start)
+    }
+
+    /// The intake of a flight that has departed.
+    pub(super) fn new(
+        fills: Arc<Fills>,
+        board: Arc<Board>,
+        flight: FlightId,
+        first: ChunkIndex,
+    ) -> Self {
+        let offset = u64::from(first.0) * u64::from(board.object().chunk_size());
+        fills.stats.running.inc();
+        Self {
+            fills,
+            board,
+            flight,
+            offset,
+            current: Current::Edge,
+            outcome: None,
+            landed: false,
+        }
+    }
+
+    /// The board of the object that comes in.
+    pub fn board(&self) -> &Arc<Board> {
+        &self.board
+    }
+
+    /// The offset in the object of the next byte.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Whether it stands at the edge of a chunk, there is more to come, and nobody wants it.
+    pub fn is_idle(&self) -> bool {
+        let more = self.board.will_go_on(self.flight, self.chunk());
+        self.is_at_edge() && more && !self.board.is_wanted()
+    }
+
+    /// Bytes from here to the end of the object, where that is known.
+    pub fn left(&self) -> Option<u64> {
+        let total = self.board.object().total()?;
+        Some(total.saturating_sub(self.offset))
+    }
+
+    /// Whether the next byte is the first of a chunk.
+    pub fn is_at_edge(&self) -> bool {
+        matches!(self.current, Current::Edge)
+    }
+
+    /// The answer brings more than was asked for: from the beginning, for `run`.
+    pub(super) fn start_over(&mut self, run: ChunkRun) {
+        self.offset = u64::from(run.start.0) * u64::from(self.board.object().chunk_size());
+        self.board.start_over(self.flight, run);
+    }
+
+    /// Takes the next bytes. Waits only for the budget of bytes in flight, and not for ever.
+    pub async fn push(&mut self, mut bytes: Bytes) -> Result<Flow, FillError> {
+        while !bytes.is_empty() {
+            if self.begin_chunk().await? == Flow::Stop {
+                return Ok(Flow::Stop);
+            }
+            let piece = bytes.split_to(bytes.len().min(self.room()));
+            self.offset += piece.len() as u64;
+            if let Current::Filling(buffer) = &self.current {
+                buffer.append(piece);
+                self.board.moved(self.flight, self.chunk_before());
+            }
+            if self.is_past_chunk() {
+                self.end_chunk();
+            }
+        }
+        Ok(Flow::Continue)
+    }
+
+    /// The answer has ended as it should: what is in hand is the object's last chunk, or the
+    /// flight ended at the edge of one.
+    pub async fn finish(mut self) {
+        let object = self.board.object().clone();
+        if object.total().is_none() {
+            self.fills.store().complete(&object, self.offset).await;
+        }
+        if object.total() == Some(self.offset) && !self.is_at_edge() {
+            self.end_chunk();
+        }
+        self.land();
+    }
+
+    /// Says why the flight will have broken when this is dropped.
+    pub fn fail(mut self, why: FillError) {
+        self.outcome = Some(why);
+    }
+
+    async fn begin_chunk(&mut self) -> Result<Flow, FillError> {
+        if !self.is_at_edge() {
+            return Ok(Flow::Continue);
+        }
+        let chunk = self.chunk();
+        let total = self.board.object().total();
+        if total.is_some_and(|total| self.offset >= total) {
+            return Ok(Flow::Stop);
+        }
+        match self.board.wants(self.flight, chunk) {
+            Wanted::Over => return Ok(Flow::Stop),
+            Wanted::Held => {
+                self.current = Current::Passing;
+                return Ok(Flow::Continue);
+            }
+            Wanted::Yes => {}
+        }
+        let budget = &self.fills.in_flight;
+        let share = share_of(self.board.object().chunk_size());
+        // What the disk did not take makes room for what comes.
+        while budget.available_permits() < share as usize && self.fills.unkept.give_up_oldest() {}
+        let permit = Semaphore::acquire_many_owned(budget.clone(), share);
+        let permit = tokio::time::timeout(self.fills.config.wait, permit).await;
+        let Ok(Ok(permit)) = permit else {
+            self.outcome = Some(FillError::Busy);
+            return Err(FillError::Busy);
+        };
+        let buffer = Arc::new(ChunkBuffer::new(self.offset, permit));
+        self.current = match self.board.begin_chunk(chunk, buffer.clone()) {
+            true => Current::Filling(buffer),
+            false => Current::Passing,
+        };
+        Ok(Flow::Continue)
+    }
+
+    /// The chunk in hand is complete.
+    fn end_chunk(&mut self) {
+        let chunk = self.chunk_before();
+        if let Current::Filling(buffer) = std::mem::replace(&mut self.current, Current::Edge) {
+            buffer.end(Ok(()));
+            tokio::spawn(keep(self.fills.clone(), self.board.clone(), chunk, buffer));
+        }
+    }
+
+    fn chunk(&self) -> ChunkIndex {
+        chunk_at(self.board.object().chunk_size(), self.offset)
+    }
+
+    fn chunk_before(&self) -> ChunkIndex {
+        chunk_at(
+            self.board.object().chunk_size(),
+            self.offset.saturating_sub(1),
+        )
+    }
+
+    /// Bytes up to the next edge.
+    fn room(&self) -> usize {
+        let size = u64::from(self.board.object().chunk_size());
+        (size - self.offset % size) as usize
+    }
+
+    fn is_past_chunk(&self) -> bool {
+        let object = self.board.object();
+        self.offset.is_multiple_of(u64::from(object.chunk_size()))
+            || object.total() == Some(self.offset)
+    }
+
+    fn land(&mut self) {
+        if self.landed {
+            return;
+        }
+        self.landed = true;
+        self.fills.stats.running.dec();
+        let chunk = self.chunk();
+        let broken = std::mem::replace(&mut self.current, Current::Edge);
+        if let Current::Filling(buffer) = broken {
+            let why = self
+                .outcome
+                .get_or_insert(FillError::Broken("the answer ended early".into()));
+            self.board.end_chunk(chunk, &buffer);
+            buffer.end(Err(why.clone()));
+        }
+        let failure = self.outcome.take().map(|why| (chunk, why));
+        self.board.land(self.flight, failure);
+        self.give_up_what_cannot_be_completed();
+    }
+}
+
+impl Intake {
+    /// What was cut and can't be asked for again is no object: lookups must not find it.
+    fn give_up_what_cannot_be_completed(&self) {
+        let object = self.board.object();
+        if !self.board.is_whole_or_coming() {
+            self.fills.store().remove(object);
+            self.board.end(FillError::Lost);
+        }
+    }
+}
+
+impl Drop for Intake {
+    fn drop(&mut self) {
+        self.land();
+    }
+}
+
+/// Brings a complete chunk to the disk; its buffer stays readable until then.
+async fn keep(fills: Arc<Fills>, board: Arc<Board>, chunk: ChunkIndex, buffer: Arc<ChunkBuffer>) {
+    let object = board.object();
+    let (segments, checksum) = buffer.segments();
+    if let Some(sink) = &fills.sink {
+        let (key, generation) = (object.key(), object.generation());
+        sink.offer(&Offered {
+            key,
+            generation,
+            chunk,
+            segments: &segments,
+            checksum,
+        });
+    }
+    let kept = fills.store().keep(object, chunk, segments, checksum).await;
+    fills.stats.chunk_ended(&kept);
+    match kept {
+        Ok(()) => board.end_chunk(chunk, &buffer),
+        Err(_) => fills.unkept.push(&board, chunk, buffer),
+    }
+}
+
+/// A chunk's share of the budget of bytes in flight, in KiB.
+pub(super) fn share_of(chunk_size: u32) -> u32 {
+    chunk_size.div_ceil(1024)
+}

@@ -1,0 +1,54 @@
+//! What the fills count.
+
+use crate::store::KeepError;
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts};
+
+/// Counters of the fills. The admin room gives them their place in the metrics.
+#[derive(Debug)]
+pub struct Stats {
+    /// Flights under way, those of clients included.
+    pub running: IntGauge,
+    /// Complete chunks by what became of them.
+    pub chunks: IntCounterVec,
+    /// Answers of the origin that contradicted themselves or the object.
+    pub lies: IntCounter,
+}
+
+impl Default for Stats {
+    fn default() -> Self {
+        const WELL_FORMED: &str = "names of metrics are well-formed";
+        Self {
+            running: IntGauge::new(
+                "tidegate_fills_running",
+                "Transfers from origins into the store that are under way. A rise without more clients says that origins are slow.",
+            )
+            .expect(WELL_FORMED),
+            chunks: IntCounterVec::new(
+                Opts::new(
+                    "tidegate_fill_chunks_total",
+                    "Chunks that came in complete, by what became of them. A rise of anything but `kept` and `unwanted` says that the disk can't follow.",
+                ),
+                &["outcome"],
+            )
+            .expect(WELL_FORMED),
+            lies: IntCounter::new(
+                "tidegate_origin_untrusted_answers_total",
+                "Partial answers of origins that contradicted themselves or the object; none was kept. A rise says that an origin or something before it mishandles ranges.",
+            )
+            .expect(WELL_FORMED),
+        }
+    }
+}
+
+impl Stats {
+    pub(super) fn chunk_ended(&self, kept: &Result<(), KeepError>) {
+        let outcome = match kept {
+            Ok(()) => "kept",
+            Err(KeepError::QueueFull) => "queue_full",
+            Err(KeepError::NoRoom) => "no_room",
+            Err(KeepError::Unwanted | KeepError::Closed) => "unwanted",
+            Err(KeepError::Disk(_)) => "disk_error",
+        };
+        self.chunks.with_label_values(&[outcome]).inc();
+    }
+}

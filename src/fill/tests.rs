@@ -1,0 +1,519 @@
+//! The fills as a whole: a store on a real directory, and a source that does as it is told.
+
+use super::*;
+use crate::{
+    domain::{ByteRange, ChunkIndex, ChunkRun},
+    source::{Answer, Body, Ranged},
+    store::{Manifest, Meta, ObjectId},
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use std::{
+    sync::atomic::{AtomicU64, Ordering::SeqCst},
+    time::{Duration, SystemTime},
+};
+use tokio::sync::watch;
+
+const CHUNK: u32 = 65536;
+const PIECE: usize = 16384;
+const CHUNKS: u64 = 20;
+const TOTAL: u64 = CHUNKS * CHUNK as u64 - 1000;
+
+fn byte(version: u64, offset: u64) -> u8 {
+    (offset
+        .wrapping_mul(2_654_435_761)
+        .wrapping_add(version * 97)
+        >> 5) as u8
+}
+
+fn content(version: u64, range: ByteRange) -> Bytes {
+    (range.start()..range.end())
+        .map(|at| byte(version, at))
+        .collect::<Vec<_>>()
+        .into()
+}
+
+/// What the source does. Tests change it while fills run.
+#[derive(Clone, Debug)]
+struct Script {
+    version: u64,
+    /// Bytes of each answer that are sent before it stands still.
+    gate: u64,
+    /// Bytes of each answer after which it breaks.
+    breaks_after: Option<u64>,
+    ignores_ranges: bool,
+}
+
+#[derive(Debug)]
+struct Scripted {
+    script: watch::Sender<Script>,
+    asked: parking_lot::Mutex<Vec<Option<ByteRange>>>,
+    sent: Arc<AtomicU64>,
+}
+
+impl Scripted {
+    fn new() -> Arc<Self> {
+        let script = Script {
+            version: 1,
+            gate: u64::MAX,
+            breaks_after: None,
+            ignores_ranges: false,
+        };
+        Arc::new(Self {
+            script: watch::Sender::new(script),
+            asked: Default::default(),
+            sent: Default::default(),
+        })
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Script)) {
+        self.script.send_modify(change);
+    }
+
+    fn asked(&self) -> Vec<Option<ByteRange>> {
+        self.asked.lock().clone()
+    }
+
+    fn sent(&self) -> u64 {
+        self.sent.load(SeqCst)
+    }
+}
+
+#[async_trait]
+impl Source for Scripted {
+    async fn fetch(&self, _: &Request, ranged: Option<&Ranged>) -> Result<Answer, SourceError> {
+        let asked = ranged.map(|r| r.range);
+        self.asked.lock().push(asked);
+        let script = self.script.borrow().clone();
+        let whole = ByteRange::new(0, TOTAL).unwrap();
+        let other = ranged.and_then(|r| r.if_range.clone()) != Some(etag(script.version));
+        let range = asked.filter(|_| !script.ignores_ranges && !other);
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            header::ETAG,
+            HeaderValue::try_from(etag(script.version)).unwrap(),
+        );
+        if let Some(r) = range {
+            let field = format!("bytes {}-{}/{TOTAL}", r.start(), r.last());
+            headers.insert(header::CONTENT_RANGE, field.parse().unwrap());
+        }
+        let status = if range.is_some() {
+            StatusCode::PARTIAL_CONTENT
+        } else {
+            StatusCode::OK
+        };
+        let body = Stream {
+            bytes: content(script.version, range.unwrap_or(whole)),
+            done: 0,
+            script: self.script.subscribe(),
+            sent: self.sent.clone(),
+        };
+        Ok(Answer {
+            status,
+            headers,
+            body: Box::new(body),
+        })
+    }
+}
+
+fn etag(version: u64) -> String {
+    format!("\"{version}\"")
+}
+
+struct Stream {
+    bytes: Bytes,
+    done: u64,
+    script: watch::Receiver<Script>,
+    sent: Arc<AtomicU64>,
+}
+
+#[async_trait]
+impl Body for Stream {
+    async fn next(&mut self) -> Result<Option<Bytes>, SourceError> {
+        let done = self.done;
+        let script = self
+            .script
+            .wait_for(|s| s.gate > done)
+            .await
+            .unwrap()
+            .clone();
+        if script.breaks_after.is_some_and(|limit| done >= limit) {
+            return Err(SourceError::Broken("as told".into()));
+        }
+        if self.bytes.is_empty() {
+            return Ok(None);
+        }
+        let piece = self.bytes.split_to(PIECE.min(self.bytes.len()));
+        self.done += piece.len() as u64;
+        self.sent.fetch_add(piece.len() as u64, SeqCst);
+        Ok(Some(piece))
+    }
+}
+
+struct Bench {
+    directory: tempfile::TempDir,
+    fills: Arc<Fills>,
+    source: Arc<Scripted>,
+    object: Arc<Object>,
+    finish_when: FinishWhen,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let config = crate::store::Config {
+            chunk_size: CHUNK,
+            ..crate::store::Config::new(directory.path().to_owned())
+        };
+        let store = Store::open(config).unwrap();
+        store.recover();
+        let config = Config {
+            wait: Duration::from_secs(20),
+            max_window: 4 * u64::from(CHUNK),
+            ..Config::default()
+        };
+        let fills = Fills::new(store, config, None);
+        let object = fills.store().conceive(manifest());
+        fills.store().publish(&object).await;
+        let source = Scripted::new();
+        Self {
+            directory,
+            fills,
+            source,
+            object,
+            finish_when: FinishWhen::Never,
+        }
+    }
+
+    fn board(&self) -> Arc<Board> {
+        self.fills.board(&self.object)
+    }
+
+    fn cursor(&self, range: Option<(u64, u64)>) -> Cursor {
+        let request = Request {
+            target: "/".into(),
+            headers: HeaderMap::new(),
+        };
+        let errand = Errand {
+            source: self.source.clone(),
+            request: Arc::new(request),
+            finish_when: self.finish_when,
+        };
+        let visit = Visit::planned(self.fills.clone(), self.board(), errand);
+        visit.come();
+        let range = range.map(|(a, b)| ByteRange::new(a, b).unwrap());
+        Cursor::new(visit, range, range.is_some(), Arc::default())
+    }
+
+    /// Until what came in has reached the disk.
+    async fn settled(&self) {
+        while self.fills.bytes_in_flight() > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn stored(&self) -> Vec<u32> {
+        self.object.present().iter().map(|c| c.0).collect()
+    }
+}
+
+fn manifest() -> Manifest {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::ETAG, HeaderValue::from_static("\"1\""));
+    let now = SystemTime::now();
+    let meta = Meta {
+        status: 200,
+        headers,
+        created: now,
+        epoch: now,
+        fresh_until: now,
+        stale_while_revalidate: 0,
+        stale_if_error: 0,
+        variance: None,
+    };
+    let (id, key) = (ObjectId([1; 16]), b"key".to_vec());
+    Manifest {
+        id,
+        key,
+        generation: 1,
+        total: Some(TOTAL),
+        chunk_size: CHUNK,
+        meta,
+    }
+}
+
+/// All that a reader gets, which must be version 1's bytes from `start` on.
+async fn read(cursor: &mut Cursor, start: u64) -> Result<u64, FillError> {
+    let mut at = start;
+    while let Some(bytes) = cursor.next().await? {
+        let expected = content(1, ByteRange::new(at, at + bytes.len() as u64).unwrap());
+        assert!(bytes == expected, "other bytes at {at}");
+        at += bytes.len() as u64;
+    }
+    Ok(at - start)
+}
+
+fn chunk_range(start: u64, end: u64) -> Option<ByteRange> {
+    ByteRange::new(
+        start * u64::from(CHUNK),
+        (end * u64::from(CHUNK)).min(TOTAL),
+    )
+}
+
+#[tokio::test]
+async fn many_readers_of_a_cold_object_cost_each_byte_once() {
+    let bench = Bench::new().await;
+    let readers = (0..50).map(|_| {
+        let mut cursor = bench.cursor(None);
+        tokio::spawn(async move { read(&mut cursor, 0).await.unwrap() })
+    });
+    for reader in readers.collect::<Vec<_>>() {
+        assert_eq!(reader.await.unwrap(), TOTAL);
+    }
+    assert_eq!(bench.source.sent(), TOTAL);
+    bench.settled().await;
+    assert_eq!(bench.stored().len() as u64, CHUNKS);
+}
+
+#[tokio::test]
+async fn a_closed_range_is_one_request_for_whole_chunks() {
+    let bench = Bench::new().await;
+    let start = 5 * u64::from(CHUNK) + 100;
+    let end = start + 2 * u64::from(CHUNK);
+    assert_eq!(
+        read(&mut bench.cursor(Some((start, end))), start)
+            .await
+            .unwrap(),
+        end - start
+    );
+    assert_eq!(bench.source.asked(), [chunk_range(5, 8)]);
+    bench.settled().await;
+    let again = read(&mut bench.cursor(Some((start, end))), start)
+        .await
+        .unwrap();
+    assert_eq!(again, end - start);
+    assert_eq!(bench.source.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn only_holes_are_fetched_and_neighbours_together() {
+    let bench = Bench::new().await;
+    let size = u64::from(CHUNK);
+    read(&mut bench.cursor(Some((3 * size, 4 * size))), 3 * size)
+        .await
+        .unwrap();
+    bench.settled().await;
+    let all = bench.cursor(Some((0, 6 * size)));
+    read(&mut { all }, 0).await.unwrap();
+    assert_eq!(
+        bench.source.asked(),
+        [chunk_range(3, 4), chunk_range(0, 3), chunk_range(4, 6)]
+    );
+}
+
+#[tokio::test]
+async fn bytes_are_passed_on_as_they_come() {
+    let bench = Bench::new().await;
+    bench.source.change(|s| s.gate = 1);
+    let mut cursor = bench.cursor(None);
+    let first = cursor.next().await.unwrap().unwrap();
+    assert_eq!(first.len(), PIECE);
+    let mut other = bench.cursor(Some((100, 200)));
+    assert_eq!(read(&mut other, 100).await.unwrap(), 100);
+    assert!(bench.stored().is_empty());
+}
+
+#[tokio::test]
+async fn a_seek_ahead_of_a_running_stream_does_not_wait_for_it() {
+    let bench = Bench::new().await;
+    let board = bench.board();
+    let whole = ChunkRun {
+        start: ChunkIndex(0),
+        end: ChunkIndex(CHUNKS as u32),
+    };
+    let mut client = Intake::of_client(bench.fills.clone(), board, whole, true);
+    client
+        .push(content(1, ByteRange::new(0, 1000).unwrap()))
+        .await
+        .unwrap();
+
+    let start = 15 * u64::from(CHUNK);
+    assert_eq!(
+        read(&mut bench.cursor(Some((start, start + 10))), start)
+            .await
+            .unwrap(),
+        10
+    );
+    assert_eq!(bench.source.asked(), [chunk_range(15, 16)]);
+    drop(client);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_stands_still_holds_up_nobody() {
+    let bench = Bench::new().await;
+    let whole = ChunkRun {
+        start: ChunkIndex(0),
+        end: ChunkIndex(CHUNKS as u32),
+    };
+    let mut client = Intake::of_client(bench.fills.clone(), bench.board(), whole, true);
+    client
+        .push(content(1, ByteRange::new(0, 1000).unwrap()))
+        .await
+        .unwrap();
+    tokio::time::advance(flights::STALLED).await;
+    let got = read(&mut bench.cursor(None), 0).await.unwrap();
+    assert_eq!(got, TOTAL);
+    assert_eq!(bench.source.sent(), TOTAL);
+    drop(client);
+}
+
+#[tokio::test]
+async fn a_client_s_own_stream_is_stored_and_followed() {
+    let bench = Bench::new().await;
+    let whole = ChunkRun {
+        start: ChunkIndex(0),
+        end: ChunkIndex(CHUNKS as u32),
+    };
+    let mut client = Intake::of_client(bench.fills.clone(), bench.board(), whole, true);
+    let mut cursor = bench.cursor(None);
+    let reader = tokio::spawn(async move { read(&mut cursor, 0).await });
+    for piece in 0..TOTAL.div_ceil(1000) {
+        let range = ByteRange::new(piece * 1000, (piece * 1000 + 1000).min(TOTAL)).unwrap();
+        assert_eq!(
+            client.push(content(1, range)).await.unwrap(),
+            Flow::Continue
+        );
+        tokio::task::yield_now().await;
+    }
+    client.finish().await;
+    assert_eq!(reader.await.unwrap().unwrap(), TOTAL);
+    assert!(bench.source.asked().is_empty());
+    bench.settled().await;
+    assert_eq!(bench.stored().len() as u64, CHUNKS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_transfer_is_tried_again_and_then_is_an_error() {
+    let bench = Bench::new().await;
+    let size = u64::from(CHUNK);
+    bench
+        .source
+        .change(|s| s.breaks_after = Some(size + 20_000));
+    let mut cursor = bench.cursor(Some((0, 4 * size)));
+    // Each attempt brings one chunk more, so that the reader gets on.
+    assert_eq!(read(&mut cursor, 0).await.unwrap(), 4 * size);
+
+    bench.source.change(|s| s.breaks_after = Some(100));
+    let broken = read(&mut bench.cursor(Some((10 * size, 12 * size))), 10 * size).await;
+    assert!(matches!(broken, Err(FillError::Broken(_))), "{broken:?}");
+    bench.settled().await;
+    assert_eq!(bench.stored(), [0, 1, 2, 3]);
+}
+
+#[tokio::test]
+async fn another_version_ends_the_generation_and_never_mixes() {
+    let bench = Bench::new().await;
+    let size = u64::from(CHUNK);
+    read(&mut bench.cursor(Some((0, size))), 0).await.unwrap();
+    bench.settled().await;
+    bench.source.change(|s| s.version = 2);
+    let mut cursor = bench.cursor(None);
+    let outcome = read(&mut cursor, 0).await;
+    assert!(matches!(outcome, Err(FillError::Changed)), "{outcome:?}");
+    assert!(bench.board().ended().is_some());
+    assert!(
+        bench
+            .fills
+            .store()
+            .find(bench.object.id(), b"key")
+            .await
+            .is_none()
+    );
+}
+
+#[tokio::test]
+async fn an_origin_without_ranges_sends_the_whole_once() {
+    let bench = Bench::new().await;
+    bench.source.change(|s| s.ignores_ranges = true);
+    let size = u64::from(CHUNK);
+    let far = (12 * size, 13 * size);
+    assert_eq!(
+        read(&mut bench.cursor(Some(far)), far.0).await.unwrap(),
+        size
+    );
+    let mut whole = bench.cursor(None);
+    assert_eq!(read(&mut whole, 0).await.unwrap(), TOTAL);
+    assert!(
+        bench.source.asked().len() <= 2,
+        "{:?}",
+        bench.source.asked()
+    );
+}
+
+#[tokio::test]
+async fn a_fill_that_nobody_wants_stops_at_the_edge_of_a_chunk() {
+    let bench = Bench::new().await;
+    bench.source.change(|s| s.gate = 1);
+    let mut cursor = bench.cursor(Some((0, 10 * u64::from(CHUNK))));
+    cursor.next().await.unwrap();
+    drop(cursor);
+    bench.source.change(|s| s.gate = u64::MAX);
+    while bench.fills.stats().running.get() > 0 {
+        tokio::task::yield_now().await;
+    }
+    bench.settled().await;
+    assert_eq!(bench.source.sent(), u64::from(CHUNK));
+    assert_eq!(bench.stored(), [0]);
+}
+
+#[tokio::test]
+async fn a_route_may_have_the_rest_brought_in_all_the_same() {
+    let bench = Bench {
+        finish_when: FinishWhen::Always,
+        ..Bench::new().await
+    };
+    let mut cursor = bench.cursor(None);
+    cursor.next().await.unwrap();
+    drop(cursor);
+    while (bench.stored().len() as u64) < CHUNKS {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(bench.source.sent(), TOTAL);
+}
+
+#[tokio::test]
+async fn a_reader_may_be_dropped_at_any_await() {
+    let bench = Bench::new().await;
+    let mut cursor = bench.cursor(None);
+    let mut at = 0;
+    loop {
+        // Polls once, and drops what is not ready.
+        let next = futures_util::FutureExt::now_or_never(tokio::task::unconstrained(cursor.next()));
+        match next {
+            Some(read) => match read.unwrap() {
+                Some(bytes) => {
+                    let expected = content(1, ByteRange::new(at, at + bytes.len() as u64).unwrap());
+                    assert!(bytes == expected, "other bytes at {at}");
+                    at += bytes.len() as u64;
+                }
+                None => break,
+            },
+            None => tokio::task::yield_now().await,
+        }
+    }
+    assert_eq!(at, TOTAL);
+}
+
+#[tokio::test]
+async fn a_broken_disk_costs_the_origin_no_byte_twice_while_readers_follow() {
+    let bench = Bench::new().await;
+    let objects = bench.directory.path().join("objects");
+    std::fs::remove_dir_all(&objects).unwrap();
+    let mut slow = bench.cursor(None);
+    let mut fast = bench.cursor(None);
+    assert_eq!(read(&mut fast, 0).await.unwrap(), TOTAL);
+    assert_eq!(read(&mut slow, 0).await.unwrap(), TOTAL);
+    assert_eq!(bench.source.sent(), TOTAL);
+    assert!(bench.stored().is_empty());
+}

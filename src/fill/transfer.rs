@@ -1,0 +1,130 @@
+//! The detached task that brings a run of chunks in.
+
+use super::{
+    Errand, FillError, Fills, Flow,
+    board::{Board, Claim},
+    flights::FlightId,
+    intake::Intake,
+    now,
+    verdict::{Verdict, judge},
+};
+use crate::{
+    domain::{ByteRange, ChunkIndex, ChunkRun},
+    source::{Body, Ranged},
+};
+use std::sync::Arc;
+
+/// One flight, from the request to its landing.
+pub(super) async fn fly(
+    fills: Arc<Fills>,
+    board: Arc<Board>,
+    errand: Errand,
+    run: ChunkRun,
+    flight: FlightId,
+) {
+    let mut intake = Intake::new(fills.clone(), board.clone(), flight, run.start);
+    match bring(&fills, &board, &errand, run, &mut intake).await {
+        Ok(()) => intake.finish().await,
+        Err(why) => {
+            log::debug!(
+                "fill of {} from chunk {}: {why}",
+                board.object().id(),
+                run.start.0
+            );
+            intake.fail(why);
+        }
+    }
+}
+
+async fn bring(
+    fills: &Arc<Fills>,
+    board: &Arc<Board>,
+    errand: &Errand,
+    run: ChunkRun,
+    intake: &mut Intake,
+) -> Result<(), FillError> {
+    let object = board.object();
+    let asked = object
+        .grid()
+        .and_then(|grid| grid.bytes_of_run(run))
+        .ok_or(FillError::Lost)?;
+    let total = object.total().ok_or(FillError::Lost)?;
+    let stored = object.validators();
+    let part = Ranged {
+        range: asked,
+        if_range: stored.for_if_range().map(str::to_owned),
+    };
+    let ranged = Some(&part).filter(|_| board.comes_in_parts());
+    let answer = errand.source.fetch(&errand.request, ranged).await?;
+    match judge(answer.status, &answer.headers, asked, total, &stored) {
+        Verdict::Part => stream(answer.body, asked, intake).await,
+        Verdict::Whole => {
+            board.comes_whole();
+            let all = object
+                .grid()
+                .and_then(|grid| grid.all())
+                .ok_or(FillError::Lost)?;
+            intake.start_over(all);
+            let bytes = ByteRange::new(0, total).ok_or(FillError::Lost)?;
+            stream(answer.body, bytes, intake).await
+        }
+        Verdict::Changed => {
+            fills.store().remove(object);
+            board.end(FillError::Changed);
+            Err(FillError::Changed)
+        }
+        Verdict::Refused(status) => Err(FillError::Refused(status)),
+        Verdict::Lying(fault) => {
+            fills.stats.lies.inc();
+            // What it says of parts can't be trusted; of the whole, perhaps.
+            board.comes_whole();
+            Err(FillError::Lying(fault))
+        }
+    }
+}
+
+/// Takes in the bytes of `expected`, no more and no fewer, as long as anybody wants them.
+async fn stream(
+    mut body: Box<dyn Body>,
+    expected: ByteRange,
+    intake: &mut Intake,
+) -> Result<(), FillError> {
+    while let Some(bytes) = body.next().await? {
+        if intake.offset() + bytes.len() as u64 > expected.end() {
+            return Err(FillError::Broken("more bytes than announced".into()));
+        }
+        if intake.push(bytes).await? == Flow::Stop || intake.is_idle() {
+            return Ok(());
+        }
+    }
+    match intake.offset() == expected.end() {
+        true => Ok(()),
+        false => Err(FillError::Broken("fewer bytes than announced".into())),
+    }
+}
+
+/// Brings in whatever lacks of an object that nobody reads any more.
+pub(super) async fn complete(fills: Arc<Fills>, board: Arc<Board>, errand: Errand) {
+    let mut next = ChunkIndex(0);
+    while let Some(grid) = board.object().grid().filter(|grid| next.0 < grid.count()) {
+        if board.ended().is_some() || board.object().is_retired() {
+            break;
+        }
+        board.passed(next).await;
+        let window = (fills.config.max_window / u64::from(grid.chunk_size())).max(1) as u32;
+        let limit = ChunkIndex(next.0.saturating_add(window).min(grid.count()));
+        match board.claim(next, limit, now()) {
+            Claim::Lost => break,
+            Claim::Wait => next = next.next(),
+            Claim::Fetch(run, flight) => {
+                let (failed_before, _) = board.failures(next);
+                fly(fills.clone(), board.clone(), errand.clone(), run, flight).await;
+                if board.failures(next).0 != failed_before {
+                    break;
+                }
+                next = run.end;
+            }
+        }
+    }
+    board.completed();
+}
