@@ -1,0 +1,77 @@
+//! pingora-cache's lock, closed at one gap.
+//!
+//! A request looks its object up first and takes the lock after. Between the two another request
+//! may have stored the object and given the lock back: the first would then be let through to the
+//! origin and bring in the whole object a second time. Here, whoever gets the lock looks once
+//! more, and is sent back to look up where the answer has come in the meantime.
+
+use super::{Order, id_of};
+use crate::fill::Fills;
+use pingora_cache::{
+    CacheKey,
+    lock::{CacheKeyLock, CacheLock, LockStatus, Locked, WritePermit},
+};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+/// Why an answer is not stored, where that says nothing of answers to other requests.
+pub const OF_THE_REQUEST: &str = "of-the-request";
+
+/// The lock before first contact and revalidation.
+#[derive(Debug)]
+pub struct ContactLock {
+    inner: CacheLock,
+    fills: Arc<Fills>,
+}
+
+impl ContactLock {
+    /// A lock that one request may hold for `age`.
+    pub fn new(age: Duration, fills: Arc<Fills>) -> Self {
+        Self {
+            inner: CacheLock::new(age),
+            fills,
+        }
+    }
+
+    /// Whether the object has been stored, or found to be fresh, since the request looked it up.
+    fn is_answered(&self, key: &CacheKey, stale_writer: bool) -> bool {
+        let order = key.extensions.get::<Arc<Order>>();
+        let Some(order) = order.filter(|order| !order.insists()) else {
+            return false;
+        };
+        let open = self.fills.store().open_object(id_of(key));
+        open.is_some_and(|object| {
+            let newer = object.generation() != order.found();
+            let fresh = object.meta().fresh_until >= SystemTime::now();
+            object.key() == key.primary_key() && if stale_writer { fresh } else { newer }
+        })
+    }
+}
+
+impl CacheKeyLock for ContactLock {
+    fn lock(&self, key: &CacheKey, stale_writer: bool) -> Locked {
+        let permit = match self.inner.lock(key, stale_writer) {
+            Locked::Write(permit) if self.is_answered(key, stale_writer) => permit,
+            locked => return locked,
+        };
+        // A second lock on the key is one to wait for the first, which is given back at once.
+        let wait = self.inner.lock(key, stale_writer);
+        self.inner.release(key, permit, LockStatus::Done);
+        wait
+    }
+
+    fn release(&self, key: &CacheKey, permit: WritePermit, reason: LockStatus) {
+        self.inner.release(key, permit, reason);
+    }
+
+    /// An answer that says something of its own request only lets one of those who wait try
+    /// next; any other that is not to be stored lets them all go.
+    fn custom_lock_status(&self, reason: &'static str) -> LockStatus {
+        match reason {
+            OF_THE_REQUEST => LockStatus::TransientError,
+            _ => LockStatus::GiveUp,
+        }
+    }
+}

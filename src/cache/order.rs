@@ -1,0 +1,165 @@
+//! What travels beside a request through pingora-cache: its extensions carry it from the hooks to
+//! the storage and back.
+
+use crate::{
+    domain::{ByteRange, ChunkRun},
+    fill::{Board, Errand, Tally, Visit},
+};
+use parking_lot::Mutex;
+use std::sync::{
+    Arc, Weak,
+    atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+};
+use tokio::sync::watch;
+
+/// One request's order to the cache.
+#[derive(Debug)]
+pub struct Order {
+    /// Where missing chunks come from.
+    pub errand: Errand,
+    /// Grid of an object that this request may create, in bytes.
+    pub chunk_size: u32,
+    /// Whether the client itself said where its range ends.
+    pub closed: bool,
+    /// Whether a client that stands still holds up what it leads: over HTTP/2 its response is
+    /// written by the task that also reads the origin.
+    pub over_http2: bool,
+    /// Bytes given to this request, by where they came from.
+    pub tally: Arc<Tally>,
+    /// The object that this request creates.
+    pub(super) leads: Mutex<Option<Arc<Board>>>,
+    /// The chunks that this request's own answer brings.
+    pub(super) brings: Mutex<Option<ChunkRun>>,
+    visit: Mutex<Weak<Visit>>,
+    landed: watch::Sender<bool>,
+    left: AtomicBool,
+    /// The generation that it found.
+    found: AtomicU64,
+    leashed: AtomicBool,
+    insists: AtomicBool,
+    unwanted: AtomicBool,
+    head_only: AtomicBool,
+}
+
+/// What the origin's answer brings of an object, decided before it is stored.
+#[derive(Clone, Copy, Debug)]
+pub struct Incoming {
+    /// Length of the object, where it was announced.
+    pub total: Option<u64>,
+    /// The part that the answer's body holds; the whole where absent.
+    pub part: Option<ByteRange>,
+    /// The origin answered a range request with the whole.
+    pub ignores_ranges: bool,
+}
+
+impl Order {
+    /// An order of nothing yet.
+    pub fn new(errand: Errand, chunk_size: u32, closed: bool, over_http2: bool) -> Self {
+        Self {
+            errand,
+            chunk_size,
+            closed,
+            over_http2,
+            tally: Arc::default(),
+            leads: Mutex::new(None),
+            brings: Mutex::new(None),
+            visit: Mutex::new(Weak::new()),
+            landed: watch::Sender::new(false),
+            left: AtomicBool::new(false),
+            found: AtomicU64::new(0),
+            leashed: AtomicBool::new(false),
+            insists: AtomicBool::new(false),
+            unwanted: AtomicBool::new(false),
+            head_only: AtomicBool::new(false),
+        }
+    }
+
+    /// The client has left, though the request goes on for the sake of the cache.
+    pub fn client_left(&self) {
+        let visit = self.visit.lock();
+        self.left.store(true, Relaxed);
+        if let Some(visit) = visit.upgrade() {
+            visit.leave();
+        }
+    }
+
+    /// Whether what this request brings in was of no use to anybody at the last edge of a chunk,
+    /// and still is not.
+    pub fn is_unwanted(&self) -> bool {
+        let wanted = || {
+            self.leads
+                .lock()
+                .as_ref()
+                .is_some_and(|board| board.is_wanted())
+        };
+        self.unwanted.load(Relaxed) && !wanted()
+    }
+
+    /// Whether this request has begun to bring its object in.
+    pub fn is_leading(&self) -> bool {
+        self.leads.lock().is_some()
+    }
+
+    /// What is stored was found to be of no use: the origin is to be asked, whatever else is
+    /// found.
+    pub fn insist(&self) {
+        self.insists.store(true, Relaxed);
+    }
+
+    pub(super) fn insists(&self) -> bool {
+        self.insists.load(Relaxed)
+    }
+
+    pub(super) fn note_found(&self, generation: u64) {
+        self.found.store(generation, Relaxed);
+    }
+
+    pub(super) fn found(&self) -> u64 {
+        self.found.load(Relaxed)
+    }
+
+    /// A leader of a window is held back until it has come in; one of a whole object, which may
+    /// be long, is not.
+    pub(super) fn leash(&self, is_whole: bool) {
+        self.leashed.store(self.over_http2 && !is_whole, Relaxed);
+    }
+
+    pub(super) fn is_leashed(&self) -> bool {
+        self.leashed.load(Relaxed)
+    }
+
+    /// The answer turned out to have no body: its reader is at its end.
+    pub fn answer_without_body(&self) {
+        self.head_only.store(true, Relaxed);
+    }
+
+    pub(super) fn has_no_body(&self) -> bool {
+        self.head_only.load(Relaxed)
+    }
+
+    pub(super) fn has_left(&self) -> bool {
+        self.left.load(Relaxed)
+    }
+
+    pub(super) fn attend(&self, visit: &Arc<Visit>) {
+        let mut own = self.visit.lock();
+        *own = Arc::downgrade(visit);
+        if self.left.load(Relaxed) {
+            visit.leave();
+        }
+    }
+
+    pub(super) fn mark_unwanted(&self, unwanted: bool) {
+        self.unwanted.store(unwanted, Relaxed);
+    }
+
+    pub(super) fn mark_landed(&self) {
+        self.landed.send_replace(true);
+    }
+
+    /// Waits until this request's own part of the object has come in.
+    pub(super) async fn landed(&self) {
+        // The sender lives in `self`: it can't be gone.
+        let _ = self.landed.subscribe().wait_for(|landed| *landed).await;
+    }
+}

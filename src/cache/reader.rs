@@ -1,0 +1,180 @@
+//! pingora-cache's `HandleHit`: one request's reader of an object.
+
+use super::Order;
+use crate::{
+    domain::ByteRange,
+    fill::{Board, Coverage, Cursor, FillError, Fills, Visit},
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use pingora_cache::{
+    CacheKey,
+    storage::{HandleHit, Storage},
+    trace::SpanHandle,
+};
+use pingora_core::{Error, ErrorType, Result};
+use std::{any::Any, sync::Arc};
+
+/// Reads an object, or the interval that it was last sent to.
+pub struct Reader {
+    visit: Arc<Visit>,
+    order: Arc<Order>,
+    cursor: Option<Cursor>,
+    range: Option<ByteRange>,
+    /// Bytes that may still be read before what this request leads has come in.
+    leash: Option<usize>,
+}
+
+/// What a client that stands still takes in any case: less than the smallest window that an
+/// HTTP/2 client opens with.
+const LEASH: usize = 48 << 10;
+
+impl Reader {
+    /// A reader of what is there.
+    pub(super) fn new(fills: Arc<Fills>, board: Arc<Board>, order: Arc<Order>) -> Self {
+        let visit = Visit::planned(fills, board, order.errand.clone());
+        order.attend(&visit);
+        Self {
+            visit,
+            order,
+            cursor: None,
+            range: None,
+            leash: None,
+        }
+    }
+
+    /// The reader of the request that brings the object in.
+    pub(super) fn leading(fills: Arc<Fills>, board: Arc<Board>, order: Arc<Order>) -> Self {
+        let leash = order.is_leashed().then_some(LEASH);
+        let reader = Self {
+            leash,
+            ..Self::new(fills, board, order)
+        };
+        reader.visit.come();
+        // The client may have left before there was anything to visit.
+        reader.order.attend(&reader.visit);
+        reader
+    }
+
+    /// The board of the object that is read.
+    pub fn board(&self) -> &Arc<Board> {
+        self.visit.board()
+    }
+
+    /// The order of the request that reads.
+    pub fn order(&self) -> &Arc<Order> {
+        &self.order
+    }
+
+    /// Says what will be read, and waits until its first byte is there, so that the head of the
+    /// answer can still be an error.
+    pub async fn prepare(&mut self, range: Option<ByteRange>) -> Result<(), FillError> {
+        self.aim(range);
+        self.cursor().ready().await
+    }
+
+    /// What of `range`, or of the whole, is there before anything is asked for.
+    pub fn coverage(&self, range: Option<ByteRange>) -> Coverage {
+        let board = self.board();
+        let wanted = board.object().grid().map(|grid| match range {
+            Some(range) => Some(grid.run_over(range)),
+            None => grid.all(),
+        });
+        match wanted {
+            Some(Some(run)) => board.coverage(run),
+            Some(None) => Coverage::Stored,
+            None => Coverage::Coming,
+        }
+    }
+
+    /// The object can't be read to its end: lookups find it no more.
+    pub fn give_up(&self) {
+        let fills = self.visit.fills();
+        fills.store().remove(self.board().object());
+    }
+
+    fn aim(&mut self, range: Option<ByteRange>) {
+        self.visit.come();
+        self.range = range;
+        self.cursor = None;
+    }
+
+    fn cursor(&mut self) -> &mut Cursor {
+        let (visit, order) = (&self.visit, &self.order);
+        self.cursor.get_or_insert_with(|| {
+            visit.come();
+            let mut cursor =
+                Cursor::new(visit.clone(), self.range, order.closed, order.tally.clone());
+            if let Some(run) = *order.brings.lock() {
+                cursor.owns(run);
+            }
+            cursor
+        })
+    }
+}
+
+#[async_trait]
+impl HandleHit for Reader {
+    async fn read_body(&mut self) -> Result<Option<Bytes>> {
+        if self.order.has_no_body() {
+            self.visit.leave();
+            return Ok(None);
+        }
+        if self.leash == Some(0) {
+            self.order.landed().await;
+            self.leash = None;
+        }
+        let max = self.leash.unwrap_or(usize::MAX);
+        let read = self.cursor().next_within(max).await.map_err(broken)?;
+        match (&mut self.leash, &read) {
+            (Some(leash), Some(bytes)) => *leash = leash.saturating_sub(bytes.len()),
+            // The request may go on for the sake of the cache; its client has what it wanted.
+            (_, None) => self.visit.leave(),
+            _ => {}
+        }
+        Ok(read)
+    }
+
+    async fn finish(
+        self: Box<Self>,
+        _storage: &'static (dyn Storage + Sync),
+        _key: &CacheKey,
+        _trace: &SpanHandle,
+    ) -> Result<()> {
+        Ok(())
+    }
+
+    fn can_seek(&self) -> bool {
+        true
+    }
+
+    fn seek(&mut self, start: usize, end: Option<usize>) -> Result<()> {
+        let end = end.map_or(u64::MAX, |end| end as u64);
+        let range = ByteRange::new(start as u64, end);
+        // Prepared for exactly this: what has been waited for stays.
+        if range.is_some() && range == self.range {
+            return Ok(());
+        }
+        self.aim(range);
+        match range {
+            Some(_) => Ok(()),
+            None => Error::e_explain(ErrorType::InternalError, "a seek to an empty interval"),
+        }
+    }
+
+    fn should_count_access(&self) -> bool {
+        false
+    }
+
+    fn as_any(&self) -> &(dyn Any + Send + Sync) {
+        self
+    }
+
+    fn as_any_mut(&mut self) -> &mut (dyn Any + Send + Sync) {
+        self
+    }
+}
+
+fn broken(why: FillError) -> Box<Error> {
+    Error::because(ErrorType::ReadError, "the object can't be read on", why).into_up()
+}

@@ -1,0 +1,242 @@
+//! pingora-cache's `Storage` over the chunk store.
+
+use super::{Incoming, Order, Reader, meta, writer::Writer};
+use crate::{
+    domain::{ByteRange, ChunkIndex, ChunkRun, Grid, Validators},
+    fill::{Board, Fills, Intake},
+    store::{Manifest, Object, ObjectId},
+};
+use async_trait::async_trait;
+use pingora_cache::{
+    CacheKey, CacheMeta,
+    key::CacheHashKey,
+    storage::{HitHandler, MissHandler, PurgeOutcome, PurgeTarget, PurgeType, Storage},
+    trace::SpanHandle,
+};
+use pingora_core::{Error, ErrorType, Result};
+use std::{
+    any::Any,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::SystemTime,
+};
+
+/// The store and its fills, as pingora-cache sees them.
+#[derive(Debug)]
+pub struct ChunkStorage {
+    fills: Arc<Fills>,
+    /// The last generation given out.
+    generation: AtomicU64,
+}
+
+/// The generation that a lookup without a find has found.
+const NOTHING: u64 = 0;
+
+/// The name in the store of what lies under a key.
+pub fn id_of(key: &CacheKey) -> ObjectId {
+    ObjectId(key.combined_bin())
+}
+
+impl ChunkStorage {
+    /// A face for these fills and their store.
+    pub fn new(fills: Arc<Fills>) -> Self {
+        // Nanoseconds since 1970 go up from one process to the next, so that a generation is
+        // never given out twice.
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let generation = AtomicU64::new(since.map_or(1, |t| t.as_nanos() as u64));
+        Self { fills, generation }
+    }
+
+    /// The fills behind it.
+    pub fn fills(&self) -> &Arc<Fills> {
+        &self.fills
+    }
+
+    /// The stored object, where the answer is of the very version that is stored: its chunks stay.
+    async fn same(&self, key: &CacheKey, meta: &CacheMeta, order: &Order) -> Option<Arc<Object>> {
+        let store = self.fills.store();
+        let object = store.find(id_of(key), key.primary_key()).await?;
+        let arrived = Validators::of(meta.headers());
+        let strong = arrived.strong_etag()?;
+        let same = object.validators().strong_etag() == Some(strong)
+            && object.total().is_some()
+            && object.total() == incoming(meta).total
+            && object.chunk_size() == order.chunk_size
+            && object.is_versioned()
+            && self.fills.board(&object).ended().is_none();
+        if same {
+            store.update(&object, meta::stored(meta)).await;
+        }
+        // It may have been replaced or removed meanwhile.
+        let current = store.open_object(object.id());
+        let stays = current.is_some_and(|open| Arc::ptr_eq(&open, &object));
+        (same && stays && self.fills.board(&object).ended().is_none()).then_some(object)
+    }
+
+    /// A new generation, which nobody finds yet.
+    fn conceive(&self, key: &CacheKey, meta: &CacheMeta, order: &Order) -> Arc<Object> {
+        let total = incoming(meta).total;
+        self.fills.store().conceive(Manifest {
+            id: id_of(key),
+            key: key.primary_key().to_vec(),
+            generation: self.generation.fetch_add(1, Relaxed) + 1,
+            total: total.filter(|total| Grid::new(order.chunk_size, *total).is_some()),
+            chunk_size: order.chunk_size,
+            meta: meta::stored(meta),
+        })
+    }
+}
+
+#[async_trait]
+impl Storage for ChunkStorage {
+    async fn lookup(
+        &'static self,
+        key: &CacheKey,
+        _trace: &SpanHandle,
+    ) -> Result<Option<(CacheMeta, HitHandler)>> {
+        order(key)?.note_found(NOTHING);
+        let Some(object) = self.fills.store().find(id_of(key), key.primary_key()).await else {
+            return Ok(None);
+        };
+        let order = order(key)?;
+        order.note_found(object.generation());
+        let board = self.fills.board(&object);
+        if board.ended().is_some() {
+            return Ok(None);
+        }
+        if !board.is_whole_or_coming() {
+            self.fills.store().remove(&object);
+            return Ok(None);
+        }
+        let reader = Reader::new(self.fills.clone(), board, order);
+        Ok(Some((meta::announced(&object)?, Box::new(reader))))
+    }
+
+    async fn lookup_streaming_write(
+        &'static self,
+        key: &CacheKey,
+        _tag: Option<&[u8]>,
+        _trace: &SpanHandle,
+    ) -> Result<Option<(CacheMeta, HitHandler)>> {
+        // Not by the table: the object may have been replaced or removed since, and this
+        // request reads what it writes.
+        let order = order(key)?;
+        let Some(board) = order.leads.lock().clone() else {
+            return Ok(None);
+        };
+        let meta = meta::announced(board.object())?;
+        let reader = Reader::leading(self.fills.clone(), board, order);
+        Ok(Some((meta, Box::new(reader))))
+    }
+
+    async fn get_miss_handler(
+        &'static self,
+        key: &CacheKey,
+        meta: &CacheMeta,
+        _trace: &SpanHandle,
+    ) -> Result<MissHandler> {
+        let order = order(key)?;
+        let same = self.same(key, meta, &order).await;
+        let is_new = same.is_none();
+        let object = same.unwrap_or_else(|| self.conceive(key, meta, &order));
+        let board = self.fills.board(&object);
+        let incoming = incoming(meta);
+        if incoming.ignores_ranges {
+            board.comes_whole();
+        }
+        let run = run_of(&board, incoming.part);
+        let is_whole = incoming.part.is_none();
+        order.leash(is_whole);
+        let held = order.over_http2;
+        // The flight departs before the object can be found, or whoever finds it would begin
+        // another.
+        let intake = Intake::of_client(self.fills.clone(), board.clone(), run, held);
+        if is_new {
+            self.fills.store().publish(&object).await;
+        }
+        *order.leads.lock() = Some(board);
+        *order.brings.lock() = Some(run);
+        Ok(Box::new(Writer::new(intake, order)))
+    }
+
+    async fn purge(
+        &'static self,
+        target: PurgeTarget<'_>,
+        _purge_type: PurgeType,
+        _trace: &SpanHandle,
+    ) -> Result<PurgeOutcome> {
+        let id = match target {
+            PurgeTarget::Active(key) => ObjectId(key.combined_bin()),
+            // Eviction is the store's own; nothing of pingora-cache's evicts here.
+            PurgeTarget::Exact(_) => return Ok(PurgeOutcome::NotFound),
+        };
+        let store = self.fills.store();
+        let removed = store
+            .find_by_id(id)
+            .await
+            .is_some_and(|object| store.remove(&object));
+        Ok(match removed {
+            true => PurgeOutcome::Purged(None),
+            false => PurgeOutcome::NotFound,
+        })
+    }
+
+    async fn update_meta(
+        &'static self,
+        key: &CacheKey,
+        meta: &CacheMeta,
+        _trace: &SpanHandle,
+    ) -> Result<bool> {
+        let store = self.fills.store();
+        let Some(object) = store.find(id_of(key), key.primary_key()).await else {
+            return Ok(false);
+        };
+        // A newer generation may have come while this one was validated.
+        if order(key)?.found() != object.generation() {
+            return Ok(false);
+        }
+        store.update(&object, meta::stored(meta)).await;
+        Ok(true)
+    }
+
+    fn support_streaming_partial_write(&self) -> bool {
+        true
+    }
+
+    fn as_any(&self) -> &(dyn Any + Send + Sync + 'static) {
+        self
+    }
+}
+
+/// The order that the key callback put beside the key.
+fn order(key: &CacheKey) -> Result<Arc<Order>> {
+    let order = key.extensions.get::<Arc<Order>>();
+    order
+        .cloned()
+        .ok_or_else(|| Error::explain(ErrorType::InternalError, "a cache key without its order"))
+}
+
+/// What the response filter said of the answer: the whole, of unknown length, if nothing.
+fn incoming(meta: &CacheMeta) -> Incoming {
+    let said = meta.extensions().get::<Incoming>().copied();
+    said.unwrap_or(Incoming {
+        total: None,
+        part: None,
+        ignores_ranges: false,
+    })
+}
+
+/// The chunks that an answer brings.
+fn run_of(board: &Board, part: Option<ByteRange>) -> ChunkRun {
+    let endless = ChunkRun {
+        start: ChunkIndex(0),
+        end: ChunkIndex(u32::MAX),
+    };
+    match (board.object().grid(), part) {
+        (Some(grid), Some(part)) => grid.run_over(part),
+        (Some(grid), None) => grid.all().unwrap_or(endless),
+        (None, _) => endless,
+    }
+}

@@ -1,0 +1,70 @@
+//! pingora-cache's `HandleMiss`: an origin's answer to a client's own request, on its way into
+//! the store.
+
+use super::Order;
+use crate::fill::{Flow, Intake};
+use async_trait::async_trait;
+use bytes::Bytes;
+use pingora_cache::storage::{HandleMiss, MissFinishType};
+use pingora_core::Result;
+use std::sync::Arc;
+
+/// Tees the body into chunks. It never fails: when nothing more can be kept the bytes go by, and
+/// readers, that of this request among them, have what lacks fetched.
+pub(super) struct Writer {
+    intake: Option<Intake>,
+    order: Arc<Order>,
+    written: usize,
+}
+
+/// So much is rather read to its end than the connection lost of a client that has its answer: the
+/// request can be given up only together with that.
+const LITTLE: u64 = 4 << 20;
+
+impl Writer {
+    pub fn new(intake: Intake, order: Arc<Order>) -> Self {
+        Self {
+            intake: Some(intake),
+            order,
+            written: 0,
+        }
+    }
+}
+
+#[async_trait]
+impl HandleMiss for Writer {
+    async fn write_body(&mut self, data: Bytes, _eof: bool) -> Result<()> {
+        self.written += data.len();
+        let Some(mut intake) = self.intake.take() else {
+            return Ok(());
+        };
+        match intake.push(data).await {
+            Ok(Flow::Continue) => {
+                let little = intake.left().is_some_and(|left| left <= LITTLE);
+                let client_waits = little && !self.order.has_left();
+                self.order.mark_unwanted(intake.is_idle() && !client_waits);
+                self.intake = Some(intake);
+            }
+            Ok(Flow::Stop) => self.order.mark_landed(),
+            Err(why) => {
+                intake.fail(why);
+                self.order.mark_landed();
+            }
+        }
+        Ok(())
+    }
+
+    async fn finish(mut self: Box<Self>) -> Result<MissFinishType> {
+        if let Some(intake) = self.intake.take() {
+            intake.finish().await;
+        }
+        Ok(MissFinishType::Created(self.written))
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.intake = None;
+        self.order.mark_landed();
+    }
+}
