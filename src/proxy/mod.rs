@@ -1,4 +1,30 @@
 //! Pingora's face: the hooks, keys, policy, and errors turned into statuses.
+//!
+//! `hooks` is the whole of `ProxyHttp`, each hook a few lines; what decides stands beside it as
+//! pure functions: `delivery` what a request gets of an object, `window` what is asked of the
+//! origin when nothing is known, `first_contact` what its answer means, `freshness` whether
+//! and how long it may be kept.
 
+mod answer;
+mod asking;
+mod cache_status;
 mod config;
+mod context;
+mod delivery;
+mod error;
+mod first_contact;
+mod foundation;
+mod freshness;
+mod headers;
+mod hits;
+mod hooks;
+mod key;
+mod predictor;
+mod routing;
+mod stats;
+mod window;
+
 pub use config::{Clients, Matcher, Route, Ttl};
+pub use foundation::{Foundation, Proxy};
+pub use routing::BoundRoute;
+pub use stats::{SOURCES, Stats};

@@ -1,0 +1,103 @@
+//! `Cache-Status` (RFC 9211): what was done, in one field.
+
+use super::headers::NAME;
+
+/// How a request was answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Handling {
+    /// Nothing is known of it yet.
+    #[default]
+    Unknown,
+    /// From the store, without asking anybody.
+    Hit,
+    /// From the store, past its freshness, while or because the origin is asked or fails.
+    Stale,
+    /// From the store and, for what lacked, from the origin.
+    Partial,
+    /// From the origin, and stored.
+    Miss,
+    /// From the origin, since what is stored was not fresh any more.
+    Refreshed,
+    /// From the origin, and not stored.
+    Passed,
+    /// From the origin, since it was known not to be stored.
+    Bypass,
+    /// From the origin, since the method is not cached.
+    Method,
+    /// An answer of our own.
+    Own,
+}
+
+impl Handling {
+    /// Whether the request itself brings an object in.
+    pub fn leads(self) -> bool {
+        matches!(self, Self::Miss | Self::Refreshed)
+    }
+
+    /// The value of the label `outcome` in the metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Hit => "hit",
+            Self::Stale => "stale",
+            Self::Partial => "partial",
+            Self::Miss => "miss",
+            Self::Refreshed => "refreshed",
+            Self::Passed => "passed",
+            Self::Bypass => "bypass",
+            Self::Method => "method",
+            Self::Own => "own",
+        }
+    }
+}
+
+/// The field's value. `collapsed`: the request joined another's.
+pub fn field(handling: Handling, collapsed: bool, detail: Option<&str>) -> String {
+    let done = match handling {
+        Handling::Hit => "hit",
+        Handling::Stale => "hit; detail=stale",
+        Handling::Partial if collapsed => "fwd=partial",
+        Handling::Partial => "fwd=partial; stored",
+        Handling::Miss if collapsed => "fwd=miss",
+        Handling::Miss => "fwd=miss; stored",
+        Handling::Refreshed => "fwd=stale; stored",
+        Handling::Passed => "fwd=miss",
+        Handling::Bypass => "fwd=bypass",
+        Handling::Method => "fwd=bypass; detail=method",
+        Handling::Own | Handling::Unknown => "",
+    };
+    let mut out = NAME.to_owned();
+    for part in [done, if collapsed { "collapsed" } else { "" }] {
+        if !part.is_empty() {
+            out.push_str("; ");
+            out.push_str(part);
+        }
+    }
+    if let Some(detail) = detail {
+        out.push_str("; detail=");
+        out.push_str(detail);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_what_was_done() {
+        assert_eq!(field(Handling::Hit, false, None), "tidegate; hit");
+        assert_eq!(
+            field(Handling::Miss, false, None),
+            "tidegate; fwd=miss; stored"
+        );
+        assert_eq!(
+            field(Handling::Miss, true, None),
+            "tidegate; fwd=miss; collapsed"
+        );
+        assert_eq!(
+            field(Handling::Own, false, Some("no-route")),
+            "tidegate; detail=no-route"
+        );
+    }
+}

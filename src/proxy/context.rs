@@ -1,0 +1,165 @@
+//! What one request carries from hook to hook.
+
+use super::{cache_status::Handling, delivery::Asked, headers, routing::BoundRoute};
+use crate::{
+    cache::{FillError, Incoming, Order},
+    domain::ByteRange,
+};
+use http::{HeaderMap, Method, StatusCode};
+use pingora_cache::CachePhase;
+use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_proxy::Session;
+use prometheus::IntGauge;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Instant,
+};
+
+/// The state of one request.
+#[derive(Debug)]
+pub struct Context {
+    /// When it came.
+    pub began: Instant,
+    /// When the first byte of the answer's body was ready.
+    pub first_byte: Option<Instant>,
+    /// The route that takes it.
+    pub route: Option<Arc<BoundRoute>>,
+    /// The host that it asks.
+    pub host: String,
+    /// Its conditions and ranges.
+    pub asked: Asked,
+    /// Its order to the cache.
+    pub order: Option<Arc<Order>>,
+    /// How it was answered.
+    pub handling: Handling,
+    /// Whether it joined another's transfer.
+    pub collapsed: bool,
+    /// What is to be said of it beyond that.
+    pub detail: Option<&'static str>,
+    /// How the origin is asked.
+    pub contact: Contact,
+    /// The window that was asked of the origin.
+    pub window: Option<ByteRange>,
+    /// What the origin's answer brings.
+    pub incoming: Option<Incoming>,
+    /// The answer's end can't be told from a cut.
+    pub close_delimited: bool,
+    /// Fields of a 304, to be laid over the stored ones.
+    pub not_modified: Option<HeaderMap>,
+    /// Servers that have failed it.
+    pub failures: usize,
+    /// Why what lacks of the stored object can't be had.
+    pub failed: Option<FillError>,
+    /// The answer is a head of ours; the origin's body goes by.
+    pub drops_body: bool,
+    _active: Active,
+}
+
+/// How the origin is asked for something that is not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Contact {
+    /// For a window, where the client's request has a range or is a HEAD.
+    #[default]
+    Window,
+    /// For the whole.
+    Whole,
+    /// With the client's own header, and without storing anything.
+    Own,
+}
+
+/// Counts a request as under way until it is dropped.
+#[derive(Debug)]
+struct Active {
+    gauge: IntGauge,
+    count: Arc<AtomicUsize>,
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.gauge.dec();
+        self.count.fetch_sub(1, SeqCst);
+    }
+}
+
+impl Context {
+    /// The context of a request that has just come.
+    pub fn new(gauge: &IntGauge, count: &Arc<AtomicUsize>) -> Self {
+        gauge.inc();
+        count.fetch_add(1, SeqCst);
+        Self {
+            began: Instant::now(),
+            first_byte: None,
+            route: None,
+            host: String::new(),
+            asked: Asked::default(),
+            order: None,
+            handling: Handling::default(),
+            collapsed: false,
+            detail: None,
+            contact: Contact::default(),
+            window: None,
+            incoming: None,
+            close_delimited: false,
+            not_modified: None,
+            failures: 0,
+            failed: None,
+            drops_body: false,
+            _active: Active {
+                gauge: gauge.clone(),
+                count: count.clone(),
+            },
+        }
+    }
+
+    /// Whether the client's answer ends before what its request brings in: the whole object, for
+    /// an answer that is not the whole. Its connection is not kept, or the next request would
+    /// wait for all the rest.
+    pub fn brings_more_than(&self, answer: &ResponseHeader, request: &RequestHeader) -> bool {
+        let leads_whole = self.handling.leads() && self.incoming.is_some_and(|i| i.part.is_none());
+        leads_whole && (answer.status != StatusCode::OK || request.method == Method::HEAD)
+    }
+
+    /// The route; hooks after `request_filter` have one.
+    pub fn route(&self) -> &BoundRoute {
+        self.route
+            .as_ref()
+            .expect("requests without a route are answered in request_filter")
+    }
+
+    /// Reads off pingora-cache how the request was handled, where that is not known yet.
+    pub fn conclude(&mut self, session: &Session) {
+        let joined = session.cache.lock_duration().is_some();
+        let handling = match session.cache.phase() {
+            CachePhase::Hit => match self.handling {
+                Handling::Unknown => Handling::Hit,
+                Handling::Partial if joined => {
+                    self.collapsed = true;
+                    Handling::Miss
+                }
+                known => known,
+            },
+            CachePhase::Stale | CachePhase::StaleUpdating => Handling::Stale,
+            CachePhase::Miss => {
+                self.collapsed = false;
+                Handling::Miss
+            }
+            CachePhase::Expired | CachePhase::Revalidated | CachePhase::RevalidatedNoCache(_) => {
+                Handling::Refreshed
+            }
+            CachePhase::Bypass => Handling::Bypass,
+            CachePhase::Disabled(_) | CachePhase::Uninit | CachePhase::CacheKey => {
+                match self.handling {
+                    Handling::Own => Handling::Own,
+                    _ if !headers::is_cacheable_request(session.req_header()) => Handling::Method,
+                    _ if session.cache.predicted_uncacheable_reason().is_some() => Handling::Bypass,
+                    _ => Handling::Passed,
+                }
+            }
+        };
+        self.collapsed &= matches!(handling, Handling::Miss | Handling::Partial);
+        self.handling = handling;
+    }
+}

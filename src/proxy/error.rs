@@ -1,0 +1,135 @@
+//! Errors turned into answers, and told apart by whose they are.
+
+use super::{
+    cache_status::{self, Handling},
+    context::Context,
+    headers,
+};
+use crate::cache::FillError;
+use http::{HeaderValue, StatusCode, header};
+use pingora_core::{Error, ErrorSource, ErrorType, Result};
+use pingora_http::ResponseHeader;
+use pingora_proxy::{FailToProxy, Session};
+
+/// A request that was given up because nobody wants more of what it brings in.
+pub const UNWANTED: ErrorType = ErrorType::new("Unwanted");
+
+/// Whose doing a failed request was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The client left, or took too long.
+    Client,
+    /// The origin failed.
+    Origin,
+    /// We did.
+    Internal,
+}
+
+impl Cause {
+    /// The value of the label `cause` in the metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Origin => "origin",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+/// Whose doing an error was.
+pub fn cause(e: &Error) -> Cause {
+    match (e.esource(), e.etype()) {
+        (_, etype) if *etype == UNWANTED => Cause::Client,
+        (ErrorSource::Downstream, _) => Cause::Client,
+        (ErrorSource::Upstream, _) => Cause::Origin,
+        _ => Cause::Internal,
+    }
+}
+
+/// The status for an error, as long as a status can still be sent; `None` where nobody would
+/// read it.
+fn status(e: &Error) -> Option<StatusCode> {
+    match (cause(e), e.etype()) {
+        (_, ErrorType::HTTPStatus(code)) => StatusCode::from_u16(*code).ok(),
+        (
+            Cause::Client,
+            ErrorType::WriteError | ErrorType::ReadError | ErrorType::ConnectionClosed,
+        ) => None,
+        (Cause::Client, ErrorType::WriteTimedout | ErrorType::ReadTimedout) => None,
+        (Cause::Client, etype) if *etype == UNWANTED => None,
+        (Cause::Client, _) => Some(StatusCode::BAD_REQUEST),
+        (
+            Cause::Origin,
+            ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout,
+        ) => Some(StatusCode::GATEWAY_TIMEOUT),
+        (Cause::Origin, _) => Some(StatusCode::BAD_GATEWAY),
+        (Cause::Internal, _) => Some(StatusCode::INTERNAL_SERVER_ERROR),
+    }
+}
+
+/// The status for an object of which something lacks that can't be had.
+pub fn status_of_fill(why: &FillError) -> StatusCode {
+    match why {
+        FillError::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+        FillError::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        FillError::Changed
+        | FillError::Lost
+        | FillError::Refused(_)
+        | FillError::Lying(_)
+        | FillError::Broken(_) => StatusCode::BAD_GATEWAY,
+    }
+}
+
+/// Answers a request that failed, if that is still possible.
+pub async fn fail(session: &mut Session, e: &Error, ctx: &mut Context) -> FailToProxy {
+    let begun = session
+        .response_written()
+        .is_some_and(|r| !r.status.is_informational());
+    let code = status(e).filter(|_| !begun);
+    if let Some(code) = code {
+        let detail = if cause(e) == Cause::Origin {
+            "origin-failed"
+        } else {
+            "failed"
+        };
+        if let Err(e) = send(session, ctx, code, detail).await {
+            log::debug!("an error could not be sent: {e}");
+        }
+    }
+    FailToProxy {
+        error_code: code.map_or(0, |code| code.as_u16()),
+        can_reuse_downstream: false,
+    }
+}
+
+/// Answers a request by ourselves; `Ok(true)` is what `request_filter` is to return then.
+pub async fn answer(
+    session: &mut Session,
+    ctx: &mut Context,
+    status: StatusCode,
+    detail: &'static str,
+) -> Result<bool> {
+    // What may follow the head of a request that is not read on is not a request.
+    session.as_downstream_mut().set_keepalive(None);
+    send(session, ctx, status, detail).await?;
+    Ok(true)
+}
+
+async fn send(
+    session: &mut Session,
+    ctx: &mut Context,
+    status: StatusCode,
+    detail: &'static str,
+) -> Result<()> {
+    ctx.handling = Handling::Own;
+    ctx.detail = Some(detail);
+    let mut response = ResponseHeader::build(status, Some(4))?;
+    response.insert_header(header::CONTENT_LENGTH, HeaderValue::from(0))?;
+    response.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
+    let field = cache_status::field(Handling::Own, false, Some(detail));
+    response.insert_header("Cache-Status", field)?;
+    response.insert_header(header::VIA, headers::via(http::Version::HTTP_11))?;
+    session
+        .write_response_header(Box::new(response), true)
+        .await
+}

@@ -1,0 +1,224 @@
+//! What the hooks stand on, and the decisions that take more than one of its parts.
+
+use super::{
+    Clients,
+    context::{Contact, Context},
+    delivery::Asked,
+    freshness, headers,
+    predictor::HitForMiss,
+    routing::BoundRoute,
+    stats::Stats,
+    window,
+};
+use crate::{
+    cache::{ChunkStorage, ContactLock, Errand, Order, id_of},
+    domain::{ByteRange, Validators},
+    origin::{Purpose, Request},
+};
+use http::{Method, header};
+use pingora_core::{Error, ErrorType, Result};
+use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_proxy::Session;
+use std::{
+    sync::{Arc, atomic::AtomicUsize},
+    time::{Duration, Instant, SystemTime},
+};
+
+/// The proxy: routes, and the cache before them. Clones share everything.
+#[derive(Clone)]
+pub struct Proxy {
+    pub(super) routes: Vec<Arc<BoundRoute>>,
+    pub(super) clients: Clients,
+    pub(super) cache_version: u32,
+    pub(super) max_window: u64,
+    pub(super) chunk_size: u32,
+    pub(super) storage: &'static ChunkStorage,
+    pub(super) lock: &'static ContactLock,
+    pub(super) predictor: &'static HitForMiss,
+    pub(super) stats: Arc<Stats>,
+    pub(super) active: Arc<AtomicUsize>,
+}
+
+/// Everything that a proxy stands on.
+#[derive(Debug)]
+pub struct Foundation {
+    /// The routes, in order.
+    pub routes: Vec<Arc<BoundRoute>>,
+    /// How clients are met.
+    pub clients: Clients,
+    /// Part of every key.
+    pub cache_version: u32,
+    /// Largest window asked of an origin, in bytes.
+    pub max_window: u64,
+    /// Grid of objects whose route has none of its own, in bytes.
+    pub chunk_size: u32,
+    /// The cache. It lives as long as the process.
+    pub storage: &'static ChunkStorage,
+    /// Where requests are counted.
+    pub stats: Arc<Stats>,
+    /// How many requests are under way.
+    pub active: Arc<AtomicUsize>,
+}
+
+/// How long one request may keep others from asking the origin: a lock is held only until the
+/// head of the answer is there.
+const LOCK_AGE: Duration = Duration::from_secs(20);
+
+impl Proxy {
+    /// A proxy; what pingora-cache wants to live for ever is leaked once.
+    pub fn new(foundation: Foundation) -> Self {
+        let Foundation {
+            routes,
+            clients,
+            cache_version,
+            max_window,
+            chunk_size,
+            storage,
+            stats,
+            active,
+        } = foundation;
+        Self {
+            routes,
+            clients,
+            cache_version,
+            max_window,
+            chunk_size,
+            storage,
+            lock: Box::leak(Box::new(ContactLock::new(
+                LOCK_AGE,
+                storage.fills().clone(),
+            ))),
+            predictor: Box::leak(Box::new(HitForMiss::new())),
+            stats,
+            active,
+        }
+    }
+
+    /// A request's order to the cache.
+    pub(super) fn order(&self, bound: &BoundRoute, session: &Session, asked: &Asked) -> Order {
+        let request = session.req_header();
+        let target = target(request);
+        let errand = Errand {
+            source: bound.source.clone(),
+            request: Arc::new(Request {
+                target,
+                headers: headers::object_request(request),
+            }),
+            finish_when: bound.route.finish_when,
+        };
+        let chunk_size = bound.route.chunk_size.unwrap_or(self.chunk_size);
+        let closed = asked.range().is_some_and(|set| set.says_where_it_ends());
+        Order::new(
+            errand,
+            chunk_size,
+            closed,
+            session.as_downstream().is_http2(),
+        )
+    }
+
+    /// What to ask of the origin for a request that the cache can't answer.
+    pub(super) fn window(&self, session: &Session, ctx: &Context) -> Option<ByteRange> {
+        let chunk_size = ctx.order.as_ref()?.chunk_size;
+        match (ctx.contact, ctx.asked.range()) {
+            (Contact::Whole | Contact::Own, _) => None,
+            (Contact::Window, Some(set)) => {
+                Some(window::first_window(set, chunk_size, self.max_window))
+            }
+            // The answer may be a head only: no more of the object than that is asked for.
+            (Contact::Window, None)
+                if session.req_header().method == Method::HEAD || ctx.asked.has_conditions() =>
+            {
+                Some(window::first_chunk(chunk_size))
+            }
+            // A client that stands still would hold up the whole object: it leads a window, and
+            // fills bring the rest.
+            (Contact::Window, None) if session.as_downstream().is_http2() => {
+                Some(window::first_chunk(chunk_size))
+            }
+            (Contact::Window, None) => None,
+        }
+    }
+
+    /// A server has failed this request: the next is tried.
+    pub(super) fn server_failed(&self, ctx: &mut Context) {
+        let upstream = ctx.route().upstream.clone();
+        if let Some((origin, _)) = upstream.server(ctx.failures) {
+            let stats = upstream.client().stats();
+            stats.failed(origin.name(), Purpose::Request);
+        }
+        ctx.failures += 1;
+    }
+
+    /// The origin says that what is stored is current. A 304 with another tag speaks of another
+    /// representation and must not relabel this one (RFC 9111, section 4.3.4): this answer may
+    /// still be given, but lookups find the object no more.
+    pub(super) fn not_modified(
+        &self,
+        session: &Session,
+        response: &mut ResponseHeader,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        let said = Validators::of(&response.headers).etag;
+        let stored = session.cache.maybe_cache_meta();
+        let stored = stored.and_then(|meta| Validators::of(meta.headers()).etag);
+        if let (Some(said), Some(stored)) = (&said, &stored)
+            && !said.weak_eq(stored)
+        {
+            let store = self.storage.fills().store();
+            let id = session.cache.maybe_cache_key().map(id_of);
+            if let Some(object) = id.and_then(|id| store.open_object(id)) {
+                store.remove(&object);
+            }
+            return Error::e_explain(ErrorType::InvalidHTTPHeader, "a 304 of another version");
+        }
+        response.remove_header(&header::ETAG);
+        ctx.not_modified = Some(response.headers.clone());
+        Ok(())
+    }
+
+    /// Counts a request that has been answered.
+    pub(super) fn count(&self, session: &Session, ctx: &Context) {
+        let stats = &self.stats;
+        stats.answered(ctx.handling);
+        let first = ctx.first_byte.unwrap_or_else(Instant::now);
+        stats.first_byte(ctx.handling, first.duration_since(ctx.began));
+        let total = session.body_bytes_sent() as u64;
+        let mut counted = 0;
+        if let Some(order) = &ctx.order {
+            for (source, bytes) in order.tally.by_source() {
+                stats.sent(source, bytes);
+                counted += bytes;
+            }
+        }
+        if counted == 0 {
+            stats.sent("passed", total);
+        }
+    }
+
+    /// Whether an answer may be stored, and how long it is fresh.
+    pub(super) fn judge(
+        &self,
+        session: &Session,
+        response: &ResponseHeader,
+        ctx: &Context,
+    ) -> Result<freshness::Freshness, freshness::Refusal> {
+        let authorized = session
+            .req_header()
+            .headers
+            .contains_key(header::AUTHORIZATION);
+        freshness::judge(
+            response,
+            authorized,
+            &ctx.route().route.ttl,
+            SystemTime::now(),
+        )
+    }
+}
+
+/// Path and query, as they go to the origin and into the key.
+pub(super) fn target(request: &RequestHeader) -> String {
+    request
+        .uri
+        .path_and_query()
+        .map_or_else(|| "/".to_owned(), |t| t.as_str().to_owned())
+}

@@ -1,0 +1,129 @@
+//! Fields that are added, removed or read on the way.
+
+use super::freshness::vary_names;
+use http::{HeaderMap, HeaderName, Method, header};
+use pingora_cache::{VarianceBuilder, key::HashBinary};
+use pingora_http::{RequestHeader, ResponseHeader};
+
+/// Our name in `Via` and `Cache-Status`.
+pub const NAME: &str = "tidegate";
+
+/// Fields of one hop (RFC 9110, section 7.6.1). `Transfer-Encoding` is the codec's.
+const HOP_BY_HOP: [&str; 6] = [
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "upgrade",
+];
+
+/// The fields that `Connection` makes ones of this hop. Those that frame the message are not its
+/// to name.
+fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+    let lines = headers.get_all(header::CONNECTION).iter();
+    lines
+        .filter_map(|v| v.to_str().ok())
+        .flat_map(|line| line.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .filter(|name| !matches!(*name, header::CONTENT_LENGTH | header::TRANSFER_ENCODING))
+        .collect()
+}
+
+/// Takes out the fields that are meant for this hop alone.
+pub fn strip_hop_by_hop(response: &mut ResponseHeader) {
+    let named = named_by_connection(&response.headers);
+    for name in &named {
+        response.remove_header(name);
+    }
+    for name in HOP_BY_HOP {
+        response.remove_header(name);
+    }
+}
+
+/// Fields of the client's request that make a request for the object itself: end-to-end ones,
+/// without conditions and ranges. Content codings are not asked for: offsets are those of the
+/// bytes as they are.
+pub fn object_request(request: &RequestHeader) -> HeaderMap {
+    let mut headers = request.headers.clone();
+    let connection = named_by_connection(&request.headers);
+    for name in &connection {
+        headers.remove(name);
+    }
+    for name in HOP_BY_HOP {
+        headers.remove(name);
+    }
+    for name in NOT_OF_THE_OBJECT {
+        headers.remove(name);
+    }
+    headers.append(header::VIA, via(request.version));
+    headers
+}
+
+const NOT_OF_THE_OBJECT: [HeaderName; 13] = [
+    header::HOST,
+    header::RANGE,
+    header::IF_RANGE,
+    header::IF_MATCH,
+    header::IF_NONE_MATCH,
+    header::IF_MODIFIED_SINCE,
+    header::IF_UNMODIFIED_SINCE,
+    header::ACCEPT_ENCODING,
+    header::CONTENT_LENGTH,
+    header::TRANSFER_ENCODING,
+    header::EXPECT,
+    header::CACHE_CONTROL,
+    header::PRAGMA,
+];
+
+/// Our line of `Via`, for a message that came by `version`.
+pub fn via(version: http::Version) -> header::HeaderValue {
+    let protocol = match version {
+        http::Version::HTTP_2 => "2.0",
+        http::Version::HTTP_10 => "1.0",
+        _ => "1.1",
+    };
+    header::HeaderValue::try_from(format!("{protocol} {NAME}")).expect("plain text")
+}
+
+/// What selects a variant: the values of the fields that `Vary` names, normalised.
+/// `Accept-Encoding` is never sent to the origin, and so selects nothing.
+pub fn variance(stored: &HeaderMap, request: &HeaderMap) -> Option<HashBinary> {
+    let mut builder = VarianceBuilder::new();
+    for name in vary_names(stored).filter(|name| name != "accept-encoding") {
+        let lines = request.get_all(name.as_str()).iter();
+        let values: Vec<_> = lines
+            .flat_map(|v| v.as_bytes().split(|b| *b == b','))
+            .map(|member| member.trim_ascii())
+            .collect();
+        builder.add_owned_name_value(name, values.join(&b','));
+    }
+    builder.finalize()
+}
+
+/// Whether a request may be answered from the cache at all.
+pub fn is_cacheable_request(request: &RequestHeader) -> bool {
+    let has_body = request.headers.contains_key(header::CONTENT_LENGTH)
+        && request
+            .headers
+            .get(header::CONTENT_LENGTH)
+            .is_some_and(|v| v != "0")
+        || request.headers.contains_key(header::TRANSFER_ENCODING);
+    matches!(request.method, Method::GET | Method::HEAD) && !has_body
+}
+
+/// The host that a request asks; `None` where it asks none, several, or nonsense.
+pub fn host(request: &RequestHeader) -> Option<String> {
+    if let Some(authority) = request.uri.authority() {
+        return Some(authority.as_str().to_owned());
+    }
+    let mut lines = request.headers.get_all(header::HOST).iter();
+    let text = lines
+        .next()
+        .filter(|_| lines.next().is_none())?
+        .to_str()
+        .ok()?;
+    let authority: http::uri::Authority = text.parse().ok()?;
+    let plain = !text.contains('@') && !authority.host().is_empty();
+    plain.then(|| text.to_owned())
+}

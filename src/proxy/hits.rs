@@ -1,0 +1,95 @@
+//! What is to be done with an object that was found in the store.
+
+use super::{
+    cache_status::Handling, context::Context, delivery::Delivery, delivery::deliver,
+    foundation::Proxy,
+};
+use crate::cache::{Coverage, FillError, Reader};
+use http::{Method, header};
+use pingora_cache::{CacheMeta, ForcedFreshness, HitHandler};
+use pingora_core::Result;
+use pingora_proxy::Session;
+
+impl Proxy {
+    /// Prepares the answer, so that its first byte is there before its head goes out. `None`: it
+    /// is answered from the store, or revalidated where it is not fresh.
+    pub(super) async fn found(
+        &self,
+        session: &mut Session,
+        meta: &CacheMeta,
+        handler: &mut HitHandler,
+        is_fresh: bool,
+        ctx: &mut Context,
+    ) -> Result<Option<ForcedFreshness>> {
+        let Some(reader) = handler.as_any_mut().downcast_mut::<Reader>() else {
+            return Ok(Some(ForcedFreshness::ForceMiss));
+        };
+        if ctx.failed.is_some() {
+            // It has been tried for long enough.
+            return Ok(ask_the_origin(reader, ctx));
+        }
+        if !is_fresh {
+            return not_fresh(session, reader, ctx);
+        }
+        let total = reader.board().object().total();
+        let range = match deliver(
+            &ctx.asked,
+            meta.response_header(),
+            total,
+            self.clients.max_ranges,
+        ) {
+            Delivery::Whole if session.req_header().method == Method::HEAD => return Ok(None),
+            Delivery::Whole => None,
+            Delivery::Parts(parts) => parts.first().copied(),
+            Delivery::NotModified | Delivery::PreconditionFailed | Delivery::Unsatisfiable => {
+                return Ok(None);
+            }
+        };
+        let coverage = reader.coverage(range);
+        ctx.collapsed = coverage == Coverage::Coming;
+        ctx.handling = match coverage {
+            Coverage::Stored => Handling::Hit,
+            Coverage::Coming | Coverage::Partial => Handling::Partial,
+        };
+        match reader.prepare(range).await {
+            Ok(()) => Ok(None),
+            // The version that is stored can't be served to its end any more: begin anew.
+            Err(FillError::Changed | FillError::Lost) => {
+                reader.give_up();
+                Ok(ask_the_origin(reader, ctx))
+            }
+            // The origin has something of its own to say to this client. What is there stays.
+            Err(FillError::Refused(status)) if status.is_client_error() => {
+                Ok(ask_the_origin(reader, ctx))
+            }
+            // What is there stays; this request is answered with an error.
+            Err(why) => {
+                ctx.failed = Some(why);
+                Ok(ask_the_origin(reader, ctx))
+            }
+        }
+    }
+}
+
+/// What is stored is of no use to this request.
+fn ask_the_origin(reader: &Reader, ctx: &mut Context) -> Option<ForcedFreshness> {
+    (ctx.handling, ctx.collapsed) = (Handling::Unknown, false);
+    reader.order().insist();
+    Some(ForcedFreshness::ForceMiss)
+}
+
+/// An object of which something lacks is not served stale: what lacks may not be had any more.
+fn not_fresh(
+    session: &mut Session,
+    reader: &Reader,
+    ctx: &Context,
+) -> Result<Option<ForcedFreshness>> {
+    if session.as_downstream().is_http2() {
+        // The background revalidation is made of this request's head, as HTTP/1.1.
+        let request = session.req_header_mut();
+        request.set_version(http::Version::HTTP_11);
+        request.insert_header(header::HOST, ctx.host.as_str())?;
+    }
+    let whole = reader.coverage(None) == Coverage::Stored;
+    Ok((!whole).then_some(ForcedFreshness::ForceExpired))
+}

@@ -1,0 +1,488 @@
+//! Pingora's hooks, in the order in which a request meets them. Each only calls what decides.
+
+use super::{
+    asking::{ASK_AGAIN, origin_form},
+    cache_status::{self, Handling},
+    context::{Contact, Context},
+    delivery::{Asked, Delivery, announced, deliver},
+    error, first_contact,
+    foundation::{Proxy, target},
+    headers,
+    key::KeyParts,
+    routing,
+};
+use crate::{
+    origin::Purpose,
+    traffic::{LARGEST, segment_deadline},
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderValue, Method, StatusCode, header};
+use pingora_cache::{
+    CacheKey, CacheMeta, CacheOptionOverrides, ForcedFreshness, HitHandler, NoCacheReason,
+    RespCacheable, key::HashBinary,
+};
+use pingora_core::{Error, ErrorType, Result, upstreams::peer::HttpPeer};
+use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, RangeType, Session};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+/// How long a request waits for others' locks before it goes to the origin by itself.
+const LOCK_PATIENCE: Duration = Duration::from_secs(30);
+/// How often a request looks up anew after waiting, before it goes to the origin by itself.
+const LOCK_RETRIES: usize = 8;
+/// Least time for a segment to be taken by a client.
+const WRITE_FLOOR: Duration = Duration::from_secs(3);
+
+#[async_trait]
+impl ProxyHttp for Proxy {
+    type CTX = Context;
+
+    fn new_ctx(&self) -> Context {
+        Context::new(&self.stats.active, &self.active)
+    }
+
+    async fn early_request_filter(&self, session: &mut Session, _ctx: &mut Context) -> Result<()> {
+        // The background revalidation of stale-while-revalidate replays the client's request. It
+        // wants to know whether the object has changed, not to read it.
+        if session.subrequest_ctx.is_some() {
+            let request = session.req_header_mut();
+            request.set_method(Method::HEAD);
+            request.remove_header(&header::RANGE);
+        }
+        let downstream = session.as_downstream_mut();
+        // Only for a connection that the client wants to keep.
+        if downstream.get_keepalive().is_some() {
+            downstream.set_keepalive(Some(self.clients.idle_timeout.as_secs().max(1)));
+        }
+        downstream.set_total_drain_timeout(Some(self.clients.read_timeout));
+        downstream.set_read_timeout(Some(self.clients.read_timeout));
+        let deadline = segment_deadline(LARGEST, self.clients.min_rate, WRITE_FLOOR);
+        downstream.set_write_timeout(Some(deadline));
+        // Lets an HTTP/1 client that stands still not hold up what it brings in.
+        session.set_proxy_tasks_enabled(true);
+        // What the answer's chunk still lacks when the client has its part comes in within this
+        // request; the client's next one on the connection waits its turn meanwhile.
+        session.as_downstream_mut().set_pipelining_enabled(true);
+        Ok(())
+    }
+
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
+        let request = session.req_header();
+        let Some(host) = headers::host(request) else {
+            return error::answer(session, ctx, StatusCode::BAD_REQUEST, "bad-host").await;
+        };
+        let Some(bound) = routing::find(&self.routes, request.uri.path()) else {
+            return error::answer(session, ctx, StatusCode::NOT_FOUND, "no-route").await;
+        };
+        if matches!(request.method, Method::CONNECT | Method::TRACE) {
+            return error::answer(session, ctx, StatusCode::METHOD_NOT_ALLOWED, "method").await;
+        }
+        ctx.host = host;
+        ctx.asked = Asked::of(&request.method, &request.headers);
+        ctx.order = Some(Arc::new(self.order(bound, session, &ctx.asked)));
+        ctx.route = Some(bound.clone());
+        Ok(false)
+    }
+
+    fn request_cache_filter(&self, session: &mut Session, _ctx: &mut Context) -> Result<()> {
+        let bodiless = session.as_downstream_mut().is_body_empty();
+        if bodiless && headers::is_cacheable_request(session.req_header()) {
+            let mut overrides = CacheOptionOverrides::default();
+            overrides.wait_timeout = Some(LOCK_PATIENCE);
+            overrides.max_lock_retries = Some(LOCK_RETRIES);
+            session.cache.enable(
+                self.storage,
+                None,
+                Some(self.predictor),
+                Some(self.lock),
+                Some(overrides),
+            );
+        }
+        Ok(())
+    }
+
+    fn cache_key_callback(&self, session: &Session, ctx: &mut Context) -> Result<CacheKey> {
+        let target = target(session.req_header());
+        let parts = KeyParts {
+            version: self.cache_version,
+            host: &ctx.host,
+            target: &target,
+        };
+        let mut key = CacheKey::new(parts.encode(), "");
+        if let Some(order) = &ctx.order {
+            key.extensions.insert(order.clone());
+        }
+        Ok(key)
+    }
+
+    fn cache_vary_filter(
+        &self,
+        meta: &CacheMeta,
+        _ctx: &mut Context,
+        request: &RequestHeader,
+    ) -> Option<HashBinary> {
+        headers::variance(meta.headers(), &request.headers)
+    }
+
+    async fn cache_hit_filter(
+        &self,
+        session: &mut Session,
+        meta: &CacheMeta,
+        handler: &mut HitHandler,
+        is_fresh: bool,
+        ctx: &mut Context,
+    ) -> Result<Option<ForcedFreshness>> {
+        self.found(session, meta, handler, is_fresh, ctx).await
+    }
+
+    async fn proxy_upstream_filter(
+        &self,
+        session: &mut Session,
+        ctx: &mut Context,
+    ) -> Result<bool> {
+        match ctx.failed.take() {
+            None => Ok(true),
+            Some(why) => {
+                log::warn!("{}: {why}", session.req_header().uri.path());
+                let status = error::status_of_fill(&why);
+                error::answer(session, ctx, status, "origin-failed")
+                    .await
+                    .map(|_| false)
+            }
+        }
+    }
+
+    async fn upstream_peer(
+        &self,
+        _session: &mut Session,
+        ctx: &mut Context,
+    ) -> Result<Box<HttpPeer>> {
+        let failures = ctx.failures;
+        let upstream = &ctx.route().upstream;
+        let Some((origin, server)) = upstream.server(failures) else {
+            return Error::e_explain(ErrorType::ConnectError, "no server is left")
+                .map_err(|e: Box<Error>| e.into_up());
+        };
+        let peer = origin.peer(server).await;
+        peer.map(Box::new).map_err(|e| {
+            Error::because(
+                ErrorType::ConnectError,
+                format!("resolving {}", server.authority()),
+                e,
+            )
+            .into_up()
+        })
+    }
+
+    fn fail_to_connect(
+        &self,
+        _session: &mut Session,
+        _peer: &HttpPeer,
+        ctx: &mut Context,
+        mut e: Box<Error>,
+    ) -> Box<Error> {
+        self.server_failed(ctx);
+        e.set_retry(ctx.route().upstream.server(ctx.failures).is_some());
+        e
+    }
+
+    fn error_while_proxy(
+        &self,
+        peer: &HttpPeer,
+        session: &mut Session,
+        e: Box<Error>,
+        ctx: &mut Context,
+        client_reused: bool,
+    ) -> Box<Error> {
+        let asked_again = *e.etype() == ASK_AGAIN;
+        let mut e = e.more_context(format!("Peer: {peer}"));
+        let repeatable = session.req_header().method.is_idempotent()
+            && !session.as_ref().retry_buffer_truncated()
+            && session.response_written().is_none()
+            // What has begun to be stored can't begin again within this request.
+            && !ctx.order.as_ref().is_some_and(|order| order.is_leading());
+        let origins = *e.esource() == pingora_core::ErrorSource::Upstream;
+        if asked_again || !repeatable || !origins {
+            e.retry.decide_reuse(client_reused && repeatable);
+            return e;
+        }
+        // A kept connection that broke says nothing of its server; a new one does.
+        if !client_reused {
+            self.server_failed(ctx);
+        }
+        e.set_retry(ctx.route().upstream.server(ctx.failures).is_some());
+        e
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        request: &mut RequestHeader,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        let upstream = &ctx.route().upstream;
+        if let Some((origin, server)) = upstream.server(ctx.failures) {
+            upstream
+                .client()
+                .stats()
+                .requested(origin.name(), Purpose::Request);
+            request.insert_header(header::HOST, server.authority())?;
+        }
+        request.set_uri(origin_form(request)?);
+        request.append_header(header::VIA, headers::via(session.req_header().version))?;
+        ctx.window = None;
+        if session.cache.enabled() || session.cache.bypassing() {
+            request.remove_header(&header::ACCEPT_ENCODING);
+        }
+        if session.cache.enabled() {
+            ctx.window = self.window(session, ctx);
+        }
+        if let Some(window) = ctx.window {
+            let field = format!("bytes={}-{}", window.start(), window.last());
+            request.insert_header(header::RANGE, field)?;
+        }
+        Ok(())
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        if response.status.is_informational() {
+            return Ok(());
+        }
+        headers::strip_hop_by_hop(response);
+        if session.cache.bypassing() && response.status == StatusCode::OK {
+            // Known not to be stored, but it may be by now.
+            return first_contact::prepare(response, ctx).map(|_| ());
+        }
+        if !session.cache.enabled() {
+            return Ok(());
+        }
+        if response.status == StatusCode::NOT_MODIFIED {
+            return self.not_modified(session, response, ctx);
+        }
+        self.first_contact(session, response, ctx)
+    }
+
+    fn upstream_response_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end: bool,
+        ctx: &mut Context,
+    ) -> Result<Option<Duration>> {
+        if let (Some(bytes), Some(route)) = (&body, &ctx.route)
+            && let Some((origin, _)) = route.upstream.server(ctx.failures)
+        {
+            let stats = route.upstream.client().stats();
+            stats.received(origin.name(), Purpose::Request, bytes.len());
+        }
+        match ctx.order.as_ref().is_some_and(|order| order.is_unwanted()) {
+            true => Err(Error::explain(error::UNWANTED, "nobody wants more of it").into_down()),
+            false => Ok(None),
+        }
+    }
+
+    fn response_cache_filter(
+        &self,
+        session: &Session,
+        response: &ResponseHeader,
+        ctx: &mut Context,
+    ) -> Result<RespCacheable> {
+        let mut head = response.clone();
+        if let Some(fields) = ctx.not_modified.take() {
+            first_contact::lay_over(&mut head, &fields)?;
+        }
+        if ctx.close_delimited {
+            ctx.detail = Some("close-delimited");
+            return Ok(RespCacheable::Uncacheable(NoCacheReason::Custom(
+                "close-delimited",
+            )));
+        }
+        match self.judge(session, &head, ctx) {
+            Ok(fresh) => {
+                head.remove_header(&header::TRANSFER_ENCODING);
+                head.remove_header(&header::AGE);
+                let (swr, sie) = (fresh.stale_while_revalidate, fresh.stale_if_error);
+                let mut meta = CacheMeta::new(fresh.until, SystemTime::now(), swr, sie, head);
+                meta.set_epoch_override(fresh.epoch);
+                if let Some(incoming) = ctx.incoming {
+                    meta.extensions_mut().insert(incoming);
+                }
+                Ok(RespCacheable::Cacheable(meta))
+            }
+            Err(refusal) => {
+                ctx.detail = Some(refusal.as_str());
+                Ok(RespCacheable::Uncacheable(first_contact::reason(
+                    response.status,
+                    refusal,
+                )))
+            }
+        }
+    }
+
+    fn should_serve_stale(
+        &self,
+        _session: &mut Session,
+        _ctx: &mut Context,
+        error: Option<&Error>,
+    ) -> bool {
+        // The windows are zero where the origin forbids it; an error must be the origin's.
+        error.is_none_or(|e| e.esource() == &pingora_core::ErrorSource::Upstream)
+    }
+
+    fn cache_not_modified_filter(
+        &self,
+        _session: &Session,
+        response: &ResponseHeader,
+        ctx: &mut Context,
+    ) -> Result<bool> {
+        Ok(deliver(
+            &ctx.asked,
+            response,
+            announced(response),
+            self.clients.max_ranges,
+        ) == Delivery::NotModified)
+    }
+
+    fn range_header_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        ctx: &mut Context,
+    ) -> RangeType {
+        let delivery = deliver(
+            &ctx.asked,
+            response,
+            announced(response),
+            self.clients.max_ranges,
+        );
+        let applied = super::answer::apply(delivery, response, session.req_header());
+        let range = applied.unwrap_or_else(|e| {
+            log::error!("the head of an answer could not be made: {e}");
+            RangeType::None
+        });
+        if range == RangeType::Invalid
+            && let Some(order) = &ctx.order
+        {
+            order.answer_without_body();
+        }
+        range
+    }
+
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        if response.status.is_informational() {
+            return Ok(());
+        }
+        ctx.conclude(session);
+        response.set_reason_phrase(None)?;
+        // Pingora makes a GET of a HEAD, and we a 304 of a 200, for answers that are not stored
+        // in the end: over HTTP/2 nothing else would hold their body back.
+        ctx.drops_body |= session.req_header().method == Method::HEAD
+            || response.status == StatusCode::NOT_MODIFIED;
+        let field = cache_status::field(ctx.handling, ctx.collapsed, ctx.detail);
+        let value = HeaderValue::try_from(field)
+            .map_err(|e| Error::because(ErrorType::InternalError, "Cache-Status", e))?;
+        response.append_header("Cache-Status", value)?;
+        response.append_header(header::VIA, headers::via(http::Version::HTTP_11))?;
+        if ctx.brings_more_than(response, session.req_header()) {
+            session.as_downstream_mut().set_keepalive(None);
+        }
+        let has_ranges =
+            session.cache.enabled() && response.headers.contains_key(header::CONTENT_LENGTH);
+        if has_ranges
+            && matches!(
+                response.status,
+                StatusCode::OK | StatusCode::PARTIAL_CONTENT
+            )
+        {
+            response.insert_header(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"))?;
+        }
+        if ctx
+            .route
+            .as_ref()
+            .is_some_and(|bound| bound.route.debug_headers)
+        {
+            super::answer::explain(response, session)?;
+        }
+        Ok(())
+    }
+
+    fn response_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end: bool,
+        ctx: &mut Context,
+    ) -> Result<Option<Duration>> {
+        if ctx.drops_body {
+            *body = None;
+        }
+        ctx.first_byte.get_or_insert_with(Instant::now);
+        Ok(None)
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        e: &Error,
+        ctx: &mut Context,
+    ) -> FailToProxy {
+        error::fail(session, e, ctx).await
+    }
+
+    fn suppress_error_log(&self, _session: &Session, _ctx: &Context, error: &Error) -> bool {
+        // A client that hangs up is counted, not an error of ours.
+        error::cause(error) == error::Cause::Client
+    }
+
+    fn suppress_proxy_warn_log(
+        &self,
+        _session: &Session,
+        ctx: &Context,
+        _error: &Error,
+        context: ProxyWarnLogContext,
+    ) -> bool {
+        if matches!(context, ProxyWarnLogContext::DownstreamCache) {
+            if let Some(order) = &ctx.order {
+                order.client_left();
+            }
+            return true;
+        }
+        ctx.contact != Contact::Window
+    }
+
+    async fn logging(&self, session: &mut Session, e: Option<&Error>, ctx: &mut Context) {
+        if ctx.handling == Handling::Unknown {
+            ctx.conclude(session);
+        }
+        self.count(session, ctx);
+        if let Some(cause) = e.map(error::cause) {
+            self.stats.aborts.with_label_values(&[cause.label()]).inc();
+        }
+        let status = session.response_written().map_or(0, |r| r.status.as_u16());
+        log::info!(
+            target: "access",
+            "{} {} {} {} {}B {}ms{}",
+            session.req_header().method,
+            session.req_header().uri.path(),
+            status,
+            ctx.handling.label(),
+            session.body_bytes_sent(),
+            ctx.began.elapsed().as_millis(),
+            e.map(|e| format!(" {}", error::cause(e).label())).unwrap_or_default(),
+        );
+    }
+}

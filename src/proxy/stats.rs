@@ -1,0 +1,82 @@
+//! What is counted of the requests.
+
+use super::cache_status::Handling;
+use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts};
+use std::time::Duration;
+
+/// Counters of requests. The admin room gives them their place in the metrics.
+#[derive(Debug)]
+pub struct Stats {
+    /// Requests by outcome.
+    pub requests: IntCounterVec,
+    /// Body bytes sent, by where they came from.
+    pub sent: IntCounterVec,
+    /// Answers that were cut before their end, by whose doing it was.
+    pub aborts: IntCounterVec,
+    /// Time from a request to the first byte of its answer's body or, without a body, to its end.
+    pub first_byte: HistogramVec,
+    /// Requests under way.
+    pub active: IntGauge,
+}
+
+/// Sources of body bytes: values of a label.
+pub const SOURCES: [&str; 5] = ["memory", "disk", "flight", "origin", "passed"];
+
+impl Default for Stats {
+    fn default() -> Self {
+        const WELL_FORMED: &str = "names of metrics are well-formed";
+        let counter = |name: &str, help: &str, label: &str| {
+            IntCounterVec::new(Opts::new(name, help), &[label]).expect(WELL_FORMED)
+        };
+        let buckets = vec![
+            0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+            30.0,
+        ];
+        let first_byte = HistogramOpts::new(
+            "tidegate_first_byte_seconds",
+            "Time from a request to the first byte of its answer's body, by outcome. A rise for hits points at the disk or a lack of CPU, for the others at origins.",
+        );
+        Self {
+            requests: counter(
+                "tidegate_requests_total",
+                "Requests by outcome: hit and stale came from the store alone, partial and miss needed the origin, the others were not stored. A rise of anything but hit beside the same traffic says that the cache serves less.",
+                "outcome",
+            ),
+            sent: counter(
+                "tidegate_response_body_bytes_total",
+                "Body bytes sent to clients by source: memory and disk had them, flight followed a transfer that another request caused, origin caused one, passed was not stored. A rise of origin beside the same traffic says that the cache serves less.",
+                "source",
+            ),
+            aborts: counter(
+                "tidegate_response_aborts_total",
+                "Answers that were cut before their end, by cause: the client left or took too long, or the object could not be read on. A rise of the latter points at origins.",
+                "cause",
+            ),
+            first_byte: HistogramVec::new(first_byte.buckets(buckets), &["outcome"])
+                .expect(WELL_FORMED),
+            active: IntGauge::new(
+                "tidegate_requests_active",
+                "Requests under way. A rise without more traffic says that answers take longer.",
+            )
+            .expect(WELL_FORMED),
+        }
+    }
+}
+
+impl Stats {
+    /// A request has been answered.
+    pub fn answered(&self, handling: Handling) {
+        self.requests.with_label_values(&[handling.label()]).inc();
+    }
+
+    /// Its first byte came after `took`.
+    pub fn first_byte(&self, handling: Handling, took: Duration) {
+        let histogram: Histogram = self.first_byte.with_label_values(&[handling.label()]);
+        histogram.observe(took.as_secs_f64());
+    }
+
+    /// Bytes have been sent.
+    pub fn sent(&self, source: &str, bytes: u64) {
+        self.sent.with_label_values(&[source]).inc_by(bytes);
+    }
+}
