@@ -1,0 +1,69 @@
+//! The whole document: all sections, and what they must agree on.
+
+use super::{
+    address::Taken,
+    mistakes::Reading,
+    node::Node,
+    origins::origins,
+    process::{admin, clients, listeners, server},
+    routes::{Surroundings, routes},
+    spot::Spot,
+    storage::{cache, fill},
+};
+use crate::{proxy::Route, server::Settings, store};
+
+/// The settings of a document, if all that is required is there; mistakes are in the reading.
+pub(super) fn read(root: &Node, reading: &Reading) -> Option<Settings> {
+    let root = Spot::root(root, reading);
+    root.refuse_duplicates();
+    settings(&root)
+}
+
+/// Everything is read before anything is given up, so that every mistake is found.
+fn settings(at: &Spot) -> Option<Settings> {
+    let mut taken = Taken::default();
+    at.section(|keys| {
+        let server = keys.inner("server", server);
+        let listen = keys.required("listen", |at| listeners(at, &mut taken));
+        let admin = keys.optional("admin", |at| admin(at, &mut taken));
+        let cache = keys.inner("cache", cache);
+        let clients = keys.inner("clients", clients);
+        let origins = keys.required("origins", origins);
+        let around = Surroundings {
+            origins: origins.as_ref().map(|all| names(all)),
+            max_size: cache.as_ref().map(|cache| cache.store.max_size),
+        };
+        let routes = keys.required("routes", |at| routes(at, &around));
+        let largest_chunk = largest_chunk(cache.as_ref().map(|cache| &cache.store), &routes);
+        let fill = keys.inner("fill", |at| fill(at, largest_chunk));
+        let cache = cache?;
+        Some(Settings {
+            server: server?,
+            listen: listen?,
+            admin,
+            cache_version: cache.version,
+            store: cache.store,
+            fill: fill?,
+            clients: clients?,
+            origins: origins?
+                .into_iter()
+                .filter_map(|(_, origin)| origin)
+                .collect(),
+            routes: routes?,
+        })
+    })
+}
+
+fn names<T>(origins: &[(String, T)]) -> Vec<&str> {
+    origins.iter().map(|(name, _)| name.as_str()).collect()
+}
+
+/// The largest grid of new objects, be it the store's or a route's.
+fn largest_chunk(store: Option<&store::Config>, routes: &Option<Vec<Route>>) -> u32 {
+    let routes = routes.iter().flatten().filter_map(|route| route.chunk_size);
+    let all = store
+        .map(|store| store.chunk_size)
+        .into_iter()
+        .chain(routes);
+    all.max().unwrap_or(1)
+}

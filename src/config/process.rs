@@ -1,0 +1,86 @@
+//! The sections `server`, `listen`, `admin` and `clients`: the process and those who connect to it.
+
+use super::{
+    address::Taken,
+    files,
+    scalar::{DAY, count, duration, size, switch, timeout},
+    spot::Spot,
+};
+use crate::{
+    proxy::Clients,
+    server::{Admin, Listen, Server, Tls},
+};
+use std::time::Duration;
+
+pub(super) fn server(at: &Spot) -> Option<Server> {
+    let default = Server::default();
+    at.section(|keys| {
+        Some(Server {
+            threads: keys.or("threads", default.threads, count(1..=256)),
+            drain: keys.or("drain", default.drain, duration(Duration::ZERO..=DAY)),
+            origin_idle_connections: keys.or(
+                "origin_idle_connections",
+                default.origin_idle_connections,
+                count(1..=65_536),
+            ),
+        })
+    })
+}
+
+pub(super) fn listeners(at: &Spot, taken: &mut Taken) -> Option<Vec<Listen>> {
+    let items = at.items("listener")?;
+    Some(items.iter().filter_map(|at| listener(at, taken)).collect())
+}
+
+fn listener(at: &Spot, taken: &mut Taken) -> Option<Listen> {
+    at.section(|keys| {
+        let address = keys.required("address", |at| taken.take(at));
+        let h2c = keys.or("h2c", false, switch);
+        let tls = keys.optional("tls", tls);
+        if h2c && keys.has("tls") {
+            keys.refuse(
+                "h2c",
+                "cleartext HTTP/2 excludes tls, which brings its own HTTP/2",
+            );
+        }
+        Some(Listen {
+            address: address?,
+            h2c,
+            tls,
+        })
+    })
+}
+
+fn tls(at: &Spot) -> Option<Tls> {
+    at.section(|keys| {
+        let certificate = keys.required("certificate", files::readable);
+        let key = keys.required("key", files::readable);
+        Some(Tls {
+            certificate: certificate?,
+            key: key?,
+        })
+    })
+}
+
+pub(super) fn admin(at: &Spot, taken: &mut Taken) -> Option<Admin> {
+    at.section(|keys| {
+        let address = keys.required("address", |at| taken.take(at));
+        let token_file = keys.optional("token_file", files::readable);
+        Some(Admin {
+            address: address?,
+            token_file,
+        })
+    })
+}
+
+pub(super) fn clients(at: &Spot) -> Option<Clients> {
+    let default = Clients::default();
+    at.section(|keys| {
+        Some(Clients {
+            idle_timeout: keys.or("idle_timeout", default.idle_timeout, timeout),
+            read_timeout: keys.or("read_timeout", default.read_timeout, timeout),
+            min_rate: keys.or("min_rate", default.min_rate, size(1..=1 << 40)),
+            max_ranges: keys.or("max_ranges", default.max_ranges, count(1..=1024)),
+        })
+    })
+}
