@@ -1,25 +1,70 @@
 //! Building, running and draining a process.
+//!
+//! Pingora's `Server` is not used: it sleeps through its whole grace period even when nothing
+//! runs, tells nobody which port it got, and panics where a port is taken. Its services are: they
+//! are started here with sockets that are already bound, on the runtime of the caller.
 
+mod build;
+pub mod listener;
+mod run;
 mod settings;
+
+pub use run::{RunError, run};
 pub use settings::{Admin, Listen, Server, Settings, Tls};
 
-use std::net::SocketAddr;
+use crate::{admin, cache::ChunkStorage, store::OpenError};
+use listener::BindError;
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::{Duration, Instant},
+};
+use tokio::sync::watch;
 
 /// Why a process could not start.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct StartError(String);
+pub enum StartError {
+    /// An address can't be listened on.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The cache directory can't be used.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// A certificate or key can't be used.
+    #[error("TLS for {address}: {reason}")]
+    Tls {
+        /// The listener's address.
+        address: SocketAddr,
+        /// What is wrong with its files.
+        reason: String,
+    },
+    /// The metrics could not be set up.
+    #[error("metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+}
 
 /// A Tidegate that serves; dropping it without [`Running::stop`] leaves it serving.
 #[derive(Debug)]
 pub struct Running {
     addresses: Vec<SocketAddr>,
     admin: Option<SocketAddr>,
+    shutdown: watch::Sender<bool>,
+    admin_shutdown: watch::Sender<bool>,
+    state: Arc<admin::State>,
+    active: Arc<AtomicUsize>,
+    storage: &'static ChunkStorage,
+    drain: Duration,
 }
 
+/// How often it is looked whether the last answer has ended.
+const DRAIN_TICK: Duration = Duration::from_millis(20);
+
 /// Binds, opens the store and serves, on the tokio runtime of the caller.
-pub async fn start(_settings: Settings) -> Result<Running, StartError> {
-    Err(StartError("not built yet".into()))
+pub async fn start(settings: Settings) -> Result<Running, StartError> {
+    build::start(settings).await
 }
 
 impl Running {
@@ -34,5 +79,21 @@ impl Running {
     }
 
     /// Stops accepting, lets running answers end within the drain time, closes the store.
-    pub async fn stop(self) {}
+    pub async fn stop(self) {
+        self.state.drain();
+        self.shutdown.send_replace(true);
+        let began = Instant::now();
+        while self.active.load(SeqCst) > 0 && began.elapsed() < self.drain {
+            tokio::time::sleep(DRAIN_TICK).await;
+        }
+        let left = self.active.load(SeqCst);
+        if left > 0 {
+            log::warn!(
+                "{left} answers were not at their end after {:?} and are cut",
+                self.drain
+            );
+        }
+        self.storage.fills().store().close().await;
+        self.admin_shutdown.send_replace(true);
+    }
 }

@@ -1,0 +1,97 @@
+//! All metrics in one place, in Prometheus' text format.
+
+use crate::{cache::ChunkStorage, origin::Client, proxy};
+use prometheus::{
+    Encoder, IntGauge, Opts, Registry, TextEncoder, core::Collector,
+    process_collector::ProcessCollector,
+};
+use std::sync::Arc;
+
+/// What is measured of one process.
+#[derive(Debug)]
+pub struct Readings {
+    registry: Registry,
+    storage: &'static ChunkStorage,
+    in_flight: IntGauge,
+    store_size: IntGauge,
+}
+
+impl Readings {
+    /// Takes in the counters of the rooms.
+    pub fn new(
+        storage: &'static ChunkStorage,
+        client: &Client,
+        requests: &Arc<proxy::Stats>,
+    ) -> prometheus::Result<Self> {
+        let in_flight = IntGauge::new(
+            "tidegate_fill_in_flight_bytes",
+            "Memory reserved for chunks that come in or wait for the disk. Near `fill.in_flight` new transfers wait.",
+        )?;
+        let store_size = IntGauge::new(
+            "tidegate_store_size_bytes",
+            "Bytes that the store takes on disk, chunks being written included. It never exceeds `cache.max_size`.",
+        )?;
+        let limit = IntGauge::new(
+            "tidegate_store_limit_bytes",
+            "Bytes that the store may take on disk: `cache.max_size`.",
+        )?;
+        let store = storage.fills().store();
+        limit.set(store.config().max_size as i64);
+        let build = build_info()?;
+        let (stored, fills, origins) = (store.stats(), storage.fills().stats(), client.stats());
+        let all: Vec<Box<dyn Collector>> = vec![
+            Box::new(build),
+            Box::new(limit),
+            Box::new(in_flight.clone()),
+            Box::new(store_size.clone()),
+            Box::new(stored.evictions.clone()),
+            Box::new(stored.checksum_failures.clone()),
+            Box::new(stored.disk_errors.clone()),
+            Box::new(fills.running.clone()),
+            Box::new(fills.chunks.clone()),
+            Box::new(fills.lies.clone()),
+            Box::new(origins.requests.clone()),
+            Box::new(origins.bytes.clone()),
+            Box::new(origins.failures.clone()),
+            Box::new(requests.requests.clone()),
+            Box::new(requests.sent.clone()),
+            Box::new(requests.aborts.clone()),
+            Box::new(requests.first_byte.clone()),
+            Box::new(requests.active.clone()),
+            Box::new(ProcessCollector::for_self()),
+        ];
+        let registry = Registry::new();
+        all.into_iter()
+            .try_for_each(|collector| registry.register(collector))?;
+        for source in proxy::SOURCES {
+            requests.sent.with_label_values(&[source]);
+        }
+        Ok(Self {
+            registry,
+            storage,
+            in_flight,
+            store_size,
+        })
+    }
+
+    /// The page that Prometheus reads.
+    pub fn render(&self) -> prometheus::Result<Vec<u8>> {
+        let fills = self.storage.fills();
+        self.in_flight.set(fills.bytes_in_flight() as i64);
+        self.store_size.set(fills.store().size() as i64);
+        let mut page = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut page)?;
+        Ok(page)
+    }
+}
+
+/// A gauge that is always 1 and says which version runs.
+fn build_info() -> prometheus::Result<IntGauge> {
+    let opts = Opts::new(
+        "tidegate_build_info",
+        "Always 1; the label says which version runs.",
+    );
+    let info = IntGauge::with_opts(opts.const_label("version", env!("CARGO_PKG_VERSION")))?;
+    info.set(1);
+    Ok(info)
+}
