@@ -1,3 +1,85 @@
 //! The `tidegate` command.
 
-fn main() {}
+use clap::{Parser, Subcommand};
+use std::{path::PathBuf, process::ExitCode};
+use tidegate::{config, demo, server};
+
+/// Memory that is given back is given back to the system: streams come and go in bursts.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// A caching edge proxy for video and other large objects.
+///
+/// Tidegate stands in front of an HTTP origin, streams what passes to the client while keeping
+/// it in chunks on disk, and from then on serves any byte range from the chunks that it has,
+/// fetching only those that it lacks.
+///
+/// Begin with `tidegate demo`: it needs no configuration and no other software.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve in the foreground until SIGTERM or Ctrl-C; logs go to stderr
+    Run {
+        /// The configuration, in YAML; conf/tidegate.yaml documents every key
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Check a configuration and list every mistake in it
+    Check {
+        /// The configuration to check
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Run an origin with a sample film and the proxy before it, on loopback, with lines to try
+    Demo,
+}
+
+fn main() -> ExitCode {
+    let command = Arguments::parse().command;
+    let level = if matches!(command, Command::Demo) {
+        "warn"
+    } else {
+        "info"
+    };
+    let filter = env_logger::Env::default().filter_or("TIDEGATE_LOG", level);
+    env_logger::Builder::from_env(filter).init();
+    let outcome = match command {
+        Command::Run { config } => run(&config),
+        Command::Check { config } => check(&config),
+        Command::Demo => try_out(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("tidegate: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+fn run(file: &std::path::Path) -> Outcome {
+    Ok(server::run(config::load(file)?)?)
+}
+
+fn check(file: &std::path::Path) -> Outcome {
+    config::load(file)?;
+    println!("{}: no mistakes", file.display());
+    Ok(())
+}
+
+fn try_out() -> Outcome {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let outcome = runtime.block_on(demo::run(demo::Options::default()));
+    runtime.shutdown_background();
+    Ok(outcome?)
+}
