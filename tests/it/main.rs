@@ -1,0 +1,32 @@
+//! Tidegate over real sockets, against an origin that does as it is told and counts.
+//!
+//! Every case starts an origin and a Tidegate of its own, on ports that the system chooses and in
+//! a directory that goes with it. Nothing waits by sleeping: the origin's log can be awaited, its
+//! answers can be held back and let go.
+
+mod client;
+mod content;
+mod dice;
+mod gate;
+mod model;
+mod origin;
+mod patience;
+
+mod cases {
+    mod admin;
+    mod conditional;
+    mod crowd;
+    mod differential;
+    mod disk;
+    mod errors;
+    mod first_contact;
+    mod following;
+    mod harness;
+    mod headers;
+    mod kill;
+    mod leaving;
+    mod ranges;
+    mod regressions;
+    mod stale;
+    mod strange_origins;
+}
