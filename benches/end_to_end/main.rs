@@ -1,0 +1,190 @@
+//! Tidegate beside nginx, end to end over loopback: the same work, in one run, in turns, before
+//! an origin that counts what it is asked for.
+//!
+//! `cargo bench --bench end_to_end -- --help` tells how to pick from it. Run in any other way, as
+//! by `cargo test --benches`, it only checks that everything starts.
+
+mod body;
+mod cases;
+mod client;
+mod load;
+mod measure;
+mod namespace;
+mod origin;
+mod report;
+mod request;
+mod servers;
+
+use cases::{Case, Stage};
+use clap::Parser;
+use origin::Origin;
+use report::Report;
+use servers::Kind;
+use std::{io, path::PathBuf, process::ExitCode};
+
+/// Compares tidegate with nginx on this machine.
+#[derive(Parser)]
+struct Options {
+    /// Cases to run, by part of their name; all when none is given
+    cases: Vec<String>,
+    /// Servers to compare: the first is the one that the ratios are about
+    #[arg(long, value_delimiter = ',', default_value = "tidegate,nginx-slice")]
+    servers: Vec<Kind>,
+    /// How often each case runs on each server
+    #[arg(long, default_value_t = 5)]
+    repetitions: u64,
+    /// Print the table as Markdown
+    #[arg(long)]
+    markdown: bool,
+    /// Only check that everything starts
+    #[arg(long, alias = "test")]
+    quick: bool,
+    /// List the cases
+    #[arg(long)]
+    list: bool,
+    /// The tidegate to measure, if not the one just built
+    #[arg(long, default_value = env!("CARGO_BIN_EXE_tidegate"))]
+    tidegate: PathBuf,
+    /// Stay in the machine's own network
+    #[arg(long)]
+    no_namespace: bool,
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    if options.list {
+        cases::ALL
+            .iter()
+            .for_each(|it| println!("{:<14} {}", it.name, it.title));
+        return ExitCode::SUCCESS;
+    }
+    if !options.no_namespace
+        && let Some(reason) = namespace::enter()
+    {
+        eprintln!("note: {reason}; measuring in the machine's own network");
+    }
+    if let Err(error) = servers::end_when_interrupted() {
+        eprintln!("note: an interrupted run will leave its servers behind: {error}");
+    }
+    let quick = options.quick || !options.bench;
+    let outcome = if quick {
+        check(&options)
+    } else {
+        compare(&options)
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Starts each server once; whether each gave what it was asked for.
+fn check(options: &Options) -> io::Result<bool> {
+    let origin = Origin::start()?;
+    let mut all_right = true;
+    for (kind, _) in present(options) {
+        let server = kind.start(&options.tidegate, origin.address())?;
+        let stage = Stage {
+            origin: &origin,
+            server: &server,
+            seed: 1,
+        };
+        let outcome = cases::smoke(&stage);
+        all_right &= outcome.is_ok();
+        match outcome {
+            Ok(()) => println!("{} starts and serves", kind.name()),
+            Err(error) => println!("{}: {error}\n{}", kind.name(), server.last_messages()),
+        }
+    }
+    Ok(all_right)
+}
+
+/// Runs the cases; whether none of them failed.
+fn compare(options: &Options) -> io::Result<bool> {
+    let (kinds, versions): (Vec<Kind>, Vec<String>) = present(options).into_iter().unzip();
+    if let Some(load) = measure::foreign_load() {
+        eprintln!("note: the machine is busy (load {load}); every number suffers from that");
+    }
+    let mut report = Report::default();
+    let mut all_right = true;
+    for case in cases::ALL.iter().filter(|it| options.picks(it)) {
+        for repetition in 0..options.repetitions {
+            for server in in_turns(&kinds, repetition) {
+                eprintln!(
+                    "{} · {} · {}",
+                    case.name,
+                    repetition + 1,
+                    kinds[server].name()
+                );
+                match run_once(options, case, kinds[server], repetition) {
+                    Ok(values) => report.add(case.title, server, &values),
+                    Err(error) => {
+                        eprintln!("  failed: {error}");
+                        all_right = false;
+                    }
+                }
+            }
+        }
+    }
+    let congestion_control = namespace::congestion_control()?;
+    println!("{}", report.table(&kinds, options.markdown));
+    println!(
+        "{}",
+        report::machine(&versions, &congestion_control, options.repetitions)
+    );
+    Ok(all_right)
+}
+
+/// One case on one fresh server with an empty cache, before an origin without past.
+fn run_once(
+    options: &Options,
+    case: &Case,
+    kind: Kind,
+    repetition: u64,
+) -> io::Result<Vec<cases::Value>> {
+    if !case.suits(kind) {
+        return Ok(Vec::new());
+    }
+    let origin = Origin::start()?;
+    let server = kind.start(&options.tidegate, origin.address())?;
+    let stage = Stage {
+        origin: &origin,
+        server: &server,
+        seed: repetition + 1,
+    };
+    let explain = |error| io::Error::other(format!("{error}\n{}", server.last_messages()));
+    (case.run)(&stage).map_err(explain)
+}
+
+/// The servers that are on this machine, with their versions.
+fn present(options: &Options) -> Vec<(Kind, String)> {
+    let mut found = Vec::new();
+    for kind in &options.servers {
+        match kind.version(&options.tidegate) {
+            Some(version) => found.push((*kind, version)),
+            None => eprintln!("note: {} is not here and left out", kind.name()),
+        }
+    }
+    found
+}
+
+/// Who goes first changes with every repetition.
+fn in_turns(kinds: &[Kind], repetition: u64) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..kinds.len()).collect();
+    if repetition % 2 == 1 {
+        order.reverse();
+    }
+    order
+}
+
+impl Options {
+    fn picks(&self, case: &Case) -> bool {
+        self.cases.is_empty() || self.cases.iter().any(|it| case.name.contains(it.as_str()))
+    }
+}

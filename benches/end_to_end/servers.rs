@@ -1,0 +1,207 @@
+//! The servers that are compared: each a process of its own with an empty cache.
+
+mod nginx;
+mod tidegate;
+
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+use std::{
+    fs::{self, File},
+    io,
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{self, Child, Command, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+const START_LIMIT: Duration = Duration::from_secs(20);
+const STOP_LIMIT: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(5);
+
+/// What runs and where it keeps its files, for the case that the bench is interrupted.
+static RUNNING: Mutex<Vec<(u32, PathBuf)>> = Mutex::new(Vec::new());
+
+/// A server that can be started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Kind {
+    /// Ours.
+    Tidegate,
+    /// nginx with `proxy_cache` and `slice 1m`.
+    NginxSlice,
+    /// nginx with `proxy_cache` alone: each object one file.
+    Nginx,
+}
+
+impl Kind {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tidegate => "tidegate",
+            Self::NginxSlice => "nginx slice",
+            Self::Nginx => "nginx",
+        }
+    }
+
+    /// What it says of its version; none when it is not on this machine.
+    pub fn version(self, tidegate: &Path) -> Option<String> {
+        match self {
+            Self::Tidegate => tidegate::version(tidegate),
+            Self::NginxSlice | Self::Nginx => nginx::version(),
+        }
+    }
+
+    /// Starts it with an empty cache before `origin`.
+    pub fn start(self, tidegate: &Path, origin: SocketAddr) -> io::Result<Server> {
+        let directory = tempfile::Builder::new()
+            .prefix("tidegate-bench-")
+            .tempdir()?;
+        match self {
+            Self::Tidegate => tidegate::start(tidegate, directory, origin),
+            Self::NginxSlice => nginx::start(directory, origin, nginx::SLICED),
+            Self::Nginx => nginx::start(directory, origin, ""),
+        }
+    }
+}
+
+/// A running server; dropped, it is stopped and its directory removed.
+pub struct Server {
+    process: Child,
+    address: SocketAddr,
+    directory: TempDir,
+}
+
+impl Server {
+    /// Runs `command` with its messages in a file, until `ready` finds the address in them or
+    /// elsewhere.
+    fn launch(
+        mut command: Command,
+        directory: TempDir,
+        ready: impl Fn(&str) -> Option<SocketAddr>,
+    ) -> io::Result<Self> {
+        let log = messages_in(directory.path());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&log)?);
+        let process = {
+            let mut running = running();
+            let process = command.spawn()?;
+            running.push((process.id(), directory.path().into()));
+            process
+        };
+        let mut server = Self {
+            process,
+            address: (Ipv4Addr::LOCALHOST, 0).into(),
+            directory,
+        };
+        let deadline = Instant::now() + START_LIMIT;
+        loop {
+            let ended = server.process.try_wait()?;
+            let messages = fs::read_to_string(&log)?;
+            if let Some(address) = ready(&messages)
+                && ended.is_none()
+            {
+                server.address = address;
+                return Ok(server);
+            }
+            if let Some(status) = ended {
+                return Err(io::Error::other(format!(
+                    "ended at once ({status}): {messages}"
+                )));
+            }
+            if Instant::now() > deadline {
+                return Err(io::Error::other(format!("not ready in time: {messages}")));
+            }
+            thread::sleep(POLL);
+        }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The process whose descendants do the work.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// What it has written to its log so far, the last lines of it.
+    pub fn last_messages(&self) -> String {
+        let all = fs::read_to_string(messages_in(self.directory.path())).unwrap_or_default();
+        let lines: Vec<_> = all.lines().rev().take(5).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        end(self.pid());
+        running().retain(|(pid, _)| *pid != self.pid());
+    }
+}
+
+/// Ends this program when it is interrupted, and what it has started with it.
+pub fn end_when_interrupted() -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    thread::Builder::new().spawn(move || {
+        runtime.block_on(interrupted());
+        // Held to the end: nothing more is started.
+        let running = running();
+        for (pid, directory) in running.iter() {
+            end(*pid);
+            let _ = fs::remove_dir_all(directory);
+        }
+        process::exit(130);
+    })?;
+    Ok(())
+}
+
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut end)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = end.recv() => {}
+    }
+}
+
+fn running() -> MutexGuard<'static, Vec<(u32, PathBuf)>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Ends a child and waits for that, whoever else may be waiting for it.
+fn end(pid: u32) {
+    let Some(pid) = Pid::from_raw(pid.cast_signed()) else {
+        return;
+    };
+    // It may have ended by itself, which is as good.
+    let _ = kill_process(pid, Signal::TERM);
+    let deadline = Instant::now() + STOP_LIMIT;
+    while let Ok(None) = waitpid(Some(pid), WaitOptions::NOHANG) {
+        if Instant::now() > deadline {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+        thread::sleep(POLL);
+    }
+}
+
+fn messages_in(directory: &Path) -> PathBuf {
+    directory.join("messages")
+}
+
+/// A port that was free a moment ago, for servers that can't be given port 0.
+fn free_address() -> io::Result<SocketAddr> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+}
+
+fn accepts(address: SocketAddr) -> bool {
+    TcpStream::connect(address).is_ok()
+}
