@@ -1,7 +1,7 @@
 //! What reviews found once and is to stay cured, one small case each.
 
 use crate::{
-    client::{Answer, H2, Request},
+    client::{Answer, Client, H2, Request},
     gate::{CHUNK, Gate},
     model::{Expected, Object},
     origin::{Framing, Origin, Ranges, Script, Tag, Valve},
@@ -30,14 +30,21 @@ fn version(object: &Object, version: u64) -> Object {
     Object::from(&script)
 }
 
+/// A client that has the header of `/film` and may read on.
+async fn reader(gate: &Gate) -> Client {
+    let mut client = gate.client().await;
+    client.send(&Request::get("/film")).await.unwrap();
+    assert_eq!(client.head().await.unwrap().status, 200);
+    client
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chunked_body_whose_first_client_left_is_whole_for_the_next() {
-    for (etag, ranges) in [
-        (Tag::Strong, Ranges::Honoured),
-        (Tag::Strong, Ranges::Ignored),
-        (Tag::None, Ranges::Honoured),
-        (Tag::None, Ranges::Ignored),
-    ] {
+    let tags = [Tag::Strong, Tag::None];
+    for (etag, ranges) in tags
+        .map(|tag| [(tag, Ranges::Honoured), (tag, Ranges::Ignored)])
+        .concat()
+    {
         let valve = Valve::at(3 * CHUNK);
         let (origin, gate, object) = scene(Script {
             framing: Framing::Chunked,
@@ -49,9 +56,7 @@ async fn a_chunked_body_whose_first_client_left_is_whole_for_the_next() {
             ..Script::new(150, 16 << 20)
         })
         .await;
-        let mut leaver = gate.client().await;
-        leaver.send(&Request::get("/film")).await.unwrap();
-        leaver.head().await.unwrap();
+        let mut leaver = reader(&gate).await;
         leaver.at_least(CHUNK as usize).await.unwrap();
         drop(leaver);
         valve.open();
@@ -76,9 +81,7 @@ async fn a_hole_that_is_refused_to_one_client_is_filled_for_another() {
     }))
     .await;
     verify(&object, Some("bytes=0-9"), &gate.bytes("/film", 0, 9).await);
-    let mut reader = gate.client().await;
-    reader.send(&Request::get("/film")).await.unwrap();
-    assert_eq!(reader.head().await.unwrap().status, 200);
+    let mut reader = reader(&gate).await;
     let hole = Request::get("/film").bytes(50 * CHUNK, 51 * CHUNK);
     let refused = gate.ask(hole.header("X-Mode", "404")).await;
     assert_eq!(refused.status(), 404, "{refused}");
@@ -198,55 +201,63 @@ async fn the_next_request_after_a_cold_range_is_answered() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_revalidation_in_the_background_brings_a_chunk_at_most() {
-    for (is_h2, new) in [(false, 1), (false, 2), (true, 1), (true, 2)] {
-        let (origin, gate, object) = scene(Script {
-            cache_control: Some("max-age=1, stale-while-revalidate=600"),
-            ..Script::new(170, SIZE)
-        })
-        .await;
-        gate.get("/film").await;
-        let sent = origin.settled().await[0].sent;
-        origin.change("/film", |script| {
-            script.content.version = new;
-            script.cache_control = Some("max-age=3600");
-        });
-        let_time_pass(Duration::from_millis(2100)).await;
-        let request = Request::get("/film").bytes(2 * CHUNK, 4 * CHUNK);
-        let stale = match is_h2 {
-            true => {
-                H2::connect(gate.address(), 1 << 20)
-                    .await
-                    .ask(&request)
-                    .await
-            }
-            false => gate.ask(request).await,
-        };
-        verify(&object, Some("bytes=131072-262144"), &stale);
-        origin
-            .wait_for("a revalidation", |log| log.len() == 2)
-            .await;
-        origin.settled().await;
-        assert!(origin.sent("/film") <= sent + CHUNK, "{:#?}", origin.log());
-        let fresh = async {
-            while gate
-                .ask(Request::head("/film"))
+/// A stale object of which the origin has the version `new`; asked for a range, it is served as
+/// it was, and revalidated behind that with a chunk at most.
+async fn revalidate_behind_a_range(over_h2: bool, new: u64) {
+    let (origin, gate, object) = scene(Script {
+        cache_control: Some("max-age=1, stale-while-revalidate=600"),
+        ..Script::new(170, SIZE)
+    })
+    .await;
+    gate.get("/film").await;
+    origin.settled().await;
+    origin.change("/film", |script| {
+        script.content.version = new;
+        script.cache_control = Some("max-age=3600");
+    });
+    let_time_pass(Duration::from_millis(2100)).await;
+    let request = Request::get("/film").range("bytes=70000-199999");
+    let stale = match over_h2 {
+        true => {
+            H2::connect(gate.address(), 1 << 20)
                 .await
-                .head
-                .cache_status()
-                .forward()
-                .is_some()
-            {}
-        };
-        within("the object to be fresh", fresh).await;
-        verify(&version(&object, new), None, &gate.get("/film").await);
-        let conditional = origin
-            .log()
-            .iter()
-            .filter(|seen| seen.is_conditional())
-            .count();
-        assert_eq!(conditional, 1, "{:#?}", origin.log());
+                .ask(&request)
+                .await
+        }
+        false => gate.ask(request).await,
+    };
+    verify(&object, Some("bytes=70000-199999"), &stale);
+    let two = |log: &[_]| log.len() == 2;
+    origin.wait_for("a revalidation", two).await;
+    let log = origin.settled().await;
+    assert!(log[1].is_conditional() && log[1].sent <= CHUNK, "{log:#?}");
+    assert_fresh(&origin, &gate, &version(&object, new)).await;
+}
+
+/// The object is of this version, and no other request asks whether it is.
+async fn assert_fresh(origin: &Origin, gate: &Gate, object: &Object) {
+    let known = async {
+        let head = Request::head("/film");
+        while gate.ask(head.clone()).await.head.cache_status().forward() == Some("stale") {}
+    };
+    within("the object to be fresh", known).await;
+    verify(object, None, &gate.get("/film").await);
+    let log = origin.settled().await;
+    let conditional = log.iter().filter(|seen| seen.is_conditional());
+    assert_eq!(conditional.count(), 1, "{log:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revalidation_behind_a_range_brings_a_chunk_at_most() {
+    for new in [1, 2] {
+        revalidate_behind_a_range(false, new).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revalidation_behind_a_range_over_http_2_brings_a_chunk_at_most() {
+    for new in [1, 2] {
+        revalidate_behind_a_range(true, new).await;
     }
 }
 
@@ -264,9 +275,8 @@ async fn one_request_of_its_own_kind_does_not_keep_an_object_out() {
         assert!(!own.head.cache_status().has("stored"), "{own}");
         verify(&object, None, &gate.get("/film").await);
         let asked = origin.settled().await.len();
-        let hit = gate.get("/film").await;
-        verify(&object, None, &hit);
-        assert!(hit.head.cache_status().is_hit(), "{hit}");
+        // Not always a hit: its last chunk may be on its way to the disk.
+        verify(&object, None, &gate.get("/film").await);
         assert_eq!(origin.log().len(), asked, "{:#?}", origin.log());
     }
 }
