@@ -58,20 +58,19 @@ impl Store {
         let ticket = object.begin_read(chunk)?;
         let read = match (ticket.verified, &self.memory) {
             (true, None) => object.read_blocking(range).map_err(body::ReadError::from),
-            _ => object.read_verified(chunk),
+            _ => object.read_verified(chunk).map(|whole| {
+                if let Some(memory) = &self.memory {
+                    memory.insert(object, chunk, whole.clone());
+                }
+                let skip = (range.start() % u64::from(object.chunk_size())) as usize;
+                let end = skip + range.len() as usize;
+                whole.slice(skip.min(whole.len())..end.min(whole.len()))
+            }),
         };
         match read {
             Ok(bytes) if object.end_read(chunk, ticket) => {
                 self.budget.lock().touch(object.name_of(chunk));
-                if bytes.len() as u64 == range.len() {
-                    return Some(bytes);
-                }
-                if let Some(memory) = &self.memory {
-                    memory.insert(object, chunk, bytes.clone());
-                }
-                let skip = (range.start() % u64::from(object.chunk_size())) as usize;
-                let end = skip + range.len() as usize;
-                (end <= bytes.len()).then(|| bytes.slice(skip..end))
+                (bytes.len() as u64 == range.len()).then_some(bytes)
             }
             Ok(_) => None,
             // Removed and perhaps written anew while it was read: that says nothing of it.

@@ -378,3 +378,16 @@ async fn hot_chunks_are_read_from_memory_and_are_the_same() {
     };
     assert_eq!(second, content(&object, 1).slice(100..150));
 }
+
+#[tokio::test]
+async fn a_chunk_that_is_read_whole_is_hot_as_well() {
+    let mut bench = Bench::new(100 << 20);
+    bench.config.memory = 1 << 20;
+    let store = bench.open();
+    let object = create(&store, manifest(1, 5, u64::from(CHUNK) * 2)).await;
+    keep(&store, &object, 0).await.unwrap();
+    let bytes = read(&store, &object, 0).await.unwrap();
+    let range = ByteRange::new(0, u64::from(CHUNK)).unwrap();
+    let again = store.read(&object, ChunkIndex(0), range);
+    assert!(matches!(again, Read::Memory(hot) if hot == bytes));
+}
