@@ -1,4 +1,4 @@
-//! Who may go, when and how long: pure decisions about traffic. They take `now`.
+//! How much is sent at a time, and how long that may take.
 
 use std::time::{Duration, Instant};
 
@@ -54,11 +54,6 @@ impl SegmentSize {
 pub fn segment_deadline(bytes: usize, min_rate: u64, floor: Duration) -> Duration {
     let at_min_rate = bytes as f64 / min_rate.max(1) as f64;
     floor.max(Duration::from_secs_f64(at_min_rate))
-}
-
-/// How long to wait before the next attempt, after `failures` in a row.
-pub fn backoff(failures: u32) -> Duration {
-    Duration::from_millis(100) * 2u32.saturating_pow(failures.saturating_sub(1)).min(64)
 }
 
 #[cfg(test)]

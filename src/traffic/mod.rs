@@ -1,0 +1,18 @@
+//! Who may go, when and how long: pure decisions about traffic. They take `now`.
+
+mod features;
+mod queue;
+mod segment;
+mod urgency;
+
+pub use features::Features;
+pub use queue::{Arrival, Queue, Ticket};
+pub use segment::{LARGEST, SegmentSize, segment_deadline};
+pub use urgency::{Class, Urgency};
+
+use std::time::Duration;
+
+/// How long to wait before the next attempt, after `failures` in a row.
+pub fn backoff(failures: u32) -> Duration {
+    Duration::from_millis(100) * 2u32.saturating_pow(failures.saturating_sub(1)).min(64)
+}
