@@ -3,27 +3,41 @@
 //! The origins are a [`Source`]; a shared second tier can be one too, in front of them. A
 //! [`Sink`] is offered every chunk that came in complete.
 
-use crate::domain::{ByteRange, ChunkIndex};
+use crate::{
+    domain::{ByteRange, ChunkIndex},
+    traffic::Urgency,
+};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
+use std::{any::Any, sync::Arc, time::Duration};
 
 /// Where bytes of an object can be asked for.
 #[async_trait]
 pub trait Source: Send + Sync + std::fmt::Debug {
     /// Asks for an object, or for `range` of it, and returns with the head of the answer.
     /// Implementations put a deadline on every wait.
-    async fn fetch(&self, request: &Request, range: Option<&Ranged>)
-    -> Result<Answer, SourceError>;
+    async fn fetch(
+        self: Arc<Self>,
+        request: &Request,
+        range: Option<&Ranged>,
+        urgency: Urgency,
+    ) -> Result<Answer, SourceError>;
+
+    /// Prepares for a request that may come, in the background, and returns at once. What is
+    /// returned is dropped when the request has been made or will not be.
+    fn prepare(self: Arc<Self>, request: &Request) -> Option<Box<dyn Any + Send + Sync>>;
 }
 
 /// What identifies an object to a source: a GET of this target with these fields.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Path and query, as the source is to see them.
+    /// Path and query, as the client sent them.
     pub target: String,
     /// End-to-end fields, without conditions and ranges.
     pub headers: HeaderMap,
+    /// A digest of the object's cache key, by which servers may share the objects among them.
+    pub key: u64,
 }
 
 /// A part of an object.
@@ -47,7 +61,7 @@ pub struct Answer {
 
 /// A body that is coming in.
 #[async_trait]
-pub trait Body: Send {
+pub trait Body: Send + Sync {
     /// The next bytes; `None` after a proper end, an error where the body was cut.
     async fn next(&mut self) -> Result<Option<Bytes>, SourceError>;
 }
@@ -64,6 +78,14 @@ pub enum SourceError {
     /// The connection or the answer broke.
     #[error("broken: {0}")]
     Broken(String),
+    /// It was not asked: it has enough to do, or is left alone after failures.
+    #[error("not asked: {reason}")]
+    Busy {
+        /// Why.
+        reason: String,
+        /// When it is worth another try.
+        retry_after: Duration,
+    },
 }
 
 /// Who may want complete chunks.

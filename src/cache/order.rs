@@ -6,9 +6,12 @@ use crate::{
     fill::{Board, Errand, Tally, Visit},
 };
 use parking_lot::Mutex;
-use std::sync::{
-    Arc, Weak,
-    atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+use std::{
+    any::Any,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
 };
 use tokio::sync::watch;
 
@@ -39,6 +42,7 @@ pub struct Order {
     insists: AtomicBool,
     unwanted: AtomicBool,
     head_only: AtomicBool,
+    prepared: Mutex<Option<Box<dyn Any + Send + Sync>>>,
 }
 
 /// What the origin's answer brings of an object, decided before it is stored.
@@ -71,7 +75,19 @@ impl Order {
             insists: AtomicBool::new(false),
             unwanted: AtomicBool::new(false),
             head_only: AtomicBool::new(false),
+            prepared: Mutex::new(None),
         }
+    }
+
+    /// A look-up takes its time: what a miss will need is prepared meanwhile.
+    pub(super) fn speculate(&self) {
+        let (source, request) = (self.errand.source.clone(), &self.errand.request);
+        *self.prepared.lock() = source.prepare(request);
+    }
+
+    /// It is a hit: what was prepared is not needed.
+    pub(super) fn drop_speculation(&self) {
+        *self.prepared.lock() = None;
     }
 
     /// The client has left, though the request goes on for the sake of the cache.

@@ -20,6 +20,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    task::Poll,
     time::SystemTime,
 };
 
@@ -52,6 +53,20 @@ impl ChunkStorage {
     /// The fills behind it.
     pub fn fills(&self) -> &Arc<Fills> {
         &self.fills
+    }
+
+    /// Looks an object up. Where that is not answered from memory, what a miss will need of the
+    /// origins is prepared meanwhile.
+    async fn find(&self, key: &CacheKey, order: &Order) -> Option<Arc<Object>> {
+        let find = self.fills.store().find(id_of(key), key.primary_key());
+        tokio::pin!(find);
+        match std::future::poll_fn(|context| Poll::Ready(find.as_mut().poll(context))).await {
+            Poll::Ready(found) => found,
+            Poll::Pending => {
+                order.speculate();
+                find.await
+            }
+        }
     }
 
     /// The stored object, where the answer is of the very version that is stored: its chunks stay.
@@ -96,11 +111,12 @@ impl Storage for ChunkStorage {
         key: &CacheKey,
         _trace: &SpanHandle,
     ) -> Result<Option<(CacheMeta, HitHandler)>> {
-        order(key)?.note_found(NOTHING);
-        let Some(object) = self.fills.store().find(id_of(key), key.primary_key()).await else {
+        let order = order(key)?;
+        order.note_found(NOTHING);
+        let Some(object) = self.find(key, &order).await else {
             return Ok(None);
         };
-        let order = order(key)?;
+        order.drop_speculation();
         order.note_found(object.generation());
         let board = self.fills.board(&object);
         if board.ended().is_some() {

@@ -277,6 +277,11 @@ impl Board {
         self.reach(&self.state.lock()) == Reach::Parts
     }
 
+    /// Whether anything is coming in.
+    pub(super) fn is_under_way(&self) -> bool {
+        !self.state.lock().flights.is_empty()
+    }
+
     pub(super) fn start_over(&self, flight: FlightId, run: ChunkRun) {
         self.state.lock().flights.start_over(flight, run, now());
     }

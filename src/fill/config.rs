@@ -37,3 +37,13 @@ pub enum FinishWhen {
     /// The object is brought in to its end once this share of it (in percent) is there.
     Percent(u8),
 }
+
+impl std::fmt::Display for FinishWhen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Never => f.write_str("never"),
+            Self::Always => f.write_str("always"),
+            Self::Percent(percent) => write!(f, "{percent}%"),
+        }
+    }
+}

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     domain::{ByteRange, ChunkIndex, ChunkRun, chunk_at},
     store::{Read, Store},
-    traffic::{SegmentSize, backoff},
+    traffic::{SegmentSize, Urgency, backoff},
 };
 use bytes::Bytes;
 use std::{
@@ -40,6 +40,8 @@ pub struct Cursor {
     waiting_since: Option<Instant>,
     failures_seen: u64,
     attempts: u32,
+    /// The chunk that this reader has last asked for because it needs it.
+    asked: Option<ChunkIndex>,
     /// The run that was last fetched for this reader.
     own: Option<ChunkRun>,
     tally: Arc<Tally>,
@@ -103,6 +105,7 @@ impl Cursor {
             pause: None,
             waiting_since: None,
             attempts: 0,
+            asked: None,
             own: None,
             tally,
         }
@@ -204,8 +207,9 @@ impl Cursor {
             Claim::Wait => self.wait(board.changed(chunk)).await,
             Claim::Fetch(run, flight) => {
                 self.own = Some(run);
+                self.asked = Some(chunk);
                 self.ahead.fetched();
-                self.launch(run, flight);
+                self.launch(run, flight, Urgency::Range);
                 Ok(())
             }
         }
@@ -217,6 +221,9 @@ impl Cursor {
             return;
         };
         let board = self.visit.board().clone();
+        if !self.visit.reads_ahead() && board.is_under_way() {
+            return;
+        }
         let nowhere = |c: &ChunkIndex| matches!(board.place(*c), Place::Nowhere);
         let between = (chunk.0..=ahead.0).map(ChunkIndex).find(nowhere);
         let Some(first) = between.filter(|_| board.comes_in_parts()) else {
@@ -226,13 +233,13 @@ impl Cursor {
         if let Claim::Fetch(run, flight) = board.claim(first, end, now()) {
             self.own = Some(run);
             self.ahead.fetched();
-            self.launch(run, flight);
+            self.launch(run, flight, Urgency::ReadAhead);
         }
     }
 
-    fn launch(&self, run: ChunkRun, flight: FlightId) {
+    fn launch(&self, run: ChunkRun, flight: FlightId, urgency: Urgency) {
         let (fills, board, errand) = self.visit.parts();
-        tokio::spawn(transfer::fly(fills, board, errand, run, flight));
+        tokio::spawn(transfer::fly(fills, board, errand, run, flight, urgency));
     }
 
     /// A failed flight that would have brought `chunk` is an attempt; after it comes a pause.
@@ -245,6 +252,11 @@ impl Cursor {
         let Some(why) = last else {
             return Ok(());
         };
+        let others = self.asked != Some(chunk);
+        if others && matches!(why, FillError::NotAsked(_)) {
+            // What nobody waited for had to stand back; now somebody does.
+            return Ok(());
+        }
         self.attempts += 1;
         if self.attempts >= self.visit.fills().config.attempts {
             return Err(why);

@@ -63,6 +63,8 @@ pub struct Errand {
     pub request: Arc<Request>,
     /// What becomes of a fill whose last reader has left.
     pub finish_when: FinishWhen,
+    /// Whether the next window is fetched while the one before it is still coming in.
+    pub parallel: bool,
 }
 
 /// Why a chunk did not come.
@@ -77,6 +79,9 @@ pub enum FillError {
     /// The budget of bytes in flight stayed exhausted.
     #[error("too many bytes in flight")]
     Busy,
+    /// The source was not asked; when it is worth another try.
+    #[error("the origin is at its limit or left alone")]
+    NotAsked(std::time::Duration),
     /// Nothing came in time.
     #[error("no byte came in time")]
     TimedOut,
@@ -95,6 +100,7 @@ impl From<SourceError> for FillError {
     fn from(e: SourceError) -> Self {
         match e {
             SourceError::TimedOut(_) => Self::TimedOut,
+            SourceError::Busy { retry_after, .. } => Self::NotAsked(retry_after),
             SourceError::Unreachable(_) | SourceError::Broken(_) => Self::Broken(e.to_string()),
         }
     }

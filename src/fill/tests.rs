@@ -82,7 +82,16 @@ impl Scripted {
 
 #[async_trait]
 impl Source for Scripted {
-    async fn fetch(&self, _: &Request, ranged: Option<&Ranged>) -> Result<Answer, SourceError> {
+    fn prepare(self: Arc<Self>, _: &Request) -> Option<Box<dyn std::any::Any + Send + Sync>> {
+        None
+    }
+
+    async fn fetch(
+        self: Arc<Self>,
+        _: &Request,
+        ranged: Option<&Ranged>,
+        _: crate::traffic::Urgency,
+    ) -> Result<Answer, SourceError> {
         let asked = ranged.map(|r| r.range);
         self.asked.lock().push(asked);
         let script = self.script.borrow().clone();
@@ -194,11 +203,13 @@ impl Bench {
         let request = Request {
             target: "/".into(),
             headers: HeaderMap::new(),
+            key: 0,
         };
         let errand = Errand {
             source: self.source.clone(),
             request: Arc::new(request),
             finish_when: self.finish_when,
+            parallel: true,
         };
         let visit = Visit::planned(self.fills.clone(), self.board(), errand);
         visit.come();

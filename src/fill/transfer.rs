@@ -11,6 +11,7 @@ use super::{
 use crate::{
     domain::{ByteRange, ChunkIndex, ChunkRun},
     source::{Body, Ranged},
+    traffic::Urgency,
 };
 use std::sync::Arc;
 
@@ -21,9 +22,10 @@ pub(super) async fn fly(
     errand: Errand,
     run: ChunkRun,
     flight: FlightId,
+    urgency: Urgency,
 ) {
     let mut intake = Intake::new(fills.clone(), board.clone(), flight, run.start);
-    match bring(&fills, &board, &errand, run, &mut intake).await {
+    match bring(&fills, &board, &errand, run, urgency, &mut intake).await {
         Ok(()) => intake.finish().await,
         Err(why) => {
             log::debug!(
@@ -41,6 +43,7 @@ async fn bring(
     board: &Arc<Board>,
     errand: &Errand,
     run: ChunkRun,
+    urgency: Urgency,
     intake: &mut Intake,
 ) -> Result<(), FillError> {
     let object = board.object();
@@ -55,7 +58,8 @@ async fn bring(
         if_range: stored.for_if_range().map(str::to_owned),
     };
     let ranged = Some(&part).filter(|_| board.comes_in_parts());
-    let answer = errand.source.fetch(&errand.request, ranged).await?;
+    let source = errand.source.clone();
+    let answer = source.fetch(&errand.request, ranged, urgency).await?;
     match judge(answer.status, &answer.headers, asked, total, &stored) {
         Verdict::Part => stream(answer.body, asked, intake).await,
         Verdict::Whole => {
@@ -118,7 +122,8 @@ pub(super) async fn complete(fills: Arc<Fills>, board: Arc<Board>, errand: Erran
             Claim::Wait => next = next.next(),
             Claim::Fetch(run, flight) => {
                 let (failed_before, _) = board.failures(next);
-                fly(fills.clone(), board.clone(), errand.clone(), run, flight).await;
+                let (fills, own, errand) = (fills.clone(), board.clone(), errand.clone());
+                fly(fills, own, errand, run, flight, Urgency::Completion).await;
                 if board.failures(next).0 != failed_before {
                     break;
                 }

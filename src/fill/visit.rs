@@ -36,6 +36,11 @@ impl Visit {
         &self.fills
     }
 
+    /// Whether the next window is fetched while another is still coming in.
+    pub(super) fn reads_ahead(&self) -> bool {
+        self.errand.parallel
+    }
+
     pub(super) fn parts(&self) -> (Arc<Fills>, Arc<Board>, Errand) {
         (self.fills.clone(), self.board.clone(), self.errand.clone())
     }

@@ -1,22 +1,27 @@
-//! The client behind the fills: asks a route's servers in order, over kept connections.
+//! The thin client: connections, and one exchange over one of them.
 
-use super::{Origin, Purpose, Server, Stats};
-use crate::source::{Answer, Body, Ranged, Request, Source, SourceError};
-use async_trait::async_trait;
-use bytes::Bytes;
-use http::{Method, header};
+use super::{
+    Failure, Origin, Stats,
+    failure::Cause,
+    resolve::Addresses,
+    server::Place,
+    warm::{Warm, WarmUp},
+};
+use http::{HeaderValue, Uri, Version, header, uri::PathAndQuery};
 use pingora_core::{
     Error, ErrorType,
     connectors::{ConnectorOptions, http::Connector},
     protocols::http::client::HttpSession,
     upstreams::peer::HttpPeer,
 };
-use pingora_http::RequestHeader;
-use std::sync::Arc;
+use pingora_http::{RequestHeader, ResponseHeader};
+use std::{sync::Arc, time::Duration};
+use tokio::time::timeout;
 
-/// Connections and counters that all origins share.
+/// Connections and counters that all origins share, whoever asks them.
 pub struct Client {
     connector: Connector,
+    pub(super) warm: Warm,
     stats: Stats,
 }
 
@@ -26,225 +31,210 @@ impl std::fmt::Debug for Client {
     }
 }
 
+/// A connection to a server while a request is on it.
+pub(super) struct Connection {
+    pub session: HttpSession,
+    peer: HttpPeer,
+    /// Whether it had been used before.
+    pub reused: bool,
+}
+
+/// Whether a connection may be one that was used before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// It may: the request can be repeated if the server is just closing it.
+    Allowed,
+    /// It may not, where that can be helped.
+    Avoided,
+}
+
+/// Addresses of one server that are tried for one request.
+const ADDRESSES: usize = 3;
+/// Kept connections that may turn out to be closed before a new one is made.
+const KEPT: usize = 3;
+/// Interim (1xx) answers that are taken in before the final one.
+const INTERIM: usize = 8;
+
 impl Client {
     /// A client that keeps up to `idle_connections` for the next request.
     pub fn new(idle_connections: usize) -> Arc<Self> {
         let options = ConnectorOptions::new(idle_connections);
         Arc::new(Self {
             connector: Connector::new(Some(options)),
+            warm: Warm::default(),
             stats: Stats::default(),
         })
     }
 
-    /// What has happened so far, on Pingora's path too.
+    /// What has happened so far.
     pub fn stats(&self) -> &Stats {
         &self.stats
     }
-}
 
-/// A route's origins, in order, as one source.
-#[derive(Debug)]
-pub struct Upstream {
-    origins: Vec<Arc<Origin>>,
-    client: Arc<Client>,
-}
-
-impl Upstream {
-    /// These origins, asked in this order.
-    pub fn new(origins: Vec<Arc<Origin>>, client: Arc<Client>) -> Self {
-        Self { origins, client }
-    }
-
-    /// The server to try after `failures` others, and its origin.
-    pub fn server(&self, failures: usize) -> Option<(&Arc<Origin>, &Arc<Server>)> {
-        self.servers().nth(failures)
-    }
-
-    /// The client and its counters.
-    pub fn client(&self) -> &Arc<Client> {
-        &self.client
-    }
-
-    fn servers(&self) -> impl Iterator<Item = (&Arc<Origin>, &Arc<Server>)> {
-        self.origins
-            .iter()
-            .flat_map(|o| o.servers().iter().map(move |s| (o, s)))
-    }
-}
-
-#[async_trait]
-impl Source for Upstream {
-    async fn fetch(
+    /// Connects to a place, trying its addresses in turn.
+    pub(super) async fn connect(
         &self,
-        request: &Request,
-        range: Option<&Ranged>,
-    ) -> Result<Answer, SourceError> {
-        let mut last = SourceError::Unreachable("no server is configured".into());
-        for (origin, server) in self.servers() {
-            match self.client.ask(origin, server, request, range).await {
-                Ok(answer) if answer.status.is_server_error() => {
-                    last = SourceError::Broken(format!(
-                        "{} answered {}",
-                        origin.name(),
-                        answer.status
-                    ));
+        origin: &Origin,
+        place: &Place,
+        known: Option<&Addresses>,
+        kept: Kept,
+    ) -> Result<Connection, Failure> {
+        let unresolved = |e| Failure::new(Cause::Resolve, format!("{}: {e}", place.authority));
+        let all = origin.resolver().resolve(&place.host, place.port).await;
+        let all = all.map_err(unresolved)?;
+        let now = super::now();
+        let order = known.map_or_else(|| all.to_vec(), |known| known.order(&all, now));
+        let mut last = Failure::new(Cause::Resolve, format!("{}: no address", place.authority));
+        for address in order.into_iter().take(ADDRESSES) {
+            let peer = origin.peer(place, address);
+            let warm = (kept == Kept::Allowed)
+                .then(|| self.warm.take(&peer))
+                .flatten();
+            if let Some(session) = warm {
+                let reused = true;
+                return Ok(Connection {
+                    session,
+                    peer,
+                    reused,
+                });
+            }
+            let connected = match kept {
+                Kept::Allowed => self.connector.get_http_session(&peer).await,
+                Kept::Avoided if origin.config().http2 => {
+                    self.connector.get_http_session(&peer).await
                 }
-                Ok(answer) => return Ok(answer),
+                Kept::Avoided => self.warm.open(&peer).await.map(|session| (session, false)),
+            };
+            match connected {
+                Ok((mut session, reused)) => {
+                    if let Some(known) = known {
+                        known.succeeded(address);
+                    }
+                    session.set_read_timeout(peer.options.read_timeout);
+                    session.set_write_timeout(peer.options.write_timeout);
+                    return Ok(Connection {
+                        session,
+                        peer,
+                        reused,
+                    });
+                }
                 Err(e) => {
-                    self.client.stats.failed(origin.name(), Purpose::Fill);
-                    last = e;
+                    if let Some(known) = known {
+                        known.failed(address, super::now());
+                    }
+                    last = Failure::of(&e, &place.authority);
+                    // The connector's own word for a handshake that took too long.
+                    if last.cause == Cause::Tls {
+                        break;
+                    }
                 }
             }
         }
         Err(last)
     }
-}
 
-impl Client {
-    async fn ask(
-        self: &Arc<Self>,
-        origin: &Arc<Origin>,
-        server: &Server,
-        request: &Request,
-        range: Option<&Ranged>,
-    ) -> Result<Answer, SourceError> {
-        let unreachable = |e: std::io::Error| SourceError::Unreachable(e.to_string());
-        let peer = origin.peer(server).await.map_err(unreachable)?;
-        let head = head(server, request, range).map_err(named)?;
-        let (session, reused) = self.send(origin, &peer, &head).await.map_err(named)?;
-        let session = match (session, reused) {
-            (Ok(session), _) => session,
-            // The server may have closed a kept connection just then: once more, on a new one.
-            (Err(_), true) => {
-                let (session, _) = self.send(origin, &peer, &head).await.map_err(named)?;
-                session.map_err(named)?
-            }
-            (Err(e), false) => return Err(named(e)),
-        };
-        let response = session
-            .response_header()
-            .ok_or_else(|| SourceError::Broken("no head".into()))?;
-        Ok(Answer {
-            status: response.status,
-            headers: response.headers.clone(),
-            body: Box::new(Incoming {
-                client: self.clone(),
-                origin: origin.clone(),
-                peer,
-                session: Some(session),
-            }),
-        })
-    }
-
-    /// Sends a request and reads the head of the answer. Fails as a whole where there is no
-    /// connection; else tells whether the connection had been used before.
-    async fn send(
+    /// Sends a request without a body and reads the head of the answer, over a kept connection if
+    /// there is one. `interim` takes the heads that come before the final one.
+    pub(super) async fn ask(
         &self,
         origin: &Origin,
-        peer: &HttpPeer,
+        place: &Place,
+        known: Option<&Addresses>,
         head: &RequestHeader,
-    ) -> Result<(Result<HttpSession, Box<Error>>, bool), Box<Error>> {
-        let (mut session, reused) = self.connector.get_http_session(peer).await?;
-        self.stats.requested(origin.name(), Purpose::Fill);
-        session.set_read_timeout(peer.options.read_timeout);
-        session.set_write_timeout(peer.options.write_timeout);
-        let exchanged = exchange(&mut session, head).await;
-        Ok((exchanged.map(|()| session), reused))
-    }
-}
-
-async fn exchange(session: &mut HttpSession, head: &RequestHeader) -> Result<(), Box<Error>> {
-    session.write_request_header(Box::new(head.clone())).await?;
-    session.finish_request_body().await?;
-    for _ in 0..INTERIM_ANSWERS {
-        session.read_response_header().await?;
-        let interim = session
-            .response_header()
-            .is_some_and(|head| head.status.is_informational());
-        if !interim {
-            return Ok(());
-        }
-    }
-    Error::e_explain(ErrorType::InvalidHTTPHeader, "only interim answers")
-}
-
-/// Interim (1xx) answers that are read past.
-const INTERIM_ANSWERS: usize = 8;
-
-fn head(
-    server: &Server,
-    request: &Request,
-    range: Option<&Ranged>,
-) -> Result<RequestHeader, Box<Error>> {
-    let fields = request.headers.len() + 3;
-    let mut head = RequestHeader::build(Method::GET, request.target.as_bytes(), Some(fields))?;
-    for (name, value) in &request.headers {
-        head.append_header(name.clone(), value.clone())?;
-    }
-    head.insert_header(header::HOST, server.authority())?;
-    if let Some(Ranged { range, if_range }) = range {
-        let field = format!("bytes={}-{}", range.start(), range.last());
-        head.insert_header(header::RANGE, field)?;
-        if let Some(validator) = if_range {
-            head.insert_header(header::IF_RANGE, validator.as_str())?;
-        }
-    }
-    Ok(head)
-}
-
-/// A body on its way. After its end the connection is kept for the next request; dropped before,
-/// it is closed.
-struct Incoming {
-    client: Arc<Client>,
-    origin: Arc<Origin>,
-    peer: HttpPeer,
-    session: Option<HttpSession>,
-}
-
-#[async_trait]
-impl Body for Incoming {
-    async fn next(&mut self) -> Result<Option<Bytes>, SourceError> {
-        let Some(session) = &mut self.session else {
-            return Ok(None);
-        };
-        let (stats, origin) = (&self.client.stats, self.origin.name());
-        match session.read_response_body().await {
-            Ok(Some(bytes)) => {
-                stats.received(origin, Purpose::Fill, bytes.len());
-                Ok(Some(bytes))
-            }
-            Ok(None) => {
-                if let Some(session) = self.session.take() {
-                    let idle = self.peer.options.idle_timeout;
-                    self.client
-                        .connector
-                        .release_http_session(session, &self.peer, idle)
-                        .await;
-                }
-                Ok(None)
-            }
-            Err(e) => {
-                stats.failed(origin, Purpose::Fill);
-                self.session = None;
-                Err(named(e))
+        interim: &mut Vec<ResponseHeader>,
+    ) -> Result<Connection, Failure> {
+        let patience = origin.config().first_byte_timeout;
+        for kept in 0.. {
+            let mut connection = self.connect(origin, place, known, Kept::Allowed).await?;
+            let exchanged = exchange(&mut connection, head, patience, interim).await;
+            match exchanged {
+                Ok(()) => return Ok(connection),
+                // The server may have closed a kept connection just then: that says nothing.
+                Err(e) if connection.reused && kept < KEPT && !is_timeout(&e) => {}
+                Err(e) => return Err(Failure::of(&e, &place.authority)),
             }
         }
+        Err(Failure::new(Cause::Broken, place.authority.clone()))
+    }
+
+    /// Opens a connection to an address ahead of a request.
+    pub(super) async fn warm_up(self: &Arc<Self>, peer: HttpPeer) -> Option<WarmUp> {
+        Warm::up(self, peer).await
+    }
+
+    /// Keeps a connection whose answer has been read to its end for the next request.
+    pub(super) async fn keep(&self, connection: Connection) {
+        let Connection { session, peer, .. } = connection;
+        let idle = peer.options.idle_timeout;
+        self.connector
+            .release_http_session(session, &peer, idle)
+            .await;
     }
 }
 
-fn named(e: Box<Error>) -> SourceError {
-    match e.etype() {
-        ErrorType::ConnectTimedout
-        | ErrorType::TLSHandshakeTimedout
-        | ErrorType::ReadTimedout
-        | ErrorType::WriteTimedout => SourceError::TimedOut(e.to_string()),
-        ErrorType::ConnectError
-        | ErrorType::ConnectRefused
-        | ErrorType::ConnectNoRoute
-        | ErrorType::ConnectProxyFailure
-        | ErrorType::TLSHandshakeFailure
-        | ErrorType::InvalidCert
-        | ErrorType::SocketError => SourceError::Unreachable(e.to_string()),
-        _ => SourceError::Broken(e.to_string()),
+fn is_timeout(e: &Error) -> bool {
+    matches!(
+        e.etype(),
+        ErrorType::ReadTimedout | ErrorType::WriteTimedout
+    )
+}
+
+impl Connection {
+    /// Sends the head of a request in the form of this connection's protocol, whatever the one
+    /// that the client speaks.
+    pub async fn send_head(&mut self, head: &RequestHeader) -> Result<(), Box<Error>> {
+        let mut head = head.clone();
+        match &self.session {
+            HttpSession::H2(_) => {
+                head.remove_header(&header::TRANSFER_ENCODING);
+                let host = head.remove_header(&header::HOST);
+                let scheme = if self.peer.is_tls() { "https" } else { "http" };
+                let target = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+                let url = Uri::builder()
+                    .scheme(scheme)
+                    .authority(host.as_ref().map_or(&[][..], HeaderValue::as_bytes))
+                    .path_and_query(target)
+                    .build();
+                let wrong = |e| Error::because(ErrorType::InvalidHTTPHeader, "authority", e);
+                head.set_uri(url.map_err(wrong)?);
+                head.set_version(Version::HTTP_2);
+            }
+            _ => head.set_version(Version::HTTP_11),
+        }
+        self.session.write_request_header(Box::new(head)).await
+    }
+}
+
+async fn exchange(
+    connection: &mut Connection,
+    head: &RequestHeader,
+    patience: Duration,
+    interim: &mut Vec<ResponseHeader>,
+) -> Result<(), Box<Error>> {
+    connection.send_head(head).await?;
+    connection.session.finish_request_body().await?;
+    read_head(&mut connection.session, patience, interim).await
+}
+
+/// Reads up to the final head of an answer.
+pub(super) async fn read_head(
+    session: &mut HttpSession,
+    patience: Duration,
+    interim: &mut Vec<ResponseHeader>,
+) -> Result<(), Box<Error>> {
+    let reading = async {
+        for _ in 0..=INTERIM {
+            session.read_response_header().await?;
+            match session.response_header() {
+                Some(head) if head.status.is_informational() => interim.push(head.clone()),
+                Some(_) => return Ok(()),
+                None => break,
+            }
+        }
+        Error::e_explain(ErrorType::InvalidHTTPHeader, "only interim answers")
+    };
+    match timeout(patience, reading).await {
+        Ok(read) => read,
+        Err(_) => Error::e_explain(ErrorType::ReadTimedout, "no head of an answer in time"),
     }
 }

@@ -1,16 +1,74 @@
 //! The origins as a source of objects and of missing chunks.
 //!
 //! Two paths lead to an origin: Pingora's own, for first contact and for what is not cached, and
-//! the detached fills. Both take their peers, deadlines and counters from here.
+//! the detached fills. Both come together in [`Upstream`]: one way through limits, breakers,
+//! servers and repetitions, one client, one set of connections and counters.
+//!
+//! What this room promises: no request waits without a deadline; an origin never has more requests
+//! under way than its limit; a body that goes on at another server is of the same version, byte
+//! for byte; credentials are never logged and never sent to another host.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `breaker.rs`, `balance.rs`, `health.rs`, `latency.rs`, `retry.rs`, `redirect.rs` | pure: decisions about servers and requests |
+//! | `limit.rs` | the limit of requests, and the queue before it |
+//! | `server.rs`, `group.rs` | a server with its record; an origin with its servers |
+//! | `resolve`, `dial.rs`, `tls.rs`, `credentials` | names, connections, certificates, secrets |
+//! | `upstream.rs`, `attempts.rs`, `sending.rs`, `incoming.rs` | a route's origins: whom to ask next, asking, the body that comes in |
+//! | `as_source.rs`, `session.rs`, `upload.rs` | the two faces: for fills, for Pingora |
+//! | `checks.rs`, `speculation.rs`, `warm.rs` | asking ahead: health checks, preparations |
 
+mod as_source;
+mod attempts;
+mod balance;
+mod breaker;
+mod checks;
 mod client;
 mod config;
+mod credentials;
+mod dial;
+mod failure;
+mod group;
+mod health;
+mod incoming;
+mod latency;
+mod limit;
+mod recent;
+mod redirect;
 mod resolve;
+mod retry;
+mod sending;
 mod server;
+mod session;
+mod speculation;
 mod stats;
+mod tls;
+mod upload;
+mod upstream;
+mod warm;
 
 pub use crate::source::{Request, Source};
-pub use client::{Client, Upstream};
-pub use config::Config;
-pub use server::{Origin, Server};
+pub use breaker::State as BreakerState;
+pub use client::Client;
+pub use config::{
+    Balance, Breaker, Check, Config, Credentials, Limit, Redirects, Resolving, Retry, SecretSource,
+    ServerConfig, Tls,
+};
+pub use failure::{CLIENT_LEFT, Cause, Failure, NOT_ASKED, brief};
+pub use group::{Origin, OriginError};
+pub use resolve::Resolver;
+pub use server::Server;
+pub use session::{Call, Exchange, Report, Sessions, peer};
 pub use stats::{Purpose, Stats};
+pub use upstream::{Leg, Rules, Upstream};
+
+/// A digest of a cache key, by which servers share objects among them. It stays the same from one
+/// version of this software to the next.
+pub fn digest(key: &[u8]) -> u64 {
+    balance::stable_id(key)
+}
+
+/// The runtime's clock, which tests may stop.
+fn now() -> std::time::Instant {
+    tokio::time::Instant::now().into_std()
+}

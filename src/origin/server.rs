@@ -1,89 +1,219 @@
-//! An origin and its servers.
+//! One server of an origin: where it is, and how it has been doing.
 
-use super::{Config, resolve::Resolver};
-use pingora_core::upstreams::peer::HttpPeer;
-use std::{io, sync::Arc};
+use super::{
+    Breaker as BreakerConfig, Cause, ServerConfig,
+    balance::stable_id,
+    breaker::{Breaker, Open, State, Ticket},
+    health::{Change, Health},
+    latency::Latency,
+    resolve::Addresses,
+};
+use parking_lot::Mutex;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
 
-/// A named origin.
-#[derive(Debug)]
-pub struct Origin {
-    config: Config,
-    servers: Vec<Arc<Server>>,
-}
-
-/// One server of an origin.
+/// One server of an origin. Its record is shared by all who ask it.
 #[derive(Debug)]
 pub struct Server {
-    host: String,
-    port: u16,
-    tls: bool,
-    authority: String,
-    resolver: Resolver,
+    place: Place,
+    weight: u32,
+    id: u64,
+    active: AtomicUsize,
+    record: Mutex<Record>,
+    pub(super) addresses: Addresses,
+    /// When a connection to it was last kept.
+    kept: Mutex<Option<Instant>>,
 }
 
-impl Origin {
-    /// An origin as configured.
-    pub fn new(config: Config) -> Self {
-        let servers = config
-            .servers
-            .iter()
-            .map(|url| Arc::new(Server::at(url)))
-            .collect();
-        Self { config, servers }
-    }
+/// Where a server, or what a redirect leads to, is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// A name or an address, without brackets.
+    pub host: String,
+    pub port: u16,
+    pub tls: bool,
+    /// Host and, unless it is the scheme's own, port.
+    pub authority: String,
+}
 
-    /// Its name.
-    pub fn name(&self) -> &str {
-        &self.config.name
-    }
+#[derive(Debug)]
+struct Record {
+    breaker: Breaker,
+    health: Health,
+    latency: Latency,
+}
 
-    /// Its settings.
-    pub fn config(&self) -> &Config {
-        &self.config
-    }
-
-    /// Its servers, in order of preference.
-    pub fn servers(&self) -> &[Arc<Server>] {
-        &self.servers
-    }
-
-    /// The peer to connect to, with all deadlines set.
-    pub async fn peer(&self, server: &Server) -> io::Result<HttpPeer> {
-        let address = server.resolver.resolve(&server.host, server.port).await?;
-        let mut peer = HttpPeer::new(address, server.tls, server.host.clone());
-        let options = &mut peer.options;
-        options.connection_timeout = Some(self.config.connect_timeout);
-        options.total_connection_timeout = Some(self.config.connect_timeout * 2);
-        options.read_timeout = Some(self.config.read_timeout);
-        options.write_timeout = Some(self.config.read_timeout);
-        options.idle_timeout = Some(self.config.idle_timeout);
-        Ok(peer)
-    }
+/// A request under way at a server, from its choice to its end. What became of it is told once;
+/// dropped before, it says nothing of the server.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    server: Arc<Server>,
+    ticket: Option<Ticket>,
+    /// For a failure after an answer that had begun well: it counts only as long as the breaker
+    /// is as it was then.
+    later: Option<Ticket>,
+    began: Instant,
 }
 
 impl Server {
-    fn at(url: &http::Uri) -> Self {
-        let tls = url.scheme_str() == Some("https");
-        let host = url
-            .host()
-            .unwrap_or_default()
-            .trim_matches(['[', ']'])
-            .to_owned();
-        let port = url.port_u16().unwrap_or(if tls { 443 } else { 80 });
-        let authority = url
-            .authority()
-            .map_or_else(String::new, |a| a.as_str().to_owned());
+    pub(super) fn new(config: &ServerConfig, breaker: BreakerConfig, rise: u32, fall: u32) -> Self {
+        let place = Place::of(&config.url);
         Self {
-            host,
-            port,
-            tls,
-            authority,
-            resolver: Resolver::default(),
+            id: stable_id(config.url.to_string()),
+            place,
+            weight: config.weight,
+            active: AtomicUsize::new(0),
+            record: Mutex::new(Record {
+                breaker: Breaker::new(breaker),
+                health: Health::new(rise, fall),
+                latency: Latency::default(),
+            }),
+            addresses: Addresses::default(),
+            kept: Mutex::default(),
         }
     }
 
-    /// What to send as `Host`.
-    pub fn authority(&self) -> &str {
-        &self.authority
+    /// Its host and port, as it is named in logs and metrics.
+    pub fn name(&self) -> &str {
+        &self.place.authority
+    }
+
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    pub(super) fn weight(&self) -> u32 {
+        self.weight
+    }
+
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Requests under way.
+    pub fn active(&self) -> usize {
+        self.active.load(Relaxed)
+    }
+
+    /// Whether its active checks find it healthy; without any it is taken to be.
+    pub fn is_healthy(&self) -> bool {
+        self.record.lock().health.is_healthy()
+    }
+
+    /// The state of its breaker.
+    pub fn breaker(&self, now: Instant) -> State {
+        self.record.lock().breaker.state(now)
+    }
+
+    pub(super) fn would_admit(&self, now: Instant) -> bool {
+        self.record.lock().breaker.would_admit(now)
+    }
+
+    /// Begins a request, if its breaker lets it pass or is to be ignored.
+    pub(super) fn begin(self: &Arc<Self>, guarded: bool, now: Instant) -> Result<Attempt, Open> {
+        let mut record = self.record.lock();
+        let ticket = match guarded {
+            true => record.breaker.admit(now)?,
+            false => record.breaker.ticket(),
+        };
+        self.active.fetch_add(1, Relaxed);
+        Ok(Attempt {
+            server: self.clone(),
+            ticket: Some(ticket),
+            later: None,
+            began: now,
+        })
+    }
+
+    /// Takes down what an active check has found.
+    pub(super) fn checked(&self, good: bool) -> Option<Change> {
+        self.record.lock().health.observed(good)
+    }
+
+    /// A connection to it is kept for the next request.
+    pub(super) fn has_kept(&self, now: Instant) {
+        *self.kept.lock() = Some(now);
+    }
+
+    /// Whether a connection to it is likely to be kept still.
+    pub(super) fn may_have_kept(&self, idle: Duration, now: Instant) -> bool {
+        let kept = *self.kept.lock();
+        kept.is_some_and(|when| now.saturating_duration_since(when) < idle / 2)
+    }
+
+    /// The time to the first byte that this share of its answers kept within.
+    pub(super) fn latency(&self, share: f64) -> Option<Duration> {
+        self.record.lock().latency.quantile(share)
+    }
+}
+
+impl Attempt {
+    pub fn server(&self) -> &Arc<Server> {
+        &self.server
+    }
+
+    /// The head of a good answer has come.
+    pub fn answered(&mut self, now: Instant) {
+        if let Some(ticket) = self.ticket.take() {
+            let mut record = self.server.record.lock();
+            record.breaker.succeeded(ticket, now);
+            self.later = Some(record.breaker.ticket());
+            let took = now.saturating_duration_since(self.began);
+            record.latency.record(took);
+        }
+    }
+
+    /// The server has failed, also where its answer had begun well. Whether that opened its
+    /// breaker.
+    pub fn failed(&mut self, cause: Cause, now: Instant) -> bool {
+        let mut record = self.server.record.lock();
+        let ticket = match self.ticket.take() {
+            Some(ticket) if cause.is_the_servers() => ticket,
+            Some(ticket) => {
+                record.breaker.abandoned(ticket);
+                return false;
+            }
+            None => match self.later.take() {
+                Some(ticket) => ticket,
+                None => return false,
+            },
+        };
+        cause.is_the_servers() && record.breaker.failed(ticket, now)
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        self.server.active.fetch_sub(1, Relaxed);
+        if let Some(ticket) = self.ticket.take() {
+            self.server.record.lock().breaker.abandoned(ticket);
+        }
+    }
+}
+
+impl Place {
+    /// Where an absolute URL leads.
+    pub fn of(url: &http::Uri) -> Self {
+        let tls = url.scheme_str() == Some("https");
+        let host = url.host().unwrap_or_default();
+        let port = url.port_u16().unwrap_or(if tls { 443 } else { 80 });
+        let authority = url.authority().map_or("", |a| a.as_str());
+        let authority = authority.rsplit('@').next().unwrap_or_default();
+        Self {
+            host: host.trim_matches(['[', ']']).to_owned(),
+            port,
+            tls,
+            authority: authority.to_owned(),
+        }
+    }
+
+    /// The base of relative references.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls { "https" } else { "http" }
     }
 }

@@ -1,9 +1,12 @@
 //! A stored response's head turned into what a request gets.
 
-use super::delivery::Delivery;
+use super::{
+    delivery::{Delivery, announced},
+    trim::Trim,
+};
 use crate::domain::ByteRange;
 use http::{HeaderValue, StatusCode, header};
-use pingora_core::Result;
+use pingora_core::{Result, protocols::http::conditional_filter::to_304};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{RangeType, Session, range_header_filter};
 
@@ -29,6 +32,38 @@ pub fn apply(
         Delivery::PreconditionFailed => {
             without_body(response, StatusCode::PRECONDITION_FAILED)?;
             Ok(RangeType::Invalid)
+        }
+    }
+}
+
+/// The same for a 200 that passes through unstored: the part of its body that the client gets, and
+/// whether it gets any.
+pub fn apply_to_passed(
+    delivery: Delivery,
+    response: &mut ResponseHeader,
+) -> Result<(Option<Trim>, bool)> {
+    match delivery {
+        Delivery::Parts(parts) => {
+            let total = announced(response);
+            let (&[part], Some(total)) = (parts.as_slice(), total) else {
+                return Ok((None, true));
+            };
+            response.set_status(StatusCode::PARTIAL_CONTENT)?;
+            response.insert_header(header::CONTENT_LENGTH, part.len())?;
+            let field = format!("bytes {}-{}/{total}", part.start(), part.last());
+            response.insert_header(header::CONTENT_RANGE, field)?;
+            Ok((Some(Trim::to(part)), true))
+        }
+        Delivery::NotModified => {
+            to_304(response);
+            Ok((None, false))
+        }
+        Delivery::Whole => Ok((None, true)),
+        // The client's own business with the origin, which has not seen the condition.
+        Delivery::Unsatisfiable | Delivery::PreconditionFailed => {
+            let plain = RequestHeader::build("GET", b"/", None)?;
+            apply(delivery, response, &plain)?;
+            Ok((None, false))
         }
     }
 }

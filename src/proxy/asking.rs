@@ -5,8 +5,8 @@ use super::{
     first_contact::{self, Step},
     foundation::{Proxy, target},
 };
-use crate::cache::OF_THE_REQUEST;
-use http::StatusCode;
+use crate::{cache::OF_THE_REQUEST, origin::Call};
+use http::{StatusCode, request::Parts};
 use pingora_cache::NoCacheReason;
 use pingora_core::{Error, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
@@ -58,7 +58,7 @@ impl Proxy {
 }
 
 /// An answer that made us ask in another way.
-pub const ASK_AGAIN: ErrorType = ErrorType::new("AskAgain");
+const ASK_AGAIN: ErrorType = ErrorType::new("AskAgain");
 
 /// Nothing of this answer is stored; whether the key is remembered for it depends on the reason.
 fn give_up_storing(session: &mut Session, reason: NoCacheReason) {
@@ -73,6 +73,13 @@ fn ask_again(ctx: &mut Context, contact: Contact) -> Result<()> {
     let mut e = Error::explain(ASK_AGAIN, "the origin is asked in another way").into_up();
     e.set_retry(true);
     Err(e)
+}
+
+/// Puts what the session needs to know beside a request's head.
+pub fn attach(request: &mut RequestHeader, call: Call) {
+    let mut parts: Parts = request.clone().into();
+    parts.extensions.insert(call);
+    *request = parts.into();
 }
 
 /// The target without scheme and authority, whatever form the client used.

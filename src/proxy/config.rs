@@ -1,15 +1,30 @@
 //! What a route may be told.
 
-use crate::fill::FinishWhen;
+use crate::{
+    domain::{FieldRules, HostPattern, Template},
+    fill::FinishWhen,
+    traffic::Features,
+};
+use http::StatusCode;
 use std::time::Duration;
 
 /// One route: which requests, which origins, and how they are kept.
 #[derive(Clone, Debug)]
 pub struct Route {
+    /// Which hosts this route takes; every one when empty.
+    pub hosts: Vec<HostPattern>,
     /// Which request paths this route takes.
     pub matcher: Matcher,
-    /// Names of origins, tried in this order.
-    pub origins: Vec<String>,
+    /// Origins, tried in this order.
+    pub origins: Vec<RouteOrigin>,
+    /// Statuses, beside 5xx, on which the next server or origin is tried.
+    pub next_on: Vec<StatusCode>,
+    /// Fields of requests to the origins.
+    pub request_headers: FieldRules,
+    /// Fields of responses to clients.
+    pub response_headers: FieldRules,
+    /// What of a request's query is part of its cache key.
+    pub key: KeyRules,
     /// Freshness where the origin gives none.
     pub ttl: Ttl,
     /// Grid of new objects of this route, in bytes; the store's own when absent.
@@ -18,6 +33,61 @@ pub struct Route {
     pub finish_when: FinishWhen,
     /// Adds headers that explain to a client what was done.
     pub debug_headers: bool,
+    /// Switches for the riskier parts.
+    pub features: Features,
+}
+
+impl Route {
+    /// Everything at its default but the matcher and the origins.
+    pub fn new(matcher: Matcher, origins: Vec<RouteOrigin>) -> Self {
+        Self {
+            hosts: Vec::new(),
+            matcher,
+            origins,
+            next_on: Vec::new(),
+            request_headers: FieldRules::default(),
+            response_headers: FieldRules::default(),
+            key: KeyRules::default(),
+            ttl: Ttl::default(),
+            chunk_size: None,
+            finish_when: FinishWhen::default(),
+            debug_headers: false,
+            features: Features::default(),
+        }
+    }
+}
+
+/// One origin of a route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteOrigin {
+    /// Its name.
+    pub name: String,
+    /// The path that it is asked for, made of the named groups of the route's pattern; the
+    /// client's own when absent.
+    pub path: Option<Template>,
+    /// How long its answers are fresh at most. A fallback's should soon give way.
+    pub ttl: Option<Duration>,
+}
+
+impl RouteOrigin {
+    /// An origin that is asked for what the client asks for.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            path: None,
+            ttl: None,
+        }
+    }
+}
+
+/// What of a request is part of its cache key, beside host and path.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyRules {
+    /// Whether the parameters of presigned URLs are left out: those of AWS, Google Cloud, Azure
+    /// and CloudFront.
+    pub ignore_signatures: bool,
+    /// Further query parameters that are left out.
+    pub ignore_query: Vec<String>,
 }
 
 /// Which request paths a route takes.

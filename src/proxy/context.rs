@@ -1,9 +1,10 @@
 //! What one request carries from hook to hook.
 
-use super::{cache_status::Handling, delivery::Asked, headers, routing::BoundRoute};
+use super::{cache_status::Handling, delivery::Asked, headers, routing::BoundRoute, trim::Trim};
 use crate::{
     cache::{FillError, Incoming, Order},
     domain::ByteRange,
+    origin::Report,
 };
 use http::{HeaderMap, Method, StatusCode};
 use pingora_cache::CachePhase;
@@ -49,12 +50,18 @@ pub struct Context {
     pub close_delimited: bool,
     /// Fields of a 304, to be laid over the stored ones.
     pub not_modified: Option<HeaderMap>,
-    /// Servers that have failed it.
-    pub failures: usize,
+    /// Its key in the cache.
+    pub key: Vec<u8>,
+    /// What came of asking its origins.
+    pub report: Arc<Report>,
     /// Why what lacks of the stored object can't be had.
     pub failed: Option<FillError>,
     /// The answer is a head of ours; the origin's body goes by.
     pub drops_body: bool,
+    /// The client's conditions and ranges were kept back from the origin.
+    pub kept_back: bool,
+    /// The part of a body that the client gets.
+    pub trim: Option<Trim>,
     _active: Active,
 }
 
@@ -104,9 +111,12 @@ impl Context {
             incoming: None,
             close_delimited: false,
             not_modified: None,
-            failures: 0,
+            key: Vec::new(),
+            report: Arc::default(),
             failed: None,
             drops_body: false,
+            kept_back: false,
+            trim: None,
             _active: Active {
                 gauge: gauge.clone(),
                 count: count.clone(),

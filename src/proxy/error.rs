@@ -5,11 +5,15 @@ use super::{
     context::Context,
     headers,
 };
-use crate::cache::FillError;
+use crate::{
+    cache::FillError,
+    origin::{CLIENT_LEFT, NOT_ASKED},
+};
 use http::{HeaderValue, StatusCode, header};
 use pingora_core::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::{FailToProxy, Session};
+use std::time::Duration;
 
 /// A request that was given up because nobody wants more of what it brings in.
 pub const UNWANTED: ErrorType = ErrorType::new("Unwanted");
@@ -39,7 +43,7 @@ impl Cause {
 /// Whose doing an error was.
 pub fn cause(e: &Error) -> Cause {
     match (e.esource(), e.etype()) {
-        (_, etype) if *etype == UNWANTED => Cause::Client,
+        (_, etype) if *etype == UNWANTED || *etype == CLIENT_LEFT => Cause::Client,
         (ErrorSource::Downstream, _) => Cause::Client,
         (ErrorSource::Upstream, _) => Cause::Origin,
         _ => Cause::Internal,
@@ -56,22 +60,23 @@ fn status(e: &Error) -> Option<StatusCode> {
             ErrorType::WriteError | ErrorType::ReadError | ErrorType::ConnectionClosed,
         ) => None,
         (Cause::Client, ErrorType::WriteTimedout | ErrorType::ReadTimedout) => None,
-        (Cause::Client, etype) if *etype == UNWANTED => None,
+        (Cause::Client, etype) if *etype == UNWANTED || *etype == CLIENT_LEFT => None,
         (Cause::Client, _) => Some(StatusCode::BAD_REQUEST),
         (
             Cause::Origin,
             ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout,
         ) => Some(StatusCode::GATEWAY_TIMEOUT),
+        (Cause::Origin, etype) if *etype == NOT_ASKED => Some(StatusCode::SERVICE_UNAVAILABLE),
         (Cause::Origin, _) => Some(StatusCode::BAD_GATEWAY),
         (Cause::Internal, _) => Some(StatusCode::INTERNAL_SERVER_ERROR),
     }
 }
 
 /// The status for an object of which something lacks that can't be had.
-pub fn status_of_fill(why: &FillError) -> StatusCode {
+fn status_of_fill(why: &FillError) -> StatusCode {
     match why {
         FillError::TimedOut => StatusCode::GATEWAY_TIMEOUT,
-        FillError::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        FillError::Busy | FillError::NotAsked(_) => StatusCode::SERVICE_UNAVAILABLE,
         FillError::Changed
         | FillError::Lost
         | FillError::Refused(_)
@@ -92,7 +97,8 @@ pub async fn fail(session: &mut Session, e: &Error, ctx: &mut Context) -> FailTo
         } else {
             "failed"
         };
-        if let Err(e) = send(session, ctx, code, detail).await {
+        let retry_after = ctx.report.failure().and_then(|why| why.retry_after());
+        if let Err(e) = send(session, ctx, code, detail, retry_after).await {
             log::debug!("an error could not be sent: {e}");
         }
     }
@@ -111,8 +117,23 @@ pub async fn answer(
 ) -> Result<bool> {
     // What may follow the head of a request that is not read on is not a request.
     session.as_downstream_mut().set_keepalive(None);
-    send(session, ctx, status, detail).await?;
+    send(session, ctx, status, detail, None).await?;
     Ok(true)
+}
+
+/// Answers a request whose object lacks something that can't be had.
+pub async fn answer_for_fill(
+    session: &mut Session,
+    ctx: &mut Context,
+    why: &FillError,
+) -> Result<()> {
+    session.as_downstream_mut().set_keepalive(None);
+    let retry_after = match why {
+        FillError::NotAsked(after) => Some(*after),
+        _ => None,
+    };
+    let status = status_of_fill(why);
+    send(session, ctx, status, "origin-failed", retry_after).await
 }
 
 async fn send(
@@ -120,12 +141,21 @@ async fn send(
     ctx: &mut Context,
     status: StatusCode,
     detail: &'static str,
+    retry_after: Option<Duration>,
 ) -> Result<()> {
     ctx.handling = Handling::Own;
     ctx.detail = Some(detail);
     let mut response = ResponseHeader::build(status, Some(4))?;
     response.insert_header(header::CONTENT_LENGTH, HeaderValue::from(0))?;
     response.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        let seconds = retry_after
+            .unwrap_or_default()
+            .as_secs_f64()
+            .ceil()
+            .max(1.0);
+        response.insert_header(header::RETRY_AFTER, HeaderValue::from(seconds as u64))?;
+    }
     let field = cache_status::field(Handling::Own, false, Some(detail));
     response.insert_header("Cache-Status", field)?;
     response.insert_header(header::VIA, headers::via(http::Version::HTTP_11))?;

@@ -3,17 +3,17 @@
 use super::{
     Clients,
     context::{Contact, Context},
-    delivery::Asked,
     freshness, headers,
     predictor::HitForMiss,
-    routing::BoundRoute,
+    routing::{BoundRoute, Routes},
     stats::Stats,
     window,
 };
 use crate::{
     cache::{ChunkStorage, ContactLock, Errand, Order, id_of},
     domain::{ByteRange, Validators},
-    origin::{Purpose, Request},
+    origin::{Call, Request, digest},
+    traffic::Urgency,
 };
 use http::{Method, header};
 use pingora_core::{Error, ErrorType, Result};
@@ -27,7 +27,7 @@ use std::{
 /// The proxy: routes, and the cache before them. Clones share everything.
 #[derive(Clone)]
 pub struct Proxy {
-    pub(super) routes: Vec<Arc<BoundRoute>>,
+    pub(super) routes: Arc<Routes>,
     pub(super) clients: Clients,
     pub(super) cache_version: u32,
     pub(super) max_window: u64,
@@ -42,8 +42,8 @@ pub struct Proxy {
 /// Everything that a proxy stands on.
 #[derive(Debug)]
 pub struct Foundation {
-    /// The routes, in order.
-    pub routes: Vec<Arc<BoundRoute>>,
+    /// The routes in force.
+    pub routes: Arc<Routes>,
     /// How clients are met.
     pub clients: Clients,
     /// Part of every key.
@@ -95,7 +95,7 @@ impl Proxy {
     }
 
     /// A request's order to the cache.
-    pub(super) fn order(&self, bound: &BoundRoute, session: &Session, asked: &Asked) -> Order {
+    pub(super) fn order(&self, bound: &BoundRoute, session: &Session, ctx: &Context) -> Order {
         let request = session.req_header();
         let target = target(request);
         let errand = Errand {
@@ -103,11 +103,16 @@ impl Proxy {
             request: Arc::new(Request {
                 target,
                 headers: headers::object_request(request),
+                key: digest(&ctx.key),
             }),
             finish_when: bound.route.finish_when,
+            parallel: bound.route.features.parallel_fetches,
         };
         let chunk_size = bound.route.chunk_size.unwrap_or(self.chunk_size);
-        let closed = asked.range().is_some_and(|set| set.says_where_it_ends());
+        let closed = ctx
+            .asked
+            .range()
+            .is_some_and(|set| set.says_where_it_ends());
         Order::new(
             errand,
             chunk_size,
@@ -139,14 +144,21 @@ impl Proxy {
         }
     }
 
-    /// A server has failed this request: the next is tried.
-    pub(super) fn server_failed(&self, ctx: &mut Context) {
-        let upstream = ctx.route().upstream.clone();
-        if let Some((origin, _)) = upstream.server(ctx.failures) {
-            let stats = upstream.client().stats();
-            stats.failed(origin.name(), Purpose::Request);
+    /// What a request to the origins needs to know beside its head.
+    pub(super) fn call(&self, session: &Session, ctx: &Context) -> Call {
+        let small = ctx.window.is_some()
+            || session.req_header().method == Method::HEAD
+            || session.req_header().headers.contains_key(header::RANGE)
+            || session.cache.maybe_cache_meta().is_some();
+        Call {
+            upstream: ctx.route().upstream.clone(),
+            key: digest(&ctx.key),
+            urgency: match small {
+                true => Urgency::Range,
+                false => Urgency::Whole { expected: None },
+            },
+            report: ctx.report.clone(),
         }
-        ctx.failures += 1;
     }
 
     /// The origin says that what is stored is current. A 304 with another tag speaks of another
@@ -206,12 +218,17 @@ impl Proxy {
             .req_header()
             .headers
             .contains_key(header::AUTHORIZATION);
-        freshness::judge(
-            response,
-            authorized,
-            &ctx.route().route.ttl,
-            SystemTime::now(),
-        )
+        let bound = ctx.route();
+        let leg = ctx.report.leg();
+        let most = leg.and_then(|leg| bound.upstream.legs().get(leg)?.ttl);
+        let mut ttl = bound.route.ttl;
+        ttl.ok = ttl.ok.or(most);
+        let now = SystemTime::now();
+        let judged = freshness::judge(response, authorized, &ttl, now);
+        judged.map(|fresh| match most {
+            Some(most) => fresh.within(most, now),
+            None => fresh,
+        })
     }
 }
 

@@ -22,6 +22,16 @@ pub struct Freshness {
     pub stale_if_error: u32,
 }
 
+impl Freshness {
+    /// The same, but fresh for `most` from now on at most.
+    pub fn within(self, most: Duration, now: SystemTime) -> Self {
+        Self {
+            until: self.until.min(now + most),
+            ..self
+        }
+    }
+}
+
 /// Why a response is not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {

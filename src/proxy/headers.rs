@@ -1,17 +1,21 @@
 //! Fields that are added, removed or read on the way.
 
 use super::freshness::vary_names;
+use crate::domain::FieldRules;
 use http::{HeaderMap, HeaderName, Method, header};
 use pingora_cache::{VarianceBuilder, key::HashBinary};
+use pingora_core::Result;
 use pingora_http::{RequestHeader, ResponseHeader};
 
 /// Our name in `Via` and `Cache-Status`.
 pub const NAME: &str = "tidegate";
 
 /// Fields of one hop (RFC 9110, section 7.6.1). `Transfer-Encoding` is the codec's.
-const HOP_BY_HOP: [&str; 6] = [
+const HOP_BY_HOP: [&str; 8] = [
     "connection",
     "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
     "proxy-connection",
     "te",
     "trailer",
@@ -39,6 +43,32 @@ pub fn strip_hop_by_hop(response: &mut ResponseHeader) {
     for name in HOP_BY_HOP {
         response.remove_header(name);
     }
+}
+
+/// Takes out of a request what is meant for this hop alone.
+pub fn strip_request(request: &mut RequestHeader) {
+    let named = named_by_connection(&request.headers);
+    for name in &named {
+        request.remove_header(name);
+    }
+    for name in HOP_BY_HOP {
+        request.remove_header(name);
+    }
+    request.remove_header(&header::TRANSFER_ENCODING);
+}
+
+/// Applies a route's rules to a response.
+pub fn change(response: &mut ResponseHeader, rules: &FieldRules) -> Result<()> {
+    for name in &rules.remove {
+        response.remove_header(name);
+    }
+    for (name, value) in &rules.set {
+        response.insert_header(name.clone(), value.clone())?;
+    }
+    for (name, value) in &rules.add {
+        response.append_header(name.clone(), value.clone())?;
+    }
+    Ok(())
 }
 
 /// Fields of the client's request that make a request for the object itself: end-to-end ones,

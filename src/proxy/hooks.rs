@@ -1,7 +1,7 @@
 //! Pingora's hooks, in the order in which a request meets them. Each only calls what decides.
 
 use super::{
-    asking::{ASK_AGAIN, origin_form},
+    asking::{attach, origin_form},
     cache_status::{self, Handling},
     context::{Contact, Context},
     delivery::{Asked, Delivery, announced, deliver},
@@ -9,10 +9,10 @@ use super::{
     foundation::{Proxy, target},
     headers,
     key::KeyParts,
-    routing,
 };
 use crate::{
-    origin::Purpose,
+    fill::FinishWhen,
+    origin,
     traffic::{LARGEST, segment_deadline},
 };
 use async_trait::async_trait;
@@ -22,7 +22,7 @@ use pingora_cache::{
     CacheKey, CacheMeta, CacheOptionOverrides, ForcedFreshness, HitHandler, NoCacheReason,
     RespCacheable, key::HashBinary,
 };
-use pingora_core::{Error, ErrorType, Result, upstreams::peer::HttpPeer};
+use pingora_core::{Error, ErrorSource, ErrorType, Result, upstreams::peer::HttpPeer};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, RangeType, Session};
 use std::{
@@ -75,16 +75,26 @@ impl ProxyHttp for Proxy {
         let Some(host) = headers::host(request) else {
             return error::answer(session, ctx, StatusCode::BAD_REQUEST, "bad-host").await;
         };
-        let Some(bound) = routing::find(&self.routes, request.uri.path()) else {
+        let Some(bound) = self.routes.find(&host, request.uri.path()) else {
             return error::answer(session, ctx, StatusCode::NOT_FOUND, "no-route").await;
         };
+        if bound.upstream.refuses(request.uri.path()) {
+            return error::answer(session, ctx, StatusCode::BAD_REQUEST, "dot-segments").await;
+        }
         if matches!(request.method, Method::CONNECT | Method::TRACE) {
             return error::answer(session, ctx, StatusCode::METHOD_NOT_ALLOWED, "method").await;
         }
         ctx.host = host;
         ctx.asked = Asked::of(&request.method, &request.headers);
-        ctx.order = Some(Arc::new(self.order(bound, session, &ctx.asked)));
-        ctx.route = Some(bound.clone());
+        let target = target(request);
+        let parts = KeyParts {
+            version: self.cache_version,
+            host: &ctx.host,
+            target: &bound.route.key.target(&target),
+        };
+        ctx.key = parts.encode();
+        ctx.order = Some(Arc::new(self.order(&bound, session, ctx)));
+        ctx.route = Some(bound);
         Ok(false)
     }
 
@@ -105,14 +115,8 @@ impl ProxyHttp for Proxy {
         Ok(())
     }
 
-    fn cache_key_callback(&self, session: &Session, ctx: &mut Context) -> Result<CacheKey> {
-        let target = target(session.req_header());
-        let parts = KeyParts {
-            version: self.cache_version,
-            host: &ctx.host,
-            target: &target,
-        };
-        let mut key = CacheKey::new(parts.encode(), "");
+    fn cache_key_callback(&self, _session: &Session, ctx: &mut Context) -> Result<CacheKey> {
+        let mut key = CacheKey::new(ctx.key.clone(), "");
         if let Some(order) = &ctx.order {
             key.extensions.insert(order.clone());
         }
@@ -148,10 +152,8 @@ impl ProxyHttp for Proxy {
             None => Ok(true),
             Some(why) => {
                 log::warn!("{}: {why}", session.req_header().uri.path());
-                let status = error::status_of_fill(&why);
-                error::answer(session, ctx, status, "origin-failed")
-                    .await
-                    .map(|_| false)
+                error::answer_for_fill(session, ctx, &why).await?;
+                Ok(false)
             }
         }
     }
@@ -159,62 +161,27 @@ impl ProxyHttp for Proxy {
     async fn upstream_peer(
         &self,
         _session: &mut Session,
-        ctx: &mut Context,
+        _ctx: &mut Context,
     ) -> Result<Box<HttpPeer>> {
-        let failures = ctx.failures;
-        let upstream = &ctx.route().upstream;
-        let Some((origin, server)) = upstream.server(failures) else {
-            return Error::e_explain(ErrorType::ConnectError, "no server is left")
-                .map_err(|e: Box<Error>| e.into_up());
-        };
-        let peer = origin.peer(server).await;
-        peer.map(Box::new).map_err(|e| {
-            Error::because(
-                ErrorType::ConnectError,
-                format!("resolving {}", server.authority()),
-                e,
-            )
-            .into_up()
-        })
-    }
-
-    fn fail_to_connect(
-        &self,
-        _session: &mut Session,
-        _peer: &HttpPeer,
-        ctx: &mut Context,
-        mut e: Box<Error>,
-    ) -> Box<Error> {
-        self.server_failed(ctx);
-        e.set_retry(ctx.route().upstream.server(ctx.failures).is_some());
-        e
+        Ok(Box::new(origin::peer()))
     }
 
     fn error_while_proxy(
         &self,
-        peer: &HttpPeer,
-        session: &mut Session,
-        e: Box<Error>,
-        ctx: &mut Context,
-        client_reused: bool,
+        _peer: &HttpPeer,
+        _session: &mut Session,
+        mut e: Box<Error>,
+        _ctx: &mut Context,
+        _client_reused: bool,
     ) -> Box<Error> {
-        let asked_again = *e.etype() == ASK_AGAIN;
-        let mut e = e.more_context(format!("Peer: {peer}"));
-        let repeatable = session.req_header().method.is_idempotent()
-            && !session.as_ref().retry_buffer_truncated()
-            && session.response_written().is_none()
-            // What has begun to be stored can't begin again within this request.
-            && !ctx.order.as_ref().is_some_and(|order| order.is_leading());
-        let origins = *e.esource() == pingora_core::ErrorSource::Upstream;
-        if asked_again || !repeatable || !origins {
-            e.retry.decide_reuse(client_reused && repeatable);
-            return e;
+        // What could be repeated has been, behind the session.
+        e.retry.decide_reuse(false);
+        // A request that went on for the sake of the cache after its client had left: Pingora does
+        // not say whose doing its end is.
+        let is_nobodys = *e.esource() == ErrorSource::Unset;
+        if is_nobodys && *e.etype() == ErrorType::WriteError {
+            return e.into_down();
         }
-        // A kept connection that broke says nothing of its server; a new one does.
-        if !client_reused {
-            self.server_failed(ctx);
-        }
-        e.set_retry(ctx.route().upstream.server(ctx.failures).is_some());
         e
     }
 
@@ -224,27 +191,23 @@ impl ProxyHttp for Proxy {
         request: &mut RequestHeader,
         ctx: &mut Context,
     ) -> Result<()> {
-        let upstream = &ctx.route().upstream;
-        if let Some((origin, server)) = upstream.server(ctx.failures) {
-            upstream
-                .client()
-                .stats()
-                .requested(origin.name(), Purpose::Request);
-            request.insert_header(header::HOST, server.authority())?;
-        }
+        headers::strip_request(request);
         request.set_uri(origin_form(request)?);
         request.append_header(header::VIA, headers::via(session.req_header().version))?;
         ctx.window = None;
         if session.cache.enabled() || session.cache.bypassing() {
             request.remove_header(&header::ACCEPT_ENCODING);
         }
-        if session.cache.enabled() {
+        ctx.kept_back = session.cache.enabled();
+        if ctx.kept_back {
             ctx.window = self.window(session, ctx);
         }
         if let Some(window) = ctx.window {
             let field = format!("bytes={}-{}", window.start(), window.last());
             request.insert_header(header::RANGE, field)?;
         }
+        let call = self.call(session, ctx);
+        attach(request, call);
         Ok(())
     }
 
@@ -274,16 +237,10 @@ impl ProxyHttp for Proxy {
     fn upstream_response_body_filter(
         &self,
         _session: &mut Session,
-        body: &mut Option<Bytes>,
+        _body: &mut Option<Bytes>,
         _end: bool,
         ctx: &mut Context,
     ) -> Result<Option<Duration>> {
-        if let (Some(bytes), Some(route)) = (&body, &ctx.route)
-            && let Some((origin, _)) = route.upstream.server(ctx.failures)
-        {
-            let stats = route.upstream.client().stats();
-            stats.received(origin.name(), Purpose::Request, bytes.len());
-        }
         match ctx.order.as_ref().is_some_and(|order| order.is_unwanted()) {
             true => Err(Error::explain(error::UNWANTED, "nobody wants more of it").into_down()),
             false => Ok(None),
@@ -387,6 +344,14 @@ impl ProxyHttp for Proxy {
             return Ok(());
         }
         ctx.conclude(session);
+        // Pingora applies conditions and ranges only to what is stored.
+        if ctx.kept_back && !session.cache.enabled() && response.status == StatusCode::OK {
+            let total = announced(response);
+            let delivery = deliver(&ctx.asked, response, total, self.clients.max_ranges);
+            let (trim, has_body) = super::answer::apply_to_passed(delivery, response)?;
+            ctx.trim = trim;
+            ctx.drops_body |= !has_body;
+        }
         response.set_reason_phrase(None)?;
         // Pingora makes a GET of a HEAD, and we a 304 of a 200, for answers that are not stored
         // in the end: over HTTP/2 nothing else would hold their body back.
@@ -410,12 +375,11 @@ impl ProxyHttp for Proxy {
         {
             response.insert_header(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"))?;
         }
-        if ctx
-            .route
-            .as_ref()
-            .is_some_and(|bound| bound.route.debug_headers)
-        {
-            super::answer::explain(response, session)?;
+        if let Some(bound) = &ctx.route {
+            if bound.route.debug_headers {
+                super::answer::explain(response, session)?;
+            }
+            headers::change(response, &bound.route.response_headers)?;
         }
         Ok(())
     }
@@ -429,6 +393,9 @@ impl ProxyHttp for Proxy {
     ) -> Result<Option<Duration>> {
         if ctx.drops_body {
             *body = None;
+        }
+        if let (Some(trim), Some(bytes)) = (&mut ctx.trim, &mut *body) {
+            *bytes = trim.take(bytes);
         }
         ctx.first_byte.get_or_insert_with(Instant::now);
         Ok(None)
@@ -458,6 +425,10 @@ impl ProxyHttp for Proxy {
         if matches!(context, ProxyWarnLogContext::DownstreamCache) {
             if let Some(order) = &ctx.order {
                 order.client_left();
+            }
+            // What is to be brought in whoever reads it waits on.
+            if ctx.route().route.finish_when != FinishWhen::Always {
+                ctx.report.client_left();
             }
             return true;
         }

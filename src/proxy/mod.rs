@@ -22,9 +22,11 @@ mod key;
 mod predictor;
 mod routing;
 mod stats;
+mod trim;
 mod window;
 
-pub use config::{Clients, Matcher, Route, Ttl};
+pub use config::{Clients, KeyRules, Matcher, Route, RouteOrigin, Ttl};
 pub use foundation::{Foundation, Proxy};
-pub use routing::BoundRoute;
+pub use key::{KeyParts, object_id};
+pub use routing::{BoundRoute, Routes};
 pub use stats::{SOURCES, Stats};

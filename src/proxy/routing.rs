@@ -2,6 +2,7 @@
 
 use super::{Matcher, Route};
 use crate::origin::{Source, Upstream};
+use parking_lot::RwLock;
 use std::sync::Arc;
 
 /// A route with its origins at hand.
@@ -15,6 +16,11 @@ pub struct BoundRoute {
     pub source: Arc<dyn Source>,
 }
 
+/// The routes in force, in order. A reload replaces them all at once; requests under way keep
+/// theirs.
+#[derive(Debug, Default)]
+pub struct Routes(RwLock<Arc<[Arc<BoundRoute>]>>);
+
 impl BoundRoute {
     /// A route that asks `upstream`.
     pub fn new(route: Route, upstream: Arc<Upstream>) -> Self {
@@ -27,6 +33,34 @@ impl BoundRoute {
     }
 }
 
+impl Routes {
+    /// These routes.
+    pub fn new(routes: Vec<Arc<BoundRoute>>) -> Self {
+        Self(RwLock::new(routes.into()))
+    }
+
+    /// Puts others in their place.
+    pub fn replace(&self, routes: Vec<Arc<BoundRoute>>) {
+        *self.0.write() = routes.into();
+    }
+
+    /// The first route that takes a request for this host and path.
+    pub fn find(&self, host: &str, path: &str) -> Option<Arc<BoundRoute>> {
+        let routes = self.0.read();
+        let found = routes.iter().find(|bound| bound.route.takes(host, path));
+        found.cloned()
+    }
+}
+
+impl Route {
+    /// Whether this takes a request for this host and path.
+    pub fn takes(&self, host: &str, path: &str) -> bool {
+        let hosts = &self.hosts;
+        (hosts.is_empty() || hosts.iter().any(|pattern| pattern.takes(host)))
+            && self.matcher.takes(path)
+    }
+}
+
 impl Matcher {
     /// Whether this takes a path.
     pub fn takes(&self, path: &str) -> bool {
@@ -35,9 +69,4 @@ impl Matcher {
             Self::Pattern(pattern) => pattern.is_match(path),
         }
     }
-}
-
-/// The first route that takes a path.
-pub fn find<'a>(routes: &'a [Arc<BoundRoute>], path: &str) -> Option<&'a Arc<BoundRoute>> {
-    routes.iter().find(|bound| bound.route.matcher.takes(path))
 }

@@ -1,0 +1,64 @@
+//! A route's origins as where missing chunks come from.
+
+use super::{
+    Failure, Purpose, Upstream, failure::Cause, incoming::Incoming, sending::Ask,
+    speculation::Speculation,
+};
+use crate::{
+    source::{Answer, Ranged, Request, Source, SourceError},
+    traffic::Urgency,
+};
+use async_trait::async_trait;
+use http::{Method, header};
+use pingora_http::RequestHeader;
+use std::{any::Any, sync::Arc};
+
+#[async_trait]
+impl Source for Upstream {
+    async fn fetch(
+        self: Arc<Self>,
+        request: &Request,
+        range: Option<&Ranged>,
+        urgency: Urgency,
+    ) -> Result<Answer, SourceError> {
+        let unfit = |e: Box<pingora_core::Error>| Failure::new(Cause::Broken, e.to_string());
+        let asked = head(request, range).map_err(unfit)?;
+        let ask = Ask {
+            key: request.key,
+            urgency,
+            purpose: Purpose::Fill,
+            may_hedge: range.is_some(),
+        };
+        let answered = self.send(ask, &asked).await?;
+        let (head, body) = Incoming::new(answered, ask, asked);
+        Ok(Answer {
+            status: head.status,
+            headers: head.headers.clone(),
+            body: Box::new(body),
+        })
+    }
+
+    fn prepare(self: Arc<Self>, request: &Request) -> Option<Box<dyn Any + Send + Sync>> {
+        let speculation = Speculation::begin(&self, request.key)?;
+        Some(Box::new(speculation))
+    }
+}
+
+fn head(
+    request: &Request,
+    range: Option<&Ranged>,
+) -> Result<RequestHeader, Box<pingora_core::Error>> {
+    let fields = request.headers.len() + 3;
+    let mut head = RequestHeader::build(Method::GET, request.target.as_bytes(), Some(fields))?;
+    for (name, value) in &request.headers {
+        head.append_header(name.clone(), value.clone())?;
+    }
+    if let Some(Ranged { range, if_range }) = range {
+        let field = format!("bytes={}-{}", range.start(), range.last());
+        head.insert_header(header::RANGE, field)?;
+        if let Some(validator) = if_range {
+            head.insert_header(header::IF_RANGE, validator.as_str())?;
+        }
+    }
+    Ok(head)
+}

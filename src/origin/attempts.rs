@@ -1,0 +1,360 @@
+//! Whom to ask next: a route's servers, one after the other, for one request.
+//!
+//! Every request to an origin goes this way, and so obeys the origin's limit, its breakers and its
+//! budget of repetitions, whether it is a client's own or a fill's.
+
+use super::{
+    Failure, Upstream,
+    failure::Cause,
+    limit::{Permit, Refused},
+    retry::pause,
+    server::Attempt,
+    session::Report,
+    stats::Again,
+    upstream::Leg,
+};
+use crate::traffic::{Class, Urgency};
+use std::{sync::Arc, time::Duration};
+
+/// The servers that a request has tried, and the one that it is at.
+#[derive(Debug)]
+pub(super) struct Attempts {
+    pub upstream: Arc<Upstream>,
+    pub key: u64,
+    /// Where a client leaves its word that it does not wait any more.
+    report: Option<Arc<Report>>,
+    urgency: Urgency,
+    /// Servers that have been tried in this round, by origin and place in it.
+    tried: Vec<(usize, usize)>,
+    /// Origins that can't be asked any more in this round.
+    shut: Vec<usize>,
+    round: u32,
+    held: Option<(usize, Permit)>,
+    current: Option<(usize, Attempt)>,
+    /// The request counts once in the budget of repetitions.
+    counted: bool,
+    /// An origin was not asked, though it might have answered.
+    skipped: bool,
+    /// The failure that is told in the end: the last of a server, or why none was asked.
+    last: Option<Failure>,
+}
+
+/// When it is worth another try at a full queue.
+const RETRY_WHEN_FULL: Duration = Duration::from_secs(1);
+
+impl Attempts {
+    pub fn new(upstream: Arc<Upstream>, key: u64, urgency: Urgency) -> Self {
+        Self {
+            upstream,
+            key,
+            report: None,
+            urgency,
+            tried: Vec::new(),
+            shut: Vec::new(),
+            round: 0,
+            held: None,
+            current: None,
+            counted: false,
+            skipped: false,
+            last: None,
+        }
+    }
+
+    /// Whether an origin was not asked, though it might have answered.
+    pub fn skipped(&self) -> bool {
+        self.skipped
+    }
+
+    /// The same for a client that may leave while it waits.
+    pub fn reporting_to(mut self, report: Arc<Report>) -> Self {
+        self.report = Some(report);
+        self
+    }
+
+    /// The origin that is being asked.
+    pub fn leg(&self) -> Option<&Leg> {
+        let (leg, _) = self.current.as_ref()?;
+        self.upstream.legs().get(*leg)
+    }
+
+    /// Which of the route's origins is being asked.
+    pub fn leg_index(&self) -> usize {
+        self.current.as_ref().map_or(0, |(leg, _)| *leg)
+    }
+
+    /// The server that is being asked.
+    pub fn current(&mut self) -> Option<&mut Attempt> {
+        self.current.as_mut().map(|(_, attempt)| attempt)
+    }
+
+    /// Goes on to the next server, waiting where its origin has enough to do. The last failure
+    /// comes back where none is left.
+    pub async fn next(&mut self) -> Result<(), Failure> {
+        let again = self.current.take().is_some();
+        loop {
+            if self.next_in_round().await {
+                if again {
+                    self.count(Again::NextServer);
+                }
+                return Ok(());
+            }
+            self.next_round().await?;
+        }
+    }
+
+    async fn next_in_round(&mut self) -> bool {
+        for at in 0..self.upstream.legs().len() {
+            if self.shut.contains(&at) {
+                continue;
+            }
+            if !self.is_open(at) || !self.enter(at).await || !self.choose(at) {
+                self.shut.push(at);
+                continue;
+            }
+            return true;
+        }
+        false
+    }
+
+    /// Whether any server of an origin may be asked; no place in its queue is taken otherwise.
+    fn is_open(&mut self, at: usize) -> bool {
+        let guarded = self.upstream.features().breaker;
+        let tried = |server: usize| self.tried.contains(&(at, server));
+        let now = super::now();
+        let servers = self.upstream.legs()[at].origin.servers().iter().enumerate();
+        let mut left = servers.filter(|(server, _)| !tried(*server)).peekable();
+        if left.peek().is_none() {
+            return false;
+        }
+        if left.any(|(_, server)| !guarded || server.would_admit(now)) {
+            return true;
+        }
+        self.choose(at)
+    }
+
+    async fn enter(&mut self, at: usize) -> bool {
+        if self.held.as_ref().is_some_and(|(held, _)| *held == at) {
+            return true;
+        }
+        self.held = None;
+        let origin = self.upstream.legs()[at].origin.clone();
+        let class = self.class();
+        let stats = self.upstream.client().stats();
+        let entered = match &self.report {
+            None => origin.limit().enter(class).await,
+            Some(report) => tokio::select! {
+                biased;
+                entered = origin.limit().enter(class) => entered,
+                () = report.left() => Err(Refused::Left),
+            },
+        };
+        match entered {
+            Ok(permit) => {
+                stats.waited(origin.name(), class, permit.waited());
+                self.held = Some((at, permit));
+                true
+            }
+            Err(refused) => {
+                stats.refused(origin.name(), refused.into());
+                let what = format!("{}: {refused}", origin.name());
+                let cause = match refused {
+                    Refused::Left => Cause::Left,
+                    _ => Cause::Full(RETRY_WHEN_FULL),
+                };
+                self.note(Failure::new(cause, what));
+                false
+            }
+        }
+    }
+
+    fn choose(&mut self, at: usize) -> bool {
+        let guarded = self.upstream.features().breaker;
+        let origin = self.upstream.legs()[at].origin.clone();
+        let tried = |server: usize| self.tried.contains(&(at, server));
+        let now = super::now();
+        match origin.choose(tried, self.key, guarded, now) {
+            Ok((server, attempt)) => {
+                self.tried.push((at, server));
+                self.current = Some((at, attempt));
+                if !std::mem::replace(&mut self.counted, true) {
+                    origin.deposit(now);
+                }
+                true
+            }
+            Err(open) => {
+                if let Some(after) = open {
+                    let stats = self.upstream.client().stats();
+                    stats.refused(origin.name(), super::stats::Refusal::BreakerOpen);
+                    self.note(Failure::new(Cause::Open(after), origin.name()));
+                }
+                false
+            }
+        }
+    }
+
+    /// Begins at the first server again, where that may help and the budget allows it.
+    async fn next_round(&mut self) -> Result<(), Failure> {
+        let nothing = || Failure::new(Cause::Connect, "no server is configured");
+        let last = self.last.clone().unwrap_or_else(nothing);
+        let first = self.upstream.legs().first().map(|leg| leg.origin.clone());
+        let may_help = matches!(last.cause, Cause::Resolve | Cause::Connect | Cause::Broken);
+        let Some(origin) = first.filter(|_| may_help) else {
+            return Err(last);
+        };
+        let retry = origin.config().retry;
+        if self.round >= retry.rounds || !origin.withdraw(super::now()) {
+            return Err(last);
+        }
+        self.round += 1;
+        // Nobody's place is held while nothing is asked.
+        self.held = None;
+        self.tried.clear();
+        self.shut.clear();
+        tokio::time::sleep(pause(retry.backoff, self.round, fastrand::f64())).await;
+        let stats = self.upstream.client().stats();
+        stats.again(origin.name(), Again::Repeat);
+        Ok(())
+    }
+
+    /// The present server has failed.
+    pub fn failed(&mut self, failure: Failure) {
+        let now = super::now();
+        if let Some((at, attempt)) = &mut self.current {
+            let origin = self.upstream.legs()[*at].origin.clone();
+            let stats = self.upstream.client().stats();
+            let server = attempt.server().clone();
+            stats.failed(origin.name(), server.name(), failure.cause);
+            log::log!(
+                if failure.cause.is_the_servers() {
+                    log::Level::Warn
+                } else {
+                    log::Level::Info
+                },
+                "origin {}: {failure}",
+                origin.name()
+            );
+            if attempt.failed(failure.cause, now) {
+                stats.tripped(origin.name(), server.name());
+                log::warn!(
+                    "origin {}: {} is left alone for {:?}, after failures",
+                    origin.name(),
+                    server.name(),
+                    origin.config().breaker.open
+                );
+            }
+        }
+        self.note(failure);
+    }
+
+    /// A failure of a server says more than that another was not asked.
+    fn note(&mut self, failure: Failure) {
+        let asked = |f: &Failure| f.retry_after().is_none();
+        self.skipped |= !asked(&failure);
+        if self.last.as_ref().is_none_or(|last| !asked(last)) || asked(&failure) {
+            self.last = Some(failure);
+        }
+    }
+
+    /// Whether another server may still be asked in this round, as far as can be told now.
+    pub fn has_another(&self) -> bool {
+        let guarded = self.upstream.features().breaker;
+        let now = super::now();
+        let legs = self.upstream.legs().iter().enumerate();
+        legs.filter(|(at, _)| !self.shut.contains(at))
+            .any(|(at, leg)| {
+                let servers = leg.origin.servers().iter().enumerate();
+                servers
+                    .filter(|(server, _)| !self.tried.contains(&(at, *server)))
+                    .any(|(_, server)| !guarded || server.would_admit(now))
+            })
+    }
+
+    /// What lacks of a body is asked for: all servers may be asked again, this one last. Where
+    /// there was progress, repetitions are counted anew.
+    pub fn resume(&mut self, progress: bool) {
+        if progress {
+            self.round = 0;
+        }
+        // Not the last that was tried: that may be a second one, beside which this one has won.
+        let here = self.here();
+        self.tried.clear();
+        self.tried.extend(here);
+        self.shut.clear();
+        self.count(Again::Resume);
+    }
+
+    /// The server that is being asked, by origin and place in it.
+    fn here(&self) -> Option<(usize, usize)> {
+        let (at, attempt) = self.current.as_ref()?;
+        let mut servers = self.upstream.legs()[*at].origin.servers().iter();
+        let server = servers.position(|server| Arc::ptr_eq(server, attempt.server()))?;
+        Some((*at, server))
+    }
+
+    fn count(&self, again: Again) {
+        if let Some(leg) = self.leg() {
+            let stats = self.upstream.client().stats();
+            stats.again(leg.origin.name(), again);
+        }
+    }
+
+    /// A second server of the same origin, where one can be asked at once and the budget allows.
+    pub fn second(&mut self) -> Option<Second> {
+        let at = self.leg_index();
+        let guarded = self.upstream.features().breaker;
+        let origin = self.upstream.legs()[at].origin.clone();
+        let now = super::now();
+        if !self.is_open_for_second(at) {
+            return None;
+        }
+        let permit = origin.limit().try_enter(self.class())?;
+        if !origin.withdraw(now) {
+            return None;
+        }
+        let tried = |server: usize| self.tried.contains(&(at, server));
+        let (server, attempt) = origin.choose(tried, self.key, guarded, now).ok()?;
+        self.tried.push((at, server));
+        Some(Second { attempt, permit })
+    }
+
+    fn is_open_for_second(&self, at: usize) -> bool {
+        let guarded = self.upstream.features().breaker;
+        let now = super::now();
+        let servers = self.upstream.legs()[at].origin.servers().iter().enumerate();
+        servers
+            .filter(|(server, _)| !self.tried.contains(&(at, *server)))
+            .any(|(_, server)| !guarded || server.would_admit(now))
+    }
+
+    /// The second server has won.
+    pub fn take(&mut self, second: Second) {
+        let at = self.leg_index();
+        self.held = Some((at, second.permit));
+        self.current = Some((at, second.attempt));
+    }
+
+    fn class(&self) -> Class {
+        match self.upstream.features().priority_queue {
+            true => self.urgency.into(),
+            false => Class::Large,
+        }
+    }
+}
+
+/// A second server that is asked beside the first.
+#[derive(Debug)]
+pub(super) struct Second {
+    pub attempt: Attempt,
+    permit: Permit,
+}
+
+impl From<Refused> for super::stats::Refusal {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Full => Self::QueueFull,
+            Refused::Displaced => Self::Displaced,
+            Refused::TimedOut => Self::QueueTimeout,
+            Refused::Left => Self::ClientLeft,
+        }
+    }
+}

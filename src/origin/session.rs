@@ -1,0 +1,399 @@
+//! Pingora's upstream session: its requests go the same way as those of the fills.
+//!
+//! To Pingora this is a protocol of its own ("custom"). Each session is one exchange; choosing a
+//! server, connecting, repeating and going on elsewhere all happen behind it, so that a client's
+//! request obeys the same limits and breakers as a fill, over the same connections.
+
+use super::{
+    Failure, Purpose, Upstream,
+    attempts::Attempts,
+    client::Connection,
+    incoming::Incoming,
+    sending::{Answered, Ask, send_on},
+    upload::{self, Upload, Uploader},
+};
+use crate::traffic::Urgency;
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{Stream, stream};
+use http::{HeaderMap, Method, header};
+use parking_lot::Mutex;
+use pingora_core::{
+    Error, ErrorType, Result,
+    connectors::http::custom::{Connection as CustomConnection, Connector},
+    protocols::{
+        Digest, UniqueIDType,
+        http::custom::{BodyWrite, CustomMessageWrite, client::Session},
+        l4::socket::SocketAddr,
+        tls::{ALPN, CustomALPN},
+    },
+    upstreams::peer::{HttpPeer, Peer},
+};
+use pingora_http::{RequestHeader, ResponseHeader};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+use tokio::sync::watch;
+
+/// What travels with a request from the proxy's hooks to its session, as an extension of its
+/// header.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Whom to ask.
+    pub upstream: Arc<Upstream>,
+    /// Digest of the cache key.
+    pub key: u64,
+    /// What for.
+    pub urgency: Urgency,
+    /// What came of it.
+    pub report: Arc<Report>,
+}
+
+/// What came of a request.
+#[derive(Debug, Default)]
+pub struct Report {
+    outcome: Mutex<(Option<usize>, Option<Failure>)>,
+    left: watch::Sender<bool>,
+}
+
+impl Report {
+    /// Which of the route's origins has answered.
+    pub fn leg(&self) -> Option<usize> {
+        self.outcome.lock().0
+    }
+
+    /// Why none has.
+    pub fn failure(&self) -> Option<Failure> {
+        self.outcome.lock().1.clone()
+    }
+
+    /// The client has left: for its sake the request need not wait for a place at an origin.
+    pub fn client_left(&self) {
+        self.left.send_replace(true);
+    }
+
+    /// Waits until the client has left.
+    pub(super) async fn left(&self) {
+        // It fails only where the sender is gone, and that is here.
+        let _ = self.left.subscribe().wait_for(|left| *left).await;
+    }
+}
+
+/// The peer that leads Pingora here. It stands for all servers of the route.
+pub fn peer() -> HttpPeer {
+    let nowhere = std::net::SocketAddr::from(([0, 0, 0, 0], 0));
+    let mut peer = HttpPeer::new(nowhere, false, String::new());
+    peer.options.alpn = ALPN::Custom(CustomALPN::new(b"tidegate".to_vec()));
+    peer
+}
+
+/// Makes sessions. Connections are kept by the client, below.
+#[derive(Debug, Default)]
+pub struct Sessions;
+
+#[async_trait]
+impl Connector for Sessions {
+    type Session = Exchange;
+
+    async fn get_http_session<P: Peer + Send + Sync + 'static>(
+        &self,
+        _peer: &P,
+    ) -> Result<(CustomConnection<Exchange>, bool)> {
+        Ok((CustomConnection::Session(Exchange::default()), false))
+    }
+
+    async fn reused_http_session<P: Peer + Send + Sync + 'static>(
+        &self,
+        _peer: &P,
+    ) -> Option<Exchange> {
+        None
+    }
+
+    async fn release_http_session<P: Peer + Send + Sync + 'static>(
+        &self,
+        _session: Exchange,
+        _peer: &P,
+        _idle_timeout: Option<Duration>,
+    ) {
+    }
+}
+
+/// One exchange of Pingora's with a route's origins.
+#[derive(Default)]
+pub struct Exchange {
+    state: State,
+    /// Heads that are still to be handed out before the body.
+    heads: VecDeque<ResponseHeader>,
+    head: Option<ResponseHeader>,
+    /// The body's writer, for Pingora to take.
+    writer: Option<Uploader>,
+    is_head: bool,
+}
+
+#[derive(Default)]
+enum State {
+    #[default]
+    Idle,
+    /// To be asked, as often as it takes.
+    Asked(Call, Box<RequestHeader>),
+    /// The body is on its way to the one server that was connected to.
+    Uploading(Box<Upload>),
+    /// The answer's body comes in.
+    Answering(Box<Incoming>),
+    /// The answer to an upload comes in.
+    Direct(Box<Upload>),
+    Done,
+}
+
+impl Exchange {
+    /// Asks, and keeps the heads that came.
+    async fn ask(&mut self, call: Call, request: Box<RequestHeader>) -> Result<()> {
+        let ask = Ask {
+            key: call.key,
+            urgency: call.urgency,
+            purpose: Purpose::Request,
+            may_hedge: false,
+        };
+        let answered = match repeatable(&request.method) {
+            true => {
+                let attempts = attempts(&call);
+                send_on(attempts, ask, &request).await
+            }
+            false => once(&call, &request).await,
+        };
+        let mut answered = answered.map_err(|failure| {
+            call.report.outcome.lock().1 = Some(failure.clone());
+            failure.into_pingora()
+        })?;
+        *call.report.outcome.lock() = (Some(answered.leg), None);
+        self.heads.extend(std::mem::take(&mut answered.interim));
+        let (head, incoming) = Incoming::new(answered, ask, *request);
+        self.heads.push_back(head);
+        self.state = State::Answering(Box::new(incoming));
+        Ok(())
+    }
+
+    fn has_body(&self) -> bool {
+        let status = self.head.as_ref().map_or(200, |head| head.status.as_u16());
+        !self.is_head && !matches!(status, 204 | 304)
+    }
+}
+
+fn attempts(call: &Call) -> Attempts {
+    Attempts::new(call.upstream.clone(), call.key, call.urgency).reporting_to(call.report.clone())
+}
+
+/// Whether a request may be sent more than once (RFC 9110, section 9.2.2).
+fn repeatable(method: &Method) -> bool {
+    method.is_idempotent()
+}
+
+/// Sends a request that must not reach two servers: only connecting is tried more than once.
+async fn once(call: &Call, request: &RequestHeader) -> std::result::Result<Answered, Failure> {
+    let (mut attempts, mut connection) = connect(call, request, true).await?;
+    let mut interim = Vec::new();
+    match upload::answer(&mut attempts, &mut connection, &mut interim).await {
+        Ok(head) => Ok(Answered {
+            leg: attempts.leg_index(),
+            attempts,
+            connection,
+            head,
+            interim,
+        }),
+        Err(failure) => {
+            attempts.failed(failure.clone());
+            Err(failure)
+        }
+    }
+}
+
+/// Connects to the first server that can be connected to, and sends the head of a request.
+async fn connect(
+    call: &Call,
+    request: &RequestHeader,
+    is_whole: bool,
+) -> std::result::Result<(Attempts, Connection), Failure> {
+    let mut attempts = attempts(call);
+    loop {
+        attempts.next().await?;
+        match upload::begin(&mut attempts, request, is_whole).await {
+            Ok(connection) => return Ok((attempts, connection)),
+            Err((failure, nothing_was_sent)) => {
+                attempts.failed(failure.clone());
+                if !nothing_was_sent {
+                    return Err(failure);
+                }
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Session for Exchange {
+    async fn write_request_header(&mut self, request: Box<RequestHeader>, end: bool) -> Result<()> {
+        let mut parts: http::request::Parts = (*request).into();
+        let Some(call) = parts.extensions.remove::<Call>() else {
+            return Error::e_explain(ErrorType::InternalError, "a request without its call");
+        };
+        let mut request: Box<RequestHeader> = Box::new(parts.into());
+        self.is_head = request.method == Method::HEAD;
+        if end {
+            self.writer = Some(Uploader::idle());
+            self.state = State::Asked(call, request);
+            return Ok(());
+        }
+        if !request.headers.contains_key(header::CONTENT_LENGTH) {
+            request.insert_header(header::TRANSFER_ENCODING, "chunked")?;
+        }
+        let connected = connect(&call, &request, false).await;
+        let (attempts, connection) = connected.map_err(|failure| {
+            call.report.outcome.lock().1 = Some(failure.clone());
+            failure.into_pingora()
+        })?;
+        *call.report.outcome.lock() = (Some(attempts.leg_index()), None);
+        let (writer, upload) = Upload::new(attempts, connection);
+        self.writer = Some(writer);
+        self.state = State::Uploading(Box::new(upload));
+        Ok(())
+    }
+
+    async fn write_request_body(&mut self, _data: Bytes, _end: bool) -> Result<()> {
+        Error::e_explain(ErrorType::InternalError, "the body has a writer of its own")
+    }
+
+    async fn finish_request_body(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    // Deadlines are the origin's own, set on its connections.
+    fn set_read_timeout(&mut self, _timeout: Option<Duration>) {}
+
+    fn set_write_timeout(&mut self, _timeout: Option<Duration>) {}
+
+    async fn read_response_header(&mut self) -> Result<()> {
+        match std::mem::take(&mut self.state) {
+            State::Asked(call, request) => self.ask(call, request).await?,
+            State::Uploading(mut upload) => {
+                let head = upload.read_head().await.map_err(Failure::into_pingora)?;
+                self.state = match head.status.is_informational() {
+                    true => State::Uploading(upload),
+                    false => State::Direct(upload),
+                };
+                self.heads.push_back(head);
+            }
+            state => self.state = state,
+        }
+        match self.heads.pop_front() {
+            Some(head) => {
+                self.head = Some(head);
+                Ok(())
+            }
+            None => Error::e_explain(ErrorType::InternalError, "no head is expected"),
+        }
+    }
+
+    async fn read_response_body(&mut self) -> Result<Option<Bytes>> {
+        let has_body = self.has_body();
+        let read = match &mut self.state {
+            State::Answering(incoming) => match has_body {
+                true => incoming.next().await,
+                false => {
+                    incoming.end().await;
+                    Ok(None)
+                }
+            },
+            State::Direct(upload) => upload.next().await,
+            _ => Ok(None),
+        };
+        let read = read.map_err(Failure::into_pingora)?;
+        if read.is_none() {
+            self.state = State::Done;
+        }
+        Ok(read)
+    }
+
+    fn response_finished(&self) -> bool {
+        matches!(self.state, State::Done)
+    }
+
+    async fn shutdown(&mut self, _code: u32, _reason: &str) {
+        self.state = State::Done;
+    }
+
+    fn response_header(&self) -> Option<&ResponseHeader> {
+        self.head.as_ref()
+    }
+
+    fn was_upgraded(&self) -> bool {
+        false
+    }
+
+    fn digest(&self) -> Option<&Digest> {
+        None
+    }
+
+    fn digest_mut(&mut self) -> Option<&mut Digest> {
+        None
+    }
+
+    fn server_addr(&self) -> Option<&SocketAddr> {
+        None
+    }
+
+    fn client_addr(&self) -> Option<&SocketAddr> {
+        None
+    }
+
+    async fn read_trailers(&mut self) -> Result<Option<HeaderMap>> {
+        Ok(None)
+    }
+
+    fn fd(&self) -> UniqueIDType {
+        -1
+    }
+
+    async fn check_response_end_or_error(&mut self, headers: bool) -> Result<bool> {
+        let interim =
+            !self.heads.is_empty() || matches!(self.state, State::Uploading(_) | State::Asked(..));
+        if headers && interim {
+            return Ok(false);
+        }
+        let has_body = self.has_body();
+        let done = match &mut self.state {
+            State::Answering(incoming) => {
+                let done = !has_body || incoming.is_done();
+                if done {
+                    incoming.end().await;
+                }
+                done
+            }
+            State::Direct(upload) => !has_body || upload.is_done(),
+            _ => true,
+        };
+        if done {
+            self.state = State::Done;
+        }
+        Ok(done)
+    }
+
+    fn take_request_body_writer(&mut self) -> Option<Box<dyn BodyWrite>> {
+        let writer = self.writer.take()?;
+        Some(Box::new(writer))
+    }
+
+    async fn finish_custom(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn take_custom_message_reader(
+        &mut self,
+    ) -> Option<Box<dyn Stream<Item = Result<Bytes>> + Unpin + Send + Sync + 'static>> {
+        Some(Box::new(stream::empty()))
+    }
+
+    async fn drain_custom_messages(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn take_custom_message_writer(&mut self) -> Option<Box<dyn CustomMessageWrite>> {
+        Some(Box::new(()))
+    }
+}
