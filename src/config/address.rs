@@ -1,4 +1,4 @@
-//! Addresses to listen on: each can be taken once.
+//! Addresses: those to listen on, of which each can be taken once, and those to connect to.
 
 use super::{scalar, spot::Spot};
 use std::net::SocketAddr;
@@ -17,6 +17,15 @@ impl Taken {
         }
         self.0.push((address, at.path().to_owned()));
         Some(address)
+    }
+}
+
+/// An address that can be connected to.
+pub(super) fn reachable(at: &Spot) -> Option<SocketAddr> {
+    let address = address(at)?;
+    match address.port() {
+        0 => at.expected("a port from 1 to 65535"),
+        _ => Some(address),
     }
 }
 

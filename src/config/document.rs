@@ -6,6 +6,7 @@ use super::{
     node::Node,
     origins::origins,
     process::{admin, clients, listeners, server},
+    resolver::resolver,
     routes::{Surroundings, routes},
     spot::Spot,
     storage::{cache, fill},
@@ -28,6 +29,7 @@ fn settings(at: &Spot) -> Option<Settings> {
         let admin = keys.optional("admin", |at| admin(at, &mut taken));
         let cache = keys.inner("cache", cache);
         let clients = keys.inner("clients", clients);
+        let resolving = keys.inner("resolver", resolver);
         let origins = keys.required("origins", origins);
         let around = Surroundings {
             origins: origins.as_ref().map(|all| names(all)),
@@ -45,6 +47,7 @@ fn settings(at: &Spot) -> Option<Settings> {
             store: cache.store,
             fill: fill?,
             clients: clients?,
+            resolving: resolving?,
             origins: origins?
                 .into_iter()
                 .filter_map(|(_, origin)| origin)

@@ -8,14 +8,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The configuration's text.
+/// The text of a file that is read as a whole: the configuration, a secret.
 pub(super) fn text(path: &Path) -> Result<String, String> {
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes))
         .map_err(|error| format!("cannot be read: {error}"))?;
     if bytes.len() as u64 > LARGEST {
-        return Err("larger than 1MiB, which no configuration is".into());
+        return Err("larger than 1MiB, which is too much for it".into());
     }
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
@@ -36,6 +36,29 @@ pub(super) fn readable(at: &Spot) -> Option<PathBuf> {
     match File::open(&path).and_then(|mut file| file.read(&mut [0])) {
         Ok(_) => Some(path),
         Err(error) => at.refuse(format!("{} cannot be read: {error}", path.display())),
+    }
+}
+
+/// A file that holds a secret: one line of text, of which no message shows anything.
+pub(super) fn secret(at: &Spot) -> Option<PathBuf> {
+    let path = path(at)?;
+    if at.reading().folder().is_none() {
+        return Some(path);
+    }
+    match text(&path).and_then(|text| one_line(&text)) {
+        Ok(()) => Some(path),
+        Err(why) => at.refuse(format!("{}: {why}", path.display())),
+    }
+}
+
+/// Whether a text can be a secret: every use of one is within a line of a request's head.
+pub(super) fn one_line(secret: &str) -> Result<(), String> {
+    match secret.trim() {
+        "" => Err("holds nothing but white space".into()),
+        text if text.contains(char::is_control) => {
+            Err("holds more than one line of plain text".into())
+        }
+        _ => Ok(()),
     }
 }
 

@@ -6,8 +6,8 @@
 //!
 //! What it promises: settings that come out of here need no further checks. Defaults are those of
 //! the rooms' own types and are not repeated here. [`load`] tries what only trying can tell (is the
-//! cache directory writable, can the key be read) and leaves nothing behind; [`parse`] does not
-//! touch the file system.
+//! cache directory writable, can the key be read, is there a secret where one should be) and leaves
+//! nothing behind; [`parse`] touches neither the file system nor the environment.
 //!
 //! What it never does: start anything, guess at what a wrong value meant, stop at the first mistake.
 //!
@@ -17,19 +17,30 @@
 //! | `mistakes.rs` | what is handed back when something is wrong |
 //! | `spot.rs`, `section.rs` | reading the tree: one value with its path, one mapping with its keys |
 //! | `scalar.rs`, `address.rs`, `files.rs` | readers of single values |
-//! | `process.rs`, `storage.rs`, `origins.rs`, `routes.rs` | the sections, each a table of its keys |
+//! | `hosts.rs`, `fields.rs` | readers of host names and of header fields |
+//! | `process.rs`, `storage.rs`, `resolver.rs` | the sections, each a table of its keys |
+//! | `origins.rs` | the origins, with `servers.rs`, `guard.rs` and `credentials.rs` |
+//! | `routes.rs` | the routes, with `matching.rs` (what a route takes) and `legs.rs` (its origins) |
 //! | `document.rs` | the sections put together |
 
 mod address;
+mod credentials;
 mod document;
+mod fields;
 mod files;
+mod guard;
+mod hosts;
+mod legs;
+mod matching;
 mod mistakes;
 mod node;
 mod origins;
 mod process;
+mod resolver;
 mod routes;
 mod scalar;
 mod section;
+mod servers;
 mod spot;
 mod storage;
 
@@ -56,7 +67,7 @@ pub fn load(path: &Path) -> Result<Settings, Mistakes> {
 }
 
 /// Checks a configuration's text without touching the file system: relative paths stay as they
-/// are, and whether files and folders can be used is not asked.
+/// are, and whether files, folders and environment variables can be used is not asked.
 pub fn parse(text: &str) -> Result<Settings, Mistakes> {
     read(text, Reading::of_text())
 }

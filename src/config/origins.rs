@@ -1,12 +1,15 @@
 //! The section `origins`: where what is missing comes from.
 
 use super::{
+    credentials::credentials,
+    guard::{breaker, check, limit, retry},
+    hosts,
     node::Value,
-    scalar::{text, timeout},
+    scalar::{count, size, switch, timeout},
+    servers::{balance, servers, tls},
     spot::Spot,
 };
-use crate::origin::Config;
-use http::{Uri, uri::Authority};
+use crate::origin::{Config, Redirects};
 
 /// The origins, by name. An origin with mistakes in it is `None`, so that routes may still name it.
 pub(super) fn origins(at: &Spot) -> Option<Vec<(String, Option<Config>)>> {
@@ -25,17 +28,37 @@ fn origin(at: &Spot, name: &str) -> Option<Config> {
     if !is_name(name) {
         at.refuse::<()>("expected a name of at most 64 letters, digits, \"-\", \"_\" and \".\"");
     }
+    let default = Config::new(name.to_owned(), Vec::new());
     at.section(|keys| {
         let servers = keys.required("servers", servers);
-        // Without servers the other keys are still read, for the mistakes in them.
-        let default = Config::new(name.to_owned(), servers.clone().unwrap_or_default());
+        let connect_timeout = keys.optional("connect_timeout", timeout);
+        let read_timeout = keys.optional("read_timeout", timeout);
+        // These two once bounded the handshake and the wait for the head as well; whoever has set
+        // them for that still gets it.
+        let tls_timeout = connect_timeout.unwrap_or(default.tls_timeout);
+        let first_byte_timeout = read_timeout.unwrap_or(default.first_byte_timeout);
         let origin = Config {
-            connect_timeout: keys.or("connect_timeout", default.connect_timeout, timeout),
-            read_timeout: keys.or("read_timeout", default.read_timeout, timeout),
+            name: default.name,
+            servers: Vec::new(),
+            balance: keys.or("balance", default.balance, balance),
+            host: keys.optional("host", hosts::authority),
+            sni: keys.optional("sni", hosts::name),
+            http2: keys.or("http2", default.http2, switch),
+            tls: keys.or("tls", default.tls, tls),
+            connect_timeout: connect_timeout.unwrap_or(default.connect_timeout),
+            tls_timeout: keys.or("tls_timeout", tls_timeout, timeout),
+            first_byte_timeout: keys.or("first_byte_timeout", first_byte_timeout, timeout),
+            read_timeout: read_timeout.unwrap_or(default.read_timeout),
             idle_timeout: keys.or("idle_timeout", default.idle_timeout, timeout),
-            ..default
+            min_rate: keys.or("min_rate", default.min_rate, size(0..=1 << 40)),
+            limit: keys.or("limit", default.limit, limit),
+            breaker: keys.or("breaker", default.breaker, breaker),
+            check: keys.optional("check", check),
+            retry: keys.or("retry", default.retry, retry),
+            redirects: keys.or("redirects", default.redirects, redirects),
+            credentials: keys.optional("credentials", credentials),
         };
-        servers.map(|_| origin)
+        servers.map(|servers| Config { servers, ..origin })
     })
 }
 
@@ -45,82 +68,17 @@ fn is_name(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.chars().all(plain)
 }
 
-fn servers(at: &Spot) -> Option<Vec<Uri>> {
-    let mut servers: Vec<Uri> = Vec::new();
-    for item in at.items("server")? {
-        let url = item.section(|keys| keys.required("url", url));
-        match url {
-            Some(url) if servers.contains(&url) => {
-                item.refuse::<()>(format!("{url} stands earlier in this list already"));
-            }
-            Some(url) => servers.push(url),
-            None => {}
+fn redirects(at: &Spot) -> Option<Redirects> {
+    let default = Redirects::default();
+    at.section(|keys| {
+        let limit = keys.or("follow", default.limit, count(0..=10));
+        let hosts = keys.or("hosts", default.hosts, hosts::patterns);
+        if limit == 0 && keys.has("hosts") {
+            keys.refuse(
+                "hosts",
+                "needs follow, without which no redirect is followed",
+            );
         }
-    }
-    Some(servers)
-}
-
-fn url(at: &Spot) -> Option<Uri> {
-    const EXPECTED: &str = "an http:// or https:// URL without path or query";
-    let text = text(at, EXPECTED)?;
-    base(text).or_else(|| at.expected(EXPECTED))
-}
-
-/// A URL of scheme, host and perhaps port; one slash may follow.
-fn base(text: &str) -> Option<Uri> {
-    // The parser drops fragments in silence.
-    let url: Uri = text.parse().ok().filter(|_| !text.contains('#'))?;
-    let web = matches!(url.scheme_str(), Some("http" | "https"));
-    let bare = url.path() == "/" && url.query().is_none();
-    let place = url.authority().is_some_and(is_place);
-    (web && bare && place).then_some(url)
-}
-
-/// A host, and a port that can be connected to; no user, which would stand before the host.
-fn is_place(authority: &Authority) -> bool {
-    let host = authority.host();
-    let port = |text: &str| text.parse::<u16>().is_ok_and(|port| port > 0);
-    match authority.as_str().strip_prefix(host) {
-        Some("") => !host.is_empty(),
-        Some(rest) => !host.is_empty() && rest.strip_prefix(':').is_some_and(port),
-        None => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::base;
-
-    #[test]
-    fn a_base_is_scheme_host_and_port() {
-        for good in [
-            "http://127.0.0.1:8000",
-            "http://127.0.0.1:8000/",
-            "https://media.example.com",
-            "http://[::1]:8080",
-            "HTTP://example.com",
-        ] {
-            assert!(base(good).is_some(), "{good}");
-        }
-        for bad in [
-            "",
-            "example.com",
-            "example.com:80",
-            "/videos",
-            "ftp://x",
-            "http://",
-            "http://:80",
-            "http://x/videos",
-            "http://x?",
-            "http://x/?a=b",
-            "http://x#y",
-            "http://user:word@x",
-            "http://x:",
-            "http://x:0",
-            "http://x:99999",
-            "http://x y",
-        ] {
-            assert!(base(bad).is_none(), "{bad}");
-        }
-    }
+        Some(Redirects { limit, hosts })
+    })
 }

@@ -5,6 +5,7 @@
 
 use super::{node::Value, spot::Spot};
 use bytesize::Unit;
+use http::StatusCode;
 use std::{ops::RangeInclusive, time::Duration};
 
 /// `true` or `false`.
@@ -42,6 +43,40 @@ where
                 within.end()
             )),
         }
+    }
+}
+
+/// A share, as a percentage in the file and from 0 to 1 here.
+pub(super) fn share(at: &Spot) -> Option<f64> {
+    let percent = match at.value() {
+        Value::Text(text) => percent(text).filter(|percent| *percent <= 100),
+        _ => None,
+    };
+    match percent {
+        Some(percent) => Some(f64::from(percent) / 100.0),
+        None => at.expected("a percentage from 0% to 100%"),
+    }
+}
+
+/// The number of a whole percentage, `80%`.
+pub(super) fn percent(text: &str) -> Option<u8> {
+    let number = text.strip_suffix('%')?;
+    let plain = number.bytes().all(|b| b.is_ascii_digit());
+    number.parse().ok().filter(|_| plain)
+}
+
+/// The status of an answer.
+pub(super) fn status(within: RangeInclusive<u16>) -> impl Fn(&Spot) -> Option<StatusCode> {
+    let number = count::<u16>((*within.start()).into()..=(*within.end()).into());
+    move |at| StatusCode::from_u16(number(at)?).ok()
+}
+
+/// A text whose every character is allowed.
+pub(super) fn spelled(at: &Spot, what: &str, allowed: impl Fn(char) -> bool) -> Option<String> {
+    let text = text(at, what)?;
+    match text.len() <= 256 && text.chars().all(allowed) {
+        true => Some(text.to_owned()),
+        false => at.expected(what),
     }
 }
 
@@ -117,6 +152,13 @@ pub(super) fn duration(within: RangeInclusive<Duration>) -> impl Fn(&Spot) -> Op
 /// A wait that must end, and must not end at once.
 pub(super) fn timeout(at: &Spot) -> Option<Duration> {
     duration(Duration::from_millis(1)..=DAY)(at)
+}
+
+/// How long something is fresh.
+pub(super) fn freshness(at: &Spot) -> Option<Duration> {
+    // Ten times what RFC 9111 calls practical; added to the time of day it does not overflow.
+    const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+    duration(Duration::ZERO..=LONGEST)(at)
 }
 
 /// Longest wait of any kind: beyond it, one means for ever, and nothing here waits for ever.

@@ -4,6 +4,7 @@ use super::{
     node::{Entry, NOTHING, Value},
     spot::Spot,
 };
+use std::time::Duration;
 
 /// The keys of one mapping, while they are being read.
 #[derive(Debug)]
@@ -102,11 +103,30 @@ impl<'a> Section<'_, 'a> {
         self.spot.reading().note(number, path, message.into());
     }
 
+    /// Refuses a duration that is longer than another key's.
+    pub(super) fn refuse_longer(
+        &self,
+        (key, value): (&'static str, Duration),
+        (bound, most): (&'static str, Duration),
+    ) {
+        if value <= most {
+            return;
+        }
+        let default = |key| if self.has(key) { "" } else { ", the default" };
+        let message = format!(
+            "expected at most {bound} ({}{}), found {}{}",
+            humantime::format_duration(most),
+            default(bound),
+            humantime::format_duration(value),
+            default(key),
+        );
+        self.refuse(key, message);
+    }
+
     fn refuse_unknown(&self) {
         let unknown = |entry: &&Entry| !self.known.contains(&entry.key.as_str());
         for entry in self.entries.iter().filter(unknown) {
-            let nearest = nearest(&entry.key, self.known.iter().copied());
-            let hint = nearest.map_or(String::new(), |near| format!("; did you mean {near}?"));
+            let hint = hint(&entry.key, self.known.iter().copied());
             let message = format!("unknown key{hint} (known here: {})", self.known.join(", "));
             let path = self.spot.path_of(&entry.key);
             self.spot.reading().note(entry.number, path, message);
@@ -114,8 +134,13 @@ impl<'a> Section<'_, 'a> {
     }
 }
 
+/// Asks whether a known word was meant, where one is near.
+pub(super) fn hint<'w>(word: &str, known: impl Iterator<Item = &'w str>) -> String {
+    nearest(word, known).map_or(String::new(), |near| format!("; did you mean {near}?"))
+}
+
 /// The known word that a mistyped one is likely to mean.
-pub(super) fn nearest<'w>(word: &str, known: impl Iterator<Item = &'w str>) -> Option<&'w str> {
+fn nearest<'w>(word: &str, known: impl Iterator<Item = &'w str>) -> Option<&'w str> {
     let close = |known: &&str| distance(word, known) <= known.chars().count().div_ceil(3).min(2);
     // No key is that long, and the distance of two long words is slow to find.
     let short = word.len() <= 64;

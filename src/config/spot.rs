@@ -84,6 +84,27 @@ impl<'a> Spot<'a> {
         }
     }
 
+    /// The values of a list, each of which may stand only once; none if one of them is wrong.
+    pub(super) fn distinct<T: PartialEq>(
+        &self,
+        of: &str,
+        read: impl Fn(&Spot<'a>) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let items = self.items(of)?;
+        let mut whole = true;
+        let mut values = Vec::new();
+        for item in &items {
+            match read(item) {
+                Some(value) if values.contains(&value) => {
+                    item.refuse::<()>("stands earlier in this list already");
+                }
+                Some(value) => values.push(value),
+                None => whole = false,
+            }
+        }
+        whole.then_some(values)
+    }
+
     fn numbered(&self, items: &'a [Node]) -> Vec<Spot<'a>> {
         let item = |(index, node)| Spot {
             path: format!("{}[{index}]", self.path),

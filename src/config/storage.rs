@@ -3,7 +3,7 @@
 use super::{
     files,
     node::Value,
-    scalar::{count, show_bytes, size, timeout},
+    scalar::{count, percent, show_bytes, size, timeout},
     spot::Spot,
 };
 use crate::{fill, store};
@@ -100,7 +100,6 @@ pub(super) fn finish_when(at: &Spot) -> Option<fill::FinishWhen> {
         Value::Text(text) => text.as_str(),
         _ => "",
     };
-    let percent = |text: &str| text.strip_suffix('%')?.parse::<u8>().ok();
     match (text, percent(text)) {
         ("never", _) => Some(fill::FinishWhen::Never),
         ("always", _) => Some(fill::FinishWhen::Always),

@@ -1,7 +1,15 @@
 //! Wrong configurations and what is said of them.
 
+mod examples;
+mod origins;
+mod routes;
+mod secrets;
+
 use super::parse;
-use crate::{fill::FinishWhen, proxy::Matcher};
+use crate::{
+    fill::FinishWhen,
+    proxy::{Matcher, RouteOrigin},
+};
 use proptest::prelude::*;
 use std::{path::Path, time::Duration};
 
@@ -65,7 +73,7 @@ routes:
         panic!("{settings:#?}")
     };
     assert_eq!((a.name.as_str(), b.name.as_str()), ("a", "b.c"));
-    assert_eq!(a.servers[1].host(), Some("[::1]"));
+    assert_eq!(a.servers[1].url.host(), Some("[::1]"));
     assert_eq!(a.idle_timeout, Duration::from_secs(3));
     assert_eq!(settings.server.threads, 8);
     assert_eq!(settings.server.drain, Duration::from_secs(60));
@@ -79,7 +87,8 @@ routes:
     let tls = settings.listen[1].tls.as_ref().unwrap();
     assert_eq!(tls.key, Path::new("b.pem"));
     let route = &settings.routes[0];
-    assert_eq!(route.origins, ["b.c", "a"]);
+    let named = ["b.c", "a"].map(RouteOrigin::named);
+    assert_eq!(route.origins, named);
     assert_eq!(route.ttl.ok, Some(Duration::ZERO));
     assert_eq!(route.ttl.server_error, None);
     assert_eq!(route.chunk_size, Some(8 << 20));
@@ -108,7 +117,7 @@ fn each_mistake_says_where_what_was_expected_and_what_was_found() {
 #[rustfmt::skip]
 const WRONG: &[(&str, &str)] = &[
     // Keys.
-    ("chace: {}", "chace: unknown key; did you mean cache? (known here: server, listen, admin, cache, clients, origins, routes, fill)"),
+    ("chace: {}", "chace: unknown key; did you mean cache? (known here: server, listen, admin, cache, clients, resolver, origins, routes, fill)"),
     ("server: {thread: 2}", "server.thread: unknown key; did you mean threads? (known here: threads, drain, origin_idle_connections)"),
     ("server: {workers: 2}", "server.workers: unknown key (known here: threads, drain, origin_idle_connections)"),
     ("server: {\"a b\": 2}", "server.\"a b\": unknown key (known here: threads, drain, origin_idle_connections)"),

@@ -1,0 +1,56 @@
+//! The worked examples are valid, and are examples of what they say.
+
+use super::super::parse;
+use crate::{
+    origin::{Balance, Credentials, SecretSource},
+    proxy::Matcher,
+};
+use std::time::Duration;
+
+#[test]
+fn a_private_bucket_is_asked_with_a_signature_and_by_its_own_path() {
+    let settings = parse(include_str!("../../../conf/examples/s3-bucket.yaml"))
+        .unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let [bucket] = &settings.origins[..] else {
+        panic!("{settings:#?}")
+    };
+    let Some(Credentials::Aws {
+        service,
+        secret_key,
+        ..
+    }) = &bucket.credentials
+    else {
+        panic!("{bucket:#?}")
+    };
+    assert_eq!(service, "s3");
+    assert_eq!(*secret_key, SecretSource::File("s3.secret-key".into()));
+    let route = &settings.routes[0];
+    assert!(route.key.ignore_signatures);
+    let Matcher::Pattern(pattern) = &route.matcher else {
+        panic!("{route:#?}")
+    };
+    let found = pattern.captures("/films/1.mp4").unwrap();
+    let path = route.origins[0].path.as_ref().unwrap();
+    let path = path.fill(|name| found.name(name).map(|group| group.as_str()));
+    assert_eq!(path, "/my-bucket/films/1.mp4?");
+    assert!(!pattern.is_match("/"), "the bucket would be listed");
+}
+
+#[test]
+fn an_original_stands_in_for_a_film_that_cannot_be_transformed() {
+    let settings = parse(include_str!("../../../conf/examples/fallback.yaml"))
+        .unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let transformer = &settings.origins[0];
+    assert_eq!(transformer.servers.len(), 2);
+    assert_eq!(transformer.balance, Balance::LeastLoaded);
+    assert!(transformer.check.is_some());
+    let [first, fallback] = &settings.routes[0].origins[..] else {
+        panic!("{settings:#?}")
+    };
+    assert_eq!((first.path.as_ref(), first.ttl), (None, None));
+    assert_eq!(
+        fallback.path.as_ref().unwrap().to_string(),
+        "/orig/${id}.mp4"
+    );
+    assert_eq!(fallback.ttl, Some(Duration::from_secs(30)));
+}
