@@ -6,9 +6,8 @@ use super::{
     origin::{self, Asked, Origin, Serving},
 };
 use crate::{
-    fill::FinishWhen,
     origin as origins,
-    proxy::{Clients, Matcher, Route, Ttl},
+    proxy::{Clients, Matcher, Route, RouteOrigin},
     server::{
         Admin, Listen, Server, Settings,
         listener::{self, BindError},
@@ -89,6 +88,7 @@ impl Stage {
             store: store::Config::new(cache),
             fill: Default::default(),
             clients: Clients::default(),
+            resolving: Default::default(),
             origins: vec![origins::Config::new(ORIGIN.into(), vec![server])],
             routes: vec![route()],
         })
@@ -108,14 +108,8 @@ impl Stage {
 
 /// Everything goes to the one origin, with all at its default.
 fn route() -> Route {
-    Route {
-        matcher: Matcher::Prefix("/".into()),
-        origins: vec![ORIGIN.into()],
-        ttl: Ttl::default(),
-        chunk_size: None,
-        finish_when: FinishWhen::Never,
-        debug_headers: false,
-    }
+    let matcher = Matcher::Prefix("/".into());
+    Route::new(matcher, vec![RouteOrigin::named(ORIGIN)])
 }
 
 async fn make_film(file: PathBuf, seconds: u32) -> io::Result<()> {
@@ -167,7 +161,7 @@ mod tests {
         let made = std::fs::metadata(directory.join("film.mp4")).unwrap();
         assert_eq!(made.len(), stage.film);
         let settings = stage.settings(loopback(0), loopback(0)).unwrap();
-        let server = settings.origins[0].servers[0].to_string();
+        let server = settings.origins[0].servers[0].url.to_string();
         assert_eq!(server, format!("http://{}/", stage.origin));
         assert!(settings.store.directory.starts_with(&directory));
         stage.close().await.unwrap();

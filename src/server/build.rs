@@ -3,15 +3,17 @@
 use super::{
     Listen, Running, Settings, StartError,
     listener::{self, BoundListener},
+    table::Table,
 };
 use crate::{
     admin::{Pages, Readings, State},
     cache::ChunkStorage,
     fill::Fills,
-    origin::{Client, Origin, Upstream},
-    proxy::{BoundRoute, Foundation, Proxy, Route, Stats},
+    origin::{Client, Sessions},
+    proxy::{Foundation, Proxy, Routes, Stats},
     store::{self, Store},
 };
+use futures_util::FutureExt;
 use parking_lot::Mutex;
 use pingora_core::{
     apps::{HttpServerOptions, http_app::HttpServer},
@@ -20,7 +22,7 @@ use pingora_core::{
     server::{Fds, ListenFds, ShutdownWatch, configuration::ServerConf},
     services::{Service, listening},
 };
-use pingora_proxy::http_proxy_service;
+use pingora_proxy::{HttpProxy, ProxyServiceBuilder};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -37,11 +39,19 @@ pub(super) async fn start(settings: Settings) -> Result<Running, StartError> {
 
     let storage = open_storage(&settings)?;
     let client = Client::new(settings.server.origin_idle_connections);
+    let routes = Arc::new(Routes::default());
+    let table = Table {
+        routes: routes.clone(),
+        client: client.clone(),
+        origins: Mutex::default(),
+        in_force: Arc::default(),
+    };
+    table.load(&settings)?;
     let stats = Arc::new(Stats::default());
     let (state, active) = (Arc::new(State::default()), Arc::default());
     let readings = Readings::new(storage, &client, &stats)?;
     let proxy = Proxy::new(Foundation {
-        routes: bind_routes(&settings, &client),
+        routes,
         clients: settings.clients.clone(),
         cache_version: settings.cache_version,
         max_window: settings.fill.max_window,
@@ -63,7 +73,7 @@ pub(super) async fn start(settings: Settings) -> Result<Running, StartError> {
     if let Some(socket) = admin_socket {
         let name = socket.hand_over(&mut fds);
         // It answers until the last client's answer has ended.
-        let pages = Pages::new(readings, state.clone());
+        let pages = Pages::new(readings, state.clone(), table.in_force.clone());
         admin.push(Box::new(admin_service(pages, &name)));
     }
     let fds = Arc::new(Mutex::new(fds));
@@ -79,6 +89,7 @@ pub(super) async fn start(settings: Settings) -> Result<Running, StartError> {
         active,
         storage,
         drain,
+        table,
     })
 }
 
@@ -112,21 +123,6 @@ fn bounded(settings: &Settings) -> store::Config {
     }
 }
 
-fn bind_routes(settings: &Settings, client: &Arc<Client>) -> Vec<Arc<BoundRoute>> {
-    let origins: Vec<_> = settings
-        .origins
-        .iter()
-        .map(|o| Arc::new(Origin::new(o.clone())))
-        .collect();
-    let bound = |route: &Route| {
-        let named = |name: &String| origins.iter().find(|o| o.name() == name).cloned();
-        let own = route.origins.iter().filter_map(named).collect();
-        let upstream = Arc::new(Upstream::new(own, client.clone()));
-        Arc::new(BoundRoute::new(route.clone(), upstream))
-    };
-    settings.routes.iter().map(bound).collect()
-}
-
 /// Pingora keeps small writes back until a packet is full or the answer ends. Bytes that trickle
 /// in from an origin are to reach the client as they come.
 const AT_ONCE: L4BufferSettings = L4BufferSettings {
@@ -134,7 +130,7 @@ const AT_ONCE: L4BufferSettings = L4BufferSettings {
     write: Some(0),
 };
 
-type ProxyService = listening::Service<pingora_proxy::HttpProxy<Proxy, ()>>;
+type ProxyService = listening::Service<HttpProxy<Proxy, Sessions>>;
 
 fn client_service(
     settings: &Settings,
@@ -142,7 +138,12 @@ fn client_service(
     listen: &Listen,
     name: &str,
 ) -> Result<ProxyService, StartError> {
-    let mut service = http_proxy_service(&Arc::new(server_conf(settings)), proxy.clone());
+    // Only clients that speak a protocol of their own would get here, and none can.
+    let no_custom_clients = Arc::new(|_, _, _: &ShutdownWatch| async { None }.boxed());
+    let conf = Arc::new(server_conf(settings));
+    let mut service = ProxyServiceBuilder::new(&conf, proxy.clone())
+        .custom(Sessions, no_custom_clients)
+        .build();
     if let Some(app) = service.app_logic_mut() {
         let mut options = HttpServerOptions::default();
         options.h2c = listen.h2c;

@@ -8,11 +8,12 @@ mod build;
 pub mod listener;
 mod run;
 mod settings;
+mod table;
 
 pub use run::{RunError, run};
 pub use settings::{Admin, Listen, Server, Settings, Tls};
 
-use crate::{admin, cache::ChunkStorage, store::OpenError};
+use crate::{admin, cache::ChunkStorage, origin::OriginError, store::OpenError};
 use listener::BindError;
 use std::{
     net::SocketAddr,
@@ -22,6 +23,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
+use table::Table;
 use tokio::sync::watch;
 
 /// Why a process could not start.
@@ -41,6 +43,12 @@ pub enum StartError {
         /// What is wrong with its files.
         reason: String,
     },
+    /// The names of origins can't be resolved: what is wrong with the resolver's settings.
+    #[error("resolver: {0}")]
+    Resolver(#[from] std::io::Error),
+    /// An origin's certificates or secrets can't be used.
+    #[error(transparent)]
+    Origin(#[from] OriginError),
     /// The metrics could not be set up.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -57,6 +65,7 @@ pub struct Running {
     active: Arc<AtomicUsize>,
     storage: &'static ChunkStorage,
     drain: Duration,
+    table: Table,
 }
 
 /// How often it is looked whether the last answer has ended.
@@ -76,6 +85,12 @@ impl Running {
     /// The bound admin address, with its real port.
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin
+    }
+
+    /// Puts a configuration's origins and routes in the place of those in force, all or none.
+    /// Requests under way keep theirs; an origin that is the same keeps its record.
+    pub fn reload(&self, settings: &Settings) -> Result<(), StartError> {
+        self.table.load(settings)
     }
 
     /// Stops accepting, lets running answers end within the drain time, closes the store.

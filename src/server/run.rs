@@ -1,6 +1,6 @@
 //! A process in the foreground, from its start to its last answer.
 
-use super::{Settings, StartError, start};
+use super::{Running, Settings, StartError, start};
 use std::io;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -15,25 +15,28 @@ pub enum RunError {
     System(#[from] io::Error),
 }
 
-/// Serves until SIGTERM or SIGINT; a second one ends it at once.
-pub fn run(settings: Settings) -> Result<(), RunError> {
+/// Serves until SIGTERM or SIGINT; a second one ends it at once. SIGHUP reads the settings anew.
+pub fn run(settings: Settings, read: impl Fn() -> Reread) -> Result<(), RunError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(settings.server.threads)
         .thread_name("tidegate")
         .enable_all()
         .build()?;
-    let outcome = runtime.block_on(serve(settings));
+    let outcome = runtime.block_on(serve(settings, read));
     // What still runs has had its time.
     runtime.shutdown_background();
     outcome
 }
 
-async fn serve(settings: Settings) -> Result<(), RunError> {
+/// The settings read anew, or all that is wrong with them.
+pub type Reread = Result<Settings, Box<dyn std::error::Error>>;
+
+async fn serve(mut settings: Settings, read: impl Fn() -> Reread) -> Result<(), RunError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut reload = signal(SignalKind::hangup())?;
     let tls: Vec<bool> = settings.listen.iter().map(|l| l.tls.is_some()).collect();
-    let running = start(settings).await?;
+    let running = start(settings.clone()).await?;
     for (address, tls) in running.addresses().iter().zip(tls) {
         log::info!(
             "listening on {}://{address}",
@@ -47,9 +50,7 @@ async fn serve(settings: Settings) -> Result<(), RunError> {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = reload.recv() => {
-                log::warn!("SIGHUP: this version does not reload its configuration; restart it to change settings");
-            }
+            _ = reload.recv() => reload_from(&running, &mut settings, read()),
         }
     }
     log::info!("stopping: no new connections, running answers are finished");
@@ -59,4 +60,31 @@ async fn serve(settings: Settings) -> Result<(), RunError> {
         _ = interrupt.recv() => log::warn!("stopped at once, as asked"),
     }
     Ok(())
+}
+
+/// Takes over what can change while the process runs. Wrong settings change nothing.
+fn reload_from(running: &Running, settings: &mut Settings, read: Reread) {
+    let new = match read {
+        Ok(new) => new,
+        Err(wrong) => {
+            log::error!("reload: nothing is changed: {wrong}");
+            return;
+        }
+    };
+    let later = settings.needs_restart(&new);
+    let merged = Settings {
+        resolving: new.resolving,
+        origins: new.origins,
+        routes: new.routes,
+        ..settings.clone()
+    };
+    if let Err(wrong) = running.reload(&merged) {
+        log::error!("reload: nothing is changed: {wrong}");
+        return;
+    }
+    *settings = merged;
+    if !later.is_empty() {
+        log::warn!("reload: restart to change {}", later.join(", "));
+    }
+    log::info!("reload: origins and routes are as configured now");
 }

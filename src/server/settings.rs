@@ -1,6 +1,6 @@
 //! Everything that a process needs to know to run: the rooms' settings side by side.
 
-use crate::{fill, origin, proxy, store};
+use crate::{admin::Configured, fill, origin, proxy, store};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// The checked configuration of one process.
@@ -20,10 +20,41 @@ pub struct Settings {
     pub fill: fill::Config,
     /// How clients are met.
     pub clients: proxy::Clients,
+    /// How the names of origins' servers are resolved.
+    pub resolving: origin::Resolving,
     /// All origins; names are unique.
     pub origins: Vec<origin::Config>,
     /// The first that matches takes the request.
     pub routes: Vec<proxy::Route>,
+}
+
+impl Settings {
+    /// The parts that decide what a URL gets.
+    pub fn configured(&self) -> Configured {
+        Configured {
+            version: self.cache_version,
+            chunk_size: self.store.chunk_size,
+            routes: self.routes.clone(),
+            origins: self.origins.clone(),
+        }
+    }
+
+    /// The sections that differ from another's and can't be changed while the process runs.
+    pub fn needs_restart(&self, other: &Self) -> Vec<&'static str> {
+        let sections = [
+            ("server", self.server != other.server),
+            ("listen", self.listen != other.listen),
+            ("admin", self.admin != other.admin),
+            (
+                "cache",
+                self.store != other.store || self.cache_version != other.cache_version,
+            ),
+            ("fill", self.fill != other.fill),
+            ("clients", self.clients != other.clients),
+        ];
+        let changed = sections.into_iter().filter(|(_, changed)| *changed);
+        changed.map(|(name, _)| name).collect()
+    }
 }
 
 /// Threads and limits of the process.

@@ -1,0 +1,94 @@
+//! The routes in force and their origins: built at the start, and anew at every reload.
+
+use super::{Settings, StartError};
+use crate::{
+    admin::InForce,
+    origin::{Client, Leg, Origin, Resolver, Resolving, Rules, Upstream},
+    proxy::{BoundRoute, Matcher, Route, Routes},
+};
+use parking_lot::Mutex;
+use std::sync::Arc;
+
+/// What can be replaced while the process runs.
+#[derive(Debug)]
+pub(super) struct Table {
+    pub routes: Arc<Routes>,
+    pub client: Arc<Client>,
+    pub origins: Mutex<Known>,
+    pub in_force: Arc<InForce>,
+}
+
+/// The origins in force.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    resolver: Option<(Resolving, Arc<Resolver>)>,
+    origins: Vec<Arc<Origin>>,
+}
+
+impl Table {
+    /// Puts a configuration's origins and routes in the place of those before, all or none. An
+    /// origin whose settings are the same keeps its record: its breakers, its queue.
+    pub fn load(&self, settings: &Settings) -> Result<(), StartError> {
+        let mut known = self.origins.lock();
+        let resolver = match &known.resolver {
+            Some((resolving, resolver)) if *resolving == settings.resolving => resolver.clone(),
+            _ => Resolver::new(&settings.resolving)?,
+        };
+        let same_names = known
+            .resolver
+            .as_ref()
+            .is_some_and(|(_, before)| Arc::ptr_eq(before, &resolver));
+        let mut origins = Vec::new();
+        for config in &settings.origins {
+            let before = known
+                .origins
+                .iter()
+                .find(|origin| origin.config() == config);
+            let before = before.filter(|origin| same_names && !origin.has_files());
+            origins.push(match before {
+                Some(origin) => origin.clone(),
+                None => Arc::new(Origin::new(config.clone(), resolver.clone())?),
+            });
+        }
+        for origin in &origins {
+            let is_new = !known.origins.iter().any(|known| Arc::ptr_eq(known, origin));
+            if is_new {
+                origin.start_checks(&self.client);
+            }
+        }
+        let bound = settings
+            .routes
+            .iter()
+            .map(|route| self.bind(route, &origins));
+        self.routes.replace(bound.collect());
+        self.client.stats().watch(origins.clone());
+        self.in_force.replace(settings.configured());
+        *known = Known {
+            resolver: Some((settings.resolving.clone(), resolver)),
+            origins,
+        };
+        Ok(())
+    }
+
+    fn bind(&self, route: &Route, origins: &[Arc<Origin>]) -> Arc<BoundRoute> {
+        let legs = route.origins.iter().filter_map(|named| {
+            let origin = origins.iter().find(|origin| origin.name() == named.name)?;
+            Some(Leg {
+                origin: origin.clone(),
+                path: named.path.clone(),
+                ttl: named.ttl,
+            })
+        });
+        let rules = Rules {
+            pattern: match &route.matcher {
+                Matcher::Pattern(pattern) => Some(pattern.clone()),
+                Matcher::Prefix(_) => None,
+            },
+            next_on: route.next_on.clone(),
+            fields: route.request_headers.clone(),
+            features: route.features,
+        };
+        let upstream = Upstream::new(legs.collect(), rules, self.client.clone());
+        Arc::new(BoundRoute::new(route.clone(), Arc::new(upstream)))
+    }
+}
