@@ -15,9 +15,8 @@ use std::{
 };
 use tempfile::TempDir;
 use tidegate::{
-    fill::{self, FinishWhen},
-    origin, proxy,
-    server::{self, Admin, Listen, Running, Server, Settings},
+    fill, origin, proxy,
+    server::{self, Admin, Listen, Running, Server, Settings, StartError},
     store,
 };
 
@@ -39,8 +38,13 @@ impl Gate {
 
     /// With settings of its own.
     pub async fn with(origin: &Origin, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::at(origin.address(), change).await
+    }
+
+    /// Before whatever is at an address.
+    pub async fn at(origin: SocketAddr, change: impl FnOnce(&mut Settings)) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let mut settings = settings(origin.address(), &directory.path().join("cache"));
+        let mut settings = settings(origin, &directory.path().join("cache"));
         change(&mut settings);
         let running = start(settings.clone()).await;
         Self {
@@ -73,6 +77,15 @@ impl Gate {
 
     pub async fn bytes(&self, target: &str, first: u64, last: u64) -> Answer {
         self.ask(Request::get(target).bytes(first, last)).await
+    }
+
+    /// Changes the settings while it runs; they stay as they are where it refuses.
+    pub fn reload(&mut self, change: impl FnOnce(&mut Settings)) -> Result<(), StartError> {
+        let mut settings = self.settings.clone();
+        change(&mut settings);
+        self.running().reload(&settings)?;
+        self.settings = settings;
+        Ok(())
     }
 
     /// The settings of the next start.
@@ -189,15 +202,12 @@ fn settings(origin: SocketAddr, directory: &Path) -> Settings {
             ..fill::Config::default()
         },
         clients: proxy::Clients::default(),
+        resolving: origin::Resolving::default(),
         origins: vec![origin::Config::new("media".into(), vec![url])],
-        routes: vec![proxy::Route {
-            matcher: proxy::Matcher::Prefix("/".into()),
-            origins: vec!["media".into()],
-            ttl: proxy::Ttl::default(),
-            chunk_size: None,
-            finish_when: FinishWhen::Never,
-            debug_headers: false,
-        }],
+        routes: vec![proxy::Route::new(
+            proxy::Matcher::Prefix("/".into()),
+            vec![proxy::RouteOrigin::named("media")],
+        )],
     }
 }
 

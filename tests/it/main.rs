@@ -7,10 +7,13 @@
 mod client;
 mod content;
 mod dice;
+mod failover;
+mod front;
 mod gate;
 mod model;
 mod origin;
 mod patience;
+mod s3;
 
 mod cases {
     mod admin;
@@ -25,8 +28,16 @@ mod cases {
     mod headers;
     mod kill;
     mod leaving;
+    mod origins_failover;
+    mod origins_failover_bad;
+    mod origins_failover_bodies;
+    mod origins_failover_breaker;
+    mod origins_failover_storm;
+    mod origins_failover_versions;
+    mod origins_ways;
     mod ranges;
     mod regressions;
+    mod s3;
     mod stale;
     mod strange_origins;
 }

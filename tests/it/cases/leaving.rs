@@ -5,6 +5,7 @@ use crate::{
     gate::{CHUNK, Gate},
     model::{Expected, Object},
     origin::{Origin, Script, Seen, State, Valve},
+    patience::within,
 };
 use tidegate::fill::FinishWhen;
 
@@ -148,4 +149,21 @@ async fn a_ranged_reader_that_leaves_costs_a_bounded_read_ahead() {
     origin.settled().await;
     // Settled may be the pause between two windows: only a fill that goes on reaches the end.
     assert!(origin.sent("/film") < SIZE / 2, "{:#?}", origin.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_is_nobody_elses_fault() {
+    let (origin, gate, _, valve) = scene(89, FinishWhen::Always).await;
+    read_a_little_and_leave(&gate, &valve).await;
+    origin.settled().await;
+    let aborts = "tidegate_response_aborts_total{cause=\"client\"} 1";
+    within("the leaving to be counted", async {
+        while !gate.metrics().await.contains(aborts) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let text = gate.metrics().await;
+    assert!(!text.contains("cause=\"internal\""), "{text}");
+    assert!(!text.contains("cause=\"origin\""), "{text}");
 }

@@ -97,6 +97,9 @@ async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Se
         sent: 0,
         state: State::Sending,
     };
+    // Whatever the client speaks, an origin over HTTP/1 is spoken to in it.
+    let version = first.next()?;
+    assert_eq!(version, "HTTP/1.1", "{} {}", seen.method, seen.target);
     seen.received = read_body(stream, buffer, &seen).await?;
     Some(seen)
 }

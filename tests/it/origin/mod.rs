@@ -61,22 +61,41 @@ struct Desk {
 
 impl Origin {
     pub async fn start() -> Self {
-        let socket = TcpSocket::new_v4().unwrap();
+        Self::listen(([127, 0, 0, 1], 0).into()).unwrap()
+    }
+
+    /// Takes the place of an origin that has just gone.
+    pub async fn start_at(address: SocketAddr) -> Self {
+        let free = async {
+            loop {
+                match Self::listen(address) {
+                    Ok(origin) => return origin,
+                    // Its listener goes with its task, a moment later.
+                    Err(_) => tokio::task::yield_now().await,
+                }
+            }
+        };
+        within("the address to be free again", free).await
+    }
+
+    fn listen(address: SocketAddr) -> std::io::Result<Self> {
+        let socket = TcpSocket::new_v4()?;
         // Bytes in the kernel's buffers count as sent: keep them few.
-        socket.set_send_buffer_size(32 << 10).unwrap();
-        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
-        let listener = socket.listen(1024).unwrap();
-        let address = listener.local_addr().unwrap();
+        socket.set_send_buffer_size(32 << 10)?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        let listener = socket.listen(1024)?;
+        let address = listener.local_addr()?;
         let desk = Arc::new(Desk {
             scripts: Mutex::default(),
             log: watch::Sender::new(Vec::new()),
         });
         let accepting = tokio::spawn(accept(listener, desk.clone()));
-        Self {
+        Ok(Self {
             address,
             desk,
             accepting,
-        }
+        })
     }
 
     /// An origin with one object at `/film`.

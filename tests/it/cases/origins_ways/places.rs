@@ -1,0 +1,287 @@
+//! Places at an origin, and in the queue before it, of those who leave.
+
+use super::{
+    limit::{
+        ACTIVE, DEPTH, LONG, REFUSED, asking, assert_all_free, assert_whole, holder, narrow, order,
+        put,
+    },
+    sample, until,
+};
+use crate::{
+    client::{H2, Request},
+    gate::{CHUNK, Gate},
+    origin::{Origin, Script},
+};
+use std::time::Instant;
+use tidegate::{fill::FinishWhen, origin::Limit};
+use tokio::{io::AsyncWriteExt, net::TcpStream};
+
+const ABORTS: &str = "tidegate_response_aborts_total";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_waiter_that_leaves_frees_its_place_in_the_queue() {
+    let origin = Origin::start().await;
+    let gate = narrow(&origin, 1, LONG).await;
+    put(&origin, "/left", 334);
+    let next = put(&origin, "/next", 335);
+    let (mut holder, valve) = holder(&origin, &gate).await;
+    let waiter = asking(&gate, &Request::get("/left")).await;
+    until(&gate, DEPTH, "", 1.0).await;
+    drop(waiter);
+    until(&gate, DEPTH, "", 0.0).await;
+    assert_eq!(sample(&gate, REFUSED, "reason=\"client_left\"").await, 1.0);
+    let mut waiter = asking(&gate, &Request::get("/next")).await;
+    until(&gate, DEPTH, "", 1.0).await;
+    valve.open();
+    holder.rest().await;
+    assert_whole(&mut waiter, &next).await;
+    assert_eq!(order(&origin), ["/held", "/next"]);
+    assert_all_free(&gate).await;
+    // That is nobody's failure but the client's own.
+    until(&gate, ABORTS, "cause=\"client\"", 1.0).await;
+    assert_eq!(sample(&gate, ABORTS, "").await, 1.0);
+}
+
+/// The same for what lacks of an object that is partly there.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a detached fill does not learn in the queue that its last reader has left: it keeps its \
+            place until `limit.wait` is over (Fills: transfer::bring awaits Source::fetch alone)"]
+async fn a_fill_whose_reader_leaves_frees_its_place_in_the_queue() {
+    let origin = Origin::start().await;
+    let gate = narrow(&origin, 1, LONG).await;
+    put(&origin, "/known", 346);
+    gate.bytes("/known", 0, 9).await;
+    assert_all_free(&gate).await;
+    let (mut holder, valve) = holder(&origin, &gate).await;
+    let waiter = asking(&gate, &Request::get("/known").bytes(3 * CHUNK, 4 * CHUNK)).await;
+    until(&gate, DEPTH, "", 1.0).await;
+    let left = Instant::now();
+    drop(waiter);
+    until(&gate, DEPTH, "", 0.0).await;
+    assert!(left.elapsed() < LONG / 2, "it waited to the end");
+    valve.open();
+    holder.rest().await;
+    assert_all_free(&gate).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_amid_a_body_frees_the_place() {
+    for range in [None, Some((0, 12 * CHUNK))] {
+        let origin = Origin::start().await;
+        let gate = narrow(&origin, 1, LONG).await;
+        let script = Script {
+            rate: Some(1 << 20),
+            ..Script::new(336, 64 << 20)
+        };
+        origin.put("/long", script);
+        let next = put(&origin, "/next", 337);
+        let mut request = Request::get("/long");
+        if let Some((first, last)) = range {
+            request = request.bytes(first, last);
+        }
+        let mut leaver = asking(&gate, &request).await;
+        leaver.head().await.unwrap();
+        leaver.at_least(1000).await.unwrap();
+        let mut waiter = asking(&gate, &Request::get("/next")).await;
+        until(&gate, DEPTH, "", 1.0).await;
+        drop(leaver);
+        assert_whole(&mut waiter, &next).await;
+        assert_all_free(&gate).await;
+        let log = origin.settled().await;
+        assert_eq!(log.last().unwrap().target, "/next", "{log:#?}");
+    }
+}
+
+/// Who leaves does not take those along who wait for the same object.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_behind_one_that_leaves_is_served() {
+    let origin = Origin::start().await;
+    let gate = narrow(&origin, 2, LONG).await;
+    let object = put(&origin, "/wanted", 430);
+    let (mut holder, valve) = holder(&origin, &gate).await;
+    let leaver = asking(&gate, &Request::get("/wanted")).await;
+    until(&gate, DEPTH, "", 1.0).await;
+    let mut followers = Vec::new();
+    for _ in 0..3 {
+        followers.push(asking(&gate, &Request::get("/wanted")).await);
+    }
+    drop(leaver);
+    until(&gate, REFUSED, "reason=\"client_left\"", 1.0).await;
+    until(&gate, DEPTH, "", 1.0).await;
+    valve.open();
+    holder.rest().await;
+    for mut follower in followers {
+        assert_whole(&mut follower, &object).await;
+    }
+    assert_eq!(order(&origin), ["/held", "/wanted"]);
+    assert_all_free(&gate).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_brought_in_in_any_case_waits_without_its_client() {
+    let origin = Origin::start().await;
+    let gate = Gate::with(&origin, |settings| {
+        settings.origins[0].limit = Limit {
+            requests: 1,
+            queue: 1,
+            wait: LONG,
+        };
+        settings.routes[0].finish_when = FinishWhen::Always;
+    })
+    .await;
+    let object = put(&origin, "/wanted", 431);
+    let (mut holder, valve) = holder(&origin, &gate).await;
+    let leaver = asking(&gate, &Request::get("/wanted")).await;
+    until(&gate, DEPTH, "", 1.0).await;
+    drop(leaver);
+    valve.open();
+    holder.rest().await;
+    origin
+        .wait_for("the whole object to be brought in", |log| {
+            let sent = log.iter().filter(|seen| seen.target == "/wanted");
+            sent.map(|seen| seen.sent).sum::<u64>() >= object.size
+        })
+        .await;
+    assert_all_free(&gate).await;
+    let asked = origin.log().len();
+    assert_whole(&mut asking(&gate, &Request::get("/wanted")).await, &object).await;
+    assert_eq!(origin.log().len(), asked);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_over_http_2_that_leaves_frees_its_place_in_the_queue() {
+    let origin = Origin::start().await;
+    let gate = narrow(&origin, 1, LONG).await;
+    put(&origin, "/left", 432);
+    let (mut holder, valve) = holder(&origin, &gate).await;
+    let client = H2::connect(gate.address(), 1 << 20).await;
+    let asking = tokio::spawn(async move { client.ask(&Request::get("/left")).await });
+    until(&gate, DEPTH, "", 1.0).await;
+    asking.abort();
+    until(&gate, DEPTH, "", 0.0).await;
+    assert_eq!(
+        sample(&gate, REFUSED, "reason=\"queue_timeout\"").await,
+        0.0
+    );
+    valve.open();
+    holder.rest().await;
+    assert_all_free(&gate).await;
+    assert_eq!(order(&origin), ["/held"]);
+}
+
+/// Waits in the queue for `request`, leaves, and sees that nobody waits any more.
+async fn leave_while_waiting(request: Request) {
+    let origin = Origin::start().await;
+    let gate = narrow(&origin, 1, LONG).await;
+    put(&origin, "/left", 433);
+    let (mut holder, valve) = holder(&origin, &gate).await;
+    let leaver = asking(&gate, &request).await;
+    until(&gate, DEPTH, "", 1.0).await;
+    let left = Instant::now();
+    drop(leaver);
+    until(&gate, DEPTH, "", 0.0).await;
+    assert!(left.elapsed() < LONG / 2, "it waited to the end");
+    valve.open();
+    holder.rest().await;
+    assert_all_free(&gate).await;
+    assert_eq!(order(&origin), ["/held"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_not_cached_frees_its_place_in_the_queue() {
+    for method in ["DELETE", "POST", "HEAD"] {
+        leave_while_waiting(Request::new(method, "/left")).await;
+    }
+    let authorized = Request::get("/left").header("Authorization", "Basic eA==");
+    leave_while_waiting(authorized).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "Pingora reads nothing of the client while Exchange::write_request_header waits for a \
+            place, so the place in the queue is kept until `limit.wait` is over"]
+async fn an_upload_frees_its_place_in_the_queue() {
+    let mut upload = Request::new("PUT", "/left");
+    upload.body = vec![7; 1000];
+    leave_while_waiting(upload).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_is_broken_off_frees_its_place() {
+    let origin = Origin::start().await;
+    let gate = narrow(&origin, 1, LONG).await;
+    let next = put(&origin, "/next", 434);
+    for framing in ["Content-Length: 100000", "Transfer-Encoding: chunked"] {
+        let mut stream = TcpStream::connect(gate.address()).await.unwrap();
+        let head = format!("PUT /up HTTP/1.1\r\nHost: media.test\r\n{framing}\r\n\r\n10\r\n0123");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        until(&gate, ACTIVE, "", 1.0).await;
+        drop(stream);
+        assert_all_free(&gate).await;
+    }
+    assert_whole(&mut asking(&gate, &Request::get("/next")).await, &next).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn uploads_and_readers_share_the_limit() {
+    let origin = Origin::start().await;
+    let gate = narrow(&origin, 0, LONG).await;
+    let (mut holder, valve) = holder(&origin, &gate).await;
+    let mut upload = Request::new("PUT", "/up");
+    upload.body = vec![7; 1000];
+    let answer = gate.ask(upload.clone()).await;
+    assert_eq!(answer.status(), 503, "{answer}");
+    assert!(answer.head.header("retry-after").is_some(), "{answer}");
+    valve.open();
+    holder.rest().await;
+    assert_all_free(&gate).await;
+    let fine = Script {
+        cache_control: None,
+        ..Script::new(435, 10)
+    };
+    origin.put("/up", fine);
+    let answer = gate.ask(upload).await;
+    assert_eq!(answer.status(), 200, "{answer}");
+    let last = origin.log().pop().unwrap();
+    assert_eq!((last.target.as_str(), last.received), ("/up", 1000));
+    assert_all_free(&gate).await;
+}
+
+/// Many come and go at every moment of a request; in the end nobody holds anything.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_that_leaves_at_any_moment_leaves_nothing_behind() {
+    let seed = crate::dice::seed();
+    eprintln!("TIDEGATE_SEED={seed}");
+    let origin = Origin::start().await;
+    for number in 0..6 {
+        let script = Script {
+            rate: Some(4 << 20),
+            ..Script::new(number, 8 * CHUNK)
+        };
+        origin.put(&format!("/{number}"), script);
+    }
+    let gate = std::sync::Arc::new(narrow(&origin, 5, LONG).await);
+    let mut crowd = tokio::task::JoinSet::new();
+    for number in 0..40u64 {
+        let gate = gate.clone();
+        crowd.spawn(async move {
+            let mut dice = crate::dice::Dice::new(seed + number);
+            for _ in 0..5 {
+                let mut request = Request::get(&format!("/{}", dice.below(6)));
+                if dice.percent(50) {
+                    let first = dice.below(8 * CHUNK);
+                    request = request.bytes(first, first + dice.below(CHUNK));
+                }
+                let mut client = asking(&gate, &request).await;
+                let patience = std::time::Duration::from_millis(dice.below(60));
+                let reading = async {
+                    if client.head().await.is_ok() {
+                        client.rest().await;
+                    }
+                };
+                let _ = tokio::time::timeout(patience, reading).await;
+            }
+        });
+    }
+    crowd.join_all().await;
+    assert_all_free(&gate).await;
+}
