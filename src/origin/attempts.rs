@@ -118,18 +118,32 @@ impl Attempts {
 
     /// Whether any server of an origin may be asked; no place in its queue is taken otherwise.
     fn is_open(&mut self, at: usize) -> bool {
+        let open = self.may_ask(at);
+        if !open {
+            self.note_left_alone(at);
+        }
+        open
+    }
+
+    /// Whether an origin has a server that has not been tried and may be asked now.
+    fn may_ask(&self, at: usize) -> bool {
         let guarded = self.upstream.features().breaker;
-        let tried = |server: usize| self.tried.contains(&(at, server));
         let now = super::now();
         let servers = self.upstream.legs()[at].origin.servers().iter().enumerate();
-        let mut left = servers.filter(|(server, _)| !tried(*server)).peekable();
-        if left.peek().is_none() {
-            return false;
+        let mut left = servers.filter(|(server, _)| !self.tried.contains(&(at, *server)));
+        left.any(|(_, server)| !guarded || server.would_admit(now))
+    }
+
+    /// Takes down that what is left of an origin's servers is left alone, if that is why none of
+    /// them is asked.
+    fn note_left_alone(&mut self, at: usize) {
+        let origin = self.upstream.legs()[at].origin.clone();
+        let tried = |server: usize| self.tried.contains(&(at, server));
+        if let Some(after) = origin.left_alone_for(tried, super::now()) {
+            let stats = self.upstream.client().stats();
+            stats.refused(origin.name(), super::stats::Refusal::BreakerOpen);
+            self.note(Failure::new(Cause::Open(after), origin.name()));
         }
-        if left.any(|(_, server)| !guarded || server.would_admit(now)) {
-            return true;
-        }
-        self.choose(at)
     }
 
     async fn enter(&mut self, at: usize) -> bool {
@@ -173,7 +187,7 @@ impl Attempts {
         let tried = |server: usize| self.tried.contains(&(at, server));
         let now = super::now();
         match origin.choose(tried, self.key, guarded, now) {
-            Ok((server, attempt)) => {
+            Some((server, attempt)) => {
                 self.tried.push((at, server));
                 self.current = Some((at, attempt));
                 if !std::mem::replace(&mut self.counted, true) {
@@ -181,12 +195,8 @@ impl Attempts {
                 }
                 true
             }
-            Err(open) => {
-                if let Some(after) = open {
-                    let stats = self.upstream.client().stats();
-                    stats.refused(origin.name(), super::stats::Refusal::BreakerOpen);
-                    self.note(Failure::new(Cause::Open(after), origin.name()));
-                }
+            None => {
+                self.note_left_alone(at);
                 false
             }
         }
@@ -257,16 +267,8 @@ impl Attempts {
 
     /// Whether another server may still be asked in this round, as far as can be told now.
     pub fn has_another(&self) -> bool {
-        let guarded = self.upstream.features().breaker;
-        let now = super::now();
-        let legs = self.upstream.legs().iter().enumerate();
-        legs.filter(|(at, _)| !self.shut.contains(at))
-            .any(|(at, leg)| {
-                let servers = leg.origin.servers().iter().enumerate();
-                servers
-                    .filter(|(server, _)| !self.tried.contains(&(at, *server)))
-                    .any(|(_, server)| !guarded || server.would_admit(now))
-            })
+        let mut legs = 0..self.upstream.legs().len();
+        legs.any(|at| !self.shut.contains(&at) && self.may_ask(at))
     }
 
     /// What lacks of a body is asked for: all servers may be asked again, this one last. Where
@@ -304,7 +306,7 @@ impl Attempts {
         let guarded = self.upstream.features().breaker;
         let origin = self.upstream.legs()[at].origin.clone();
         let now = super::now();
-        if !self.is_open_for_second(at) {
+        if !self.may_ask(at) {
             return None;
         }
         let permit = origin.limit().try_enter(self.class())?;
@@ -312,18 +314,9 @@ impl Attempts {
             return None;
         }
         let tried = |server: usize| self.tried.contains(&(at, server));
-        let (server, attempt) = origin.choose(tried, self.key, guarded, now).ok()?;
+        let (server, attempt) = origin.choose(tried, self.key, guarded, now)?;
         self.tried.push((at, server));
         Some(Second { attempt, permit })
-    }
-
-    fn is_open_for_second(&self, at: usize) -> bool {
-        let guarded = self.upstream.features().breaker;
-        let now = super::now();
-        let servers = self.upstream.legs()[at].origin.servers().iter().enumerate();
-        servers
-            .filter(|(server, _)| !self.tried.contains(&(at, *server)))
-            .any(|(_, server)| !guarded || server.would_admit(now))
     }
 
     /// The second server has won.

@@ -225,8 +225,8 @@ impl State {
     pub fn gauge(self) -> i64 {
         match self {
             Self::Closed => 0,
-            Self::Open => 1,
-            Self::HalfOpen => 2,
+            Self::HalfOpen => 1,
+            Self::Open => 2,
         }
     }
 }
@@ -328,7 +328,7 @@ mod tests {
 
     #[test]
     fn dashboards_know_the_states() {
-        let states = [State::Closed, State::Open, State::HalfOpen];
+        let states = [State::Closed, State::HalfOpen, State::Open];
         assert_eq!(states.map(State::gauge), [0, 1, 2]);
     }
 

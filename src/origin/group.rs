@@ -15,7 +15,7 @@ use crate::domain::without_port;
 use parking_lot::Mutex;
 use pingora_core::{
     protocols::{TcpKeepalive, tls::ALPN},
-    upstreams::peer::{HttpPeer, Peer},
+    upstreams::peer::HttpPeer,
 };
 use std::{
     net::SocketAddr,
@@ -135,15 +135,52 @@ impl Origin {
         self.budget.lock().withdraw(now)
     }
 
-    /// Chooses a server that has not been `tried`, by health, breaker and balance. The error is
-    /// how long all that are left will be left alone, `None` where none is left.
+    /// Chooses a server that has not been `tried`, by health, breaker and balance.
     pub(super) fn choose(
         &self,
         tried: impl Fn(usize) -> bool,
         key: u64,
         guarded: bool,
         now: Instant,
-    ) -> Result<(usize, Attempt), Option<Duration>> {
+    ) -> Option<(usize, Attempt)> {
+        let mut candidates = self.candidates(tried, guarded, now);
+        let mut balancer = self.balancer.lock();
+        while let Some(at) = balancer.choose(&candidates, key) {
+            match self.servers[at].begin(guarded, now) {
+                Ok(attempt) => return Some((at, attempt)),
+                // Others have taken the trials that it lets pass.
+                Err(_) => candidates[at].usable = false,
+            }
+        }
+        None
+    }
+
+    /// How long the first of the servers that have not been `tried` will be left alone; `None`
+    /// where none is.
+    pub(super) fn left_alone_for(
+        &self,
+        tried: impl Fn(usize) -> bool,
+        now: Instant,
+    ) -> Option<Duration> {
+        let servers = self.servers.iter().enumerate();
+        let left = servers.filter(|(at, _)| !tried(*at));
+        let waits = left.filter_map(|(_, server)| server.begin(true, now).err());
+        waits.map(|open| open.retry_after).min()
+    }
+
+    /// The server that the next request is likely to go to.
+    pub(super) fn expected(&self, key: u64) -> Option<&Arc<Server>> {
+        let candidates = self.candidates(|_| false, true, super::now());
+        let mut balancer = self.balancer.lock().clone();
+        self.servers.get(balancer.choose(&candidates, key)?)
+    }
+
+    fn candidates(
+        &self,
+        tried: impl Fn(usize) -> bool,
+        guarded: bool,
+        now: Instant,
+    ) -> Vec<Candidate> {
         let candidate = |(at, server): (usize, &Arc<Server>)| Candidate {
             weight: server.weight(),
             active: server.active(),
@@ -151,38 +188,7 @@ impl Origin {
             usable: !tried(at) && (!guarded || server.would_admit(now)),
             id: server.id(),
         };
-        let mut candidates: Vec<_> = self.servers.iter().enumerate().map(candidate).collect();
-        let mut balancer = self.balancer.lock();
-        while let Some(at) = balancer.choose(&candidates, key) {
-            match self.servers[at].begin(guarded, now) {
-                Ok(attempt) => return Ok((at, attempt)),
-                // Others have taken the trials that it lets pass.
-                Err(_) => candidates[at].usable = false,
-            }
-        }
-        drop(balancer);
-        let left = self
-            .servers
-            .iter()
-            .enumerate()
-            .filter(|(at, _)| !tried(*at));
-        let waits = left.filter_map(|(_, server)| server.begin(true, now).err());
-        Err(waits.map(|open| open.retry_after).min())
-    }
-
-    /// The server that the next request is likely to go to.
-    pub(super) fn expected(&self, key: u64) -> Option<&Arc<Server>> {
-        let now = super::now();
-        let candidate = |server: &Arc<Server>| Candidate {
-            weight: server.weight(),
-            active: server.active(),
-            preferred: server.is_healthy(),
-            usable: server.would_admit(now),
-            id: server.id(),
-        };
-        let candidates: Vec<_> = self.servers.iter().map(candidate).collect();
-        let mut balancer = self.balancer.lock().clone();
-        self.servers.get(balancer.choose(&candidates, key)?)
+        self.servers.iter().enumerate().map(candidate).collect()
     }
 
     /// The peer at an address of one of its servers or of where a redirect leads.
@@ -221,7 +227,6 @@ impl Origin {
             (true, false) => ALPN::H2,
             (false, _) => ALPN::H1,
         };
-        debug_assert!(peer.get_peer_options().is_some());
         peer
     }
 }

@@ -1,6 +1,6 @@
 //! What is counted of the origins. Labels are names from the configuration and closed sets.
 
-use super::{Origin, breaker::State, failure::Cause};
+use super::{Origin, failure::Cause};
 use crate::traffic::Class;
 use parking_lot::RwLock;
 use prometheus::{
@@ -277,11 +277,7 @@ impl Stats {
             }
             for server in origin.servers() {
                 let labels = [name, server.name()];
-                let state = match server.breaker(now) {
-                    State::Closed => 0,
-                    State::HalfOpen => 1,
-                    State::Open => 2,
-                };
+                let state = server.breaker(now).gauge();
                 self.breaker.with_label_values(&labels).set(state);
                 let healthy = i64::from(server.is_healthy());
                 self.healthy.with_label_values(&labels).set(healthy);
