@@ -16,9 +16,9 @@
 //! | [`fill`] | each missing chunk once: flights, read-ahead, the transfer task |
 //! | [`cache`] | pingora-cache's face: storage, reader, writer |
 //! | [`proxy`] | Pingora's face: the hooks, keys, policy, errors to statuses |
-//! | [`admin`] | the operator's face: metrics, health |
+//! | [`admin`] | the operator's face: metrics, health, what a URL gets |
 //! | [`config`] | the file turned into checked settings |
-//! | [`server`] | building, running, draining |
+//! | [`server`] | building, running, reloading, draining |
 //! | [`demo`] | everything on loopback, for a first look |
 
 pub mod admin;

@@ -10,7 +10,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `breaker.rs`, `balance.rs`, `health.rs`, `latency.rs`, `retry.rs`, `redirect.rs` | pure: decisions about servers and requests |
+//! | `breaker.rs`, `balance.rs`, `health.rs`, `latency.rs`, `retry.rs`, `recent.rs`, `redirect.rs` | pure: decisions about servers and requests |
 //! | `limit.rs` | the limit of requests, and the queue before it |
 //! | `server.rs`, `group.rs` | a server with its record; an origin with its servers |
 //! | `resolve`, `dial.rs`, `tls.rs`, `credentials` | names, connections, certificates, secrets |
