@@ -13,7 +13,7 @@ use crate::{
     source::{Body, Ranged},
     traffic::Urgency,
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// One flight, from the request to its landing.
 pub(super) async fn fly(
@@ -59,7 +59,11 @@ async fn bring(
     };
     let ranged = Some(&part).filter(|_| board.comes_in_parts());
     let source = errand.source.clone();
-    let answer = source.fetch(&errand.request, ranged, urgency).await?;
+    let fetch = source.fetch(&errand.request, ranged, urgency);
+    let Some(answer) = unless_deserted(board, urgency, fetch).await else {
+        return Ok(());
+    };
+    let answer = answer?;
     match judge(answer.status, &answer.headers, asked, total, &stored) {
         Verdict::Part => stream(answer.body, asked, intake).await,
         Verdict::Whole => {
@@ -86,6 +90,32 @@ async fn bring(
         }
     }
 }
+
+/// Waits for an answer as long as somebody wants it: what waits in a queue for nobody holds a place
+/// there. A reader that seeks leaves and is back at once, hence the pause.
+async fn unless_deserted<T>(
+    board: &Board,
+    urgency: Urgency,
+    answer: impl Future<Output = T>,
+) -> Option<T> {
+    tokio::pin!(answer);
+    let mut deserted = false;
+    loop {
+        tokio::select! {
+            answer = &mut answer => return Some(answer),
+            () = tokio::time::sleep(DESERTED), if urgency != Urgency::Completion => {
+                let wanted = board.is_wanted();
+                if deserted && !wanted {
+                    return None;
+                }
+                deserted = !wanted;
+            }
+        }
+    }
+}
+
+/// After two such pauses without a reader nobody is expected back.
+const DESERTED: Duration = Duration::from_millis(400);
 
 /// Takes in the bytes of `expected`, no more and no fewer, as long as anybody wants them.
 async fn stream(

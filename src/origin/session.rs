@@ -10,7 +10,7 @@ use super::{
     client::Connection,
     incoming::Incoming,
     sending::{Answered, Ask, send_on},
-    upload::{self, Upload, Uploader},
+    upload::{self, Pieces, Upload, Uploader},
 };
 use crate::traffic::Urgency;
 use async_trait::async_trait;
@@ -134,6 +134,8 @@ enum State {
     Idle,
     /// To be asked, as often as it takes.
     Asked(Call, Box<RequestHeader>),
+    /// To be sent to one server, with a body that the client may be sending already.
+    Queued(Call, Box<RequestHeader>, Pieces),
     /// The body is on its way to the one server that was connected to.
     Uploading(Box<Upload>),
     /// The answer's body comes in.
@@ -168,6 +170,17 @@ impl Exchange {
         let (head, incoming) = Incoming::new(answered, ask, *request);
         self.heads.push_back(head);
         self.state = State::Answering(Box::new(incoming));
+        Ok(())
+    }
+
+    /// Reads the next head of the answer to an upload.
+    async fn read_head(&mut self, mut upload: Box<Upload>) -> Result<()> {
+        let head = upload.read_head().await.map_err(Failure::into_pingora)?;
+        self.state = match head.status.is_informational() {
+            true => State::Uploading(upload),
+            false => State::Direct(upload),
+        };
+        self.heads.push_back(head);
         Ok(())
     }
 
@@ -243,15 +256,10 @@ impl Session for Exchange {
         if !request.headers.contains_key(header::CONTENT_LENGTH) {
             request.insert_header(header::TRANSFER_ENCODING, "chunked")?;
         }
-        let connected = connect(&call, &request, false).await;
-        let (attempts, connection) = connected.map_err(|failure| {
-            call.report.outcome.lock().1 = Some(failure.clone());
-            failure.into_pingora()
-        })?;
-        *call.report.outcome.lock() = (Some(attempts.leg_index()), None);
-        let (writer, upload) = Upload::new(attempts, connection);
+        // Pingora watches the client only while the answer is read: the server is waited for then.
+        let (writer, pieces) = upload::pair(&call.upstream);
         self.writer = Some(writer);
-        self.state = State::Uploading(Box::new(upload));
+        self.state = State::Queued(call, request, pieces);
         Ok(())
     }
 
@@ -271,14 +279,17 @@ impl Session for Exchange {
     async fn read_response_header(&mut self) -> Result<()> {
         match std::mem::take(&mut self.state) {
             State::Asked(call, request) => self.ask(call, request).await?,
-            State::Uploading(mut upload) => {
-                let head = upload.read_head().await.map_err(Failure::into_pingora)?;
-                self.state = match head.status.is_informational() {
-                    true => State::Uploading(upload),
-                    false => State::Direct(upload),
-                };
-                self.heads.push_back(head);
+            State::Queued(call, request, pieces) => {
+                let connected = connect(&call, &request, false).await;
+                let (attempts, connection) = connected.map_err(|failure| {
+                    call.report.outcome.lock().1 = Some(failure.clone());
+                    failure.into_pingora()
+                })?;
+                *call.report.outcome.lock() = (Some(attempts.leg_index()), None);
+                let upload = Upload::new(attempts, connection, pieces);
+                self.read_head(Box::new(upload)).await?;
             }
+            State::Uploading(upload) => self.read_head(upload).await?,
             state => self.state = state,
         }
         match self.heads.pop_front() {
@@ -351,8 +362,11 @@ impl Session for Exchange {
     }
 
     async fn check_response_end_or_error(&mut self, headers: bool) -> Result<bool> {
-        let interim =
-            !self.heads.is_empty() || matches!(self.state, State::Uploading(_) | State::Asked(..));
+        let interim = !self.heads.is_empty()
+            || matches!(
+                self.state,
+                State::Uploading(_) | State::Asked(..) | State::Queued(..)
+            );
         if headers && interim {
             return Ok(false);
         }

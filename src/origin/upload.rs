@@ -1,7 +1,7 @@
 //! A request with a body: it goes to one server, and only once.
 
 use super::{
-    Failure, Purpose,
+    Failure, Purpose, Upstream,
     attempts::Attempts,
     client::{Connection, Kept, read_head},
     failure::Cause,
@@ -21,7 +21,7 @@ use tokio::{
 pub(super) struct Upload {
     attempts: Attempts,
     connection: Connection,
-    pieces: mpsc::Receiver<Piece>,
+    pieces: Pieces,
     sent: bool,
     /// Why the body could not be sent on; the answer may have come before.
     unsent: Option<Failure>,
@@ -35,6 +35,20 @@ pub(super) struct Upload {
 pub(super) enum Piece {
     Bytes(Bytes),
     End,
+}
+
+/// The end of a body at which it is sent on.
+pub(super) type Pieces = mpsc::Receiver<Piece>;
+
+/// The two ends of a body. The client's may wait as long as finding a server for it may take.
+pub(super) fn pair(upstream: &Upstream) -> (Uploader, Pieces) {
+    let (sender, pieces) = mpsc::channel(PIECES);
+    let waits = upstream.legs().iter().map(|leg| {
+        let config = leg.origin.config();
+        let server = config.connect_timeout + config.tls_timeout;
+        config.limit.wait + server + config.read_timeout
+    });
+    (Uploader(Some((sender, waits.sum()))), pieces)
 }
 
 /// Pieces that may wait between the client and the server.
@@ -81,13 +95,11 @@ pub(super) async fn begin(
 }
 
 impl Upload {
-    /// The two ends of a body on its way.
-    pub fn new(attempts: Attempts, connection: Connection) -> (Uploader, Self) {
-        let (sender, pieces) = mpsc::channel(PIECES);
+    /// A body on its way to the server that was connected to.
+    pub fn new(attempts: Attempts, connection: Connection, pieces: Pieces) -> Self {
         let leg = attempts.leg();
-        let write = leg.map(|leg| leg.origin.config().read_timeout);
         let patience = leg.map(|leg| leg.origin.config().first_byte_timeout);
-        let upload = Self {
+        Self {
             patience: patience.unwrap_or_default(),
             deadline: None,
             attempts,
@@ -95,8 +107,7 @@ impl Upload {
             pieces,
             sent: false,
             unsent: None,
-        };
-        (Uploader(Some((sender, write.unwrap_or_default()))), upload)
+        }
     }
 
     /// Reads the next head, interim or final, sending on what comes of the body meanwhile.

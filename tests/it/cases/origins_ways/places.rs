@@ -44,8 +44,8 @@ async fn a_waiter_that_leaves_frees_its_place_in_the_queue() {
 
 /// The same for what lacks of an object that is partly there.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "a detached fill does not learn in the queue that its last reader has left: it keeps its \
-            place until `limit.wait` is over (Fills: transfer::bring awaits Source::fetch alone)"]
+#[ignore = "the client is not watched while its first byte is waited for in cache_hit_filter: it \
+            keeps its place until `limit.wait` is over (Proxy::found awaits Reader::prepare alone)"]
 async fn a_fill_whose_reader_leaves_frees_its_place_in_the_queue() {
     let origin = Origin::start().await;
     let gate = narrow(&origin, 1, LONG).await;
@@ -197,8 +197,6 @@ async fn a_request_that_is_not_cached_frees_its_place_in_the_queue() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "Pingora reads nothing of the client while Exchange::write_request_header waits for a \
-            place, so the place in the queue is kept until `limit.wait` is over"]
 async fn an_upload_frees_its_place_in_the_queue() {
     let mut upload = Request::new("PUT", "/left");
     upload.body = vec![7; 1000];
