@@ -1,6 +1,6 @@
 //! Rules for the fields of a message's header.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 
 /// Fields to be removed, set and added, in this order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,29 +13,55 @@ pub struct FieldRules {
     pub add: Vec<(HeaderName, HeaderValue)>,
 }
 
+/// A header that fields are taken out of and put into.
+pub trait Fields {
+    /// Why a field can't be put in.
+    type Error;
+    /// Takes a field out.
+    fn take_out(&mut self, name: &HeaderName);
+    /// Gives a field this value alone.
+    fn set(&mut self, name: HeaderName, value: HeaderValue) -> Result<(), Self::Error>;
+    /// Adds a line.
+    fn add(&mut self, name: HeaderName, value: HeaderValue) -> Result<(), Self::Error>;
+}
+
 impl FieldRules {
     /// Applies the rules to a header.
-    pub fn apply(&self, headers: &mut HeaderMap) {
-        for name in &self.remove {
-            headers.remove(name);
-        }
+    pub fn apply<F: Fields>(&self, header: &mut F) -> Result<(), F::Error> {
+        self.remove.iter().for_each(|name| header.take_out(name));
         for (name, value) in &self.set {
-            headers.insert(name, value.clone());
+            header.set(name.clone(), value.clone())?;
         }
         for (name, value) in &self.add {
-            headers.append(name, value.clone());
+            header.add(name.clone(), value.clone())?;
         }
-    }
-
-    /// Whether there is nothing to do.
-    pub fn is_empty(&self) -> bool {
-        self.remove.is_empty() && self.set.is_empty() && self.add.is_empty()
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderMap;
+    use std::convert::Infallible;
+
+    impl Fields for HeaderMap {
+        type Error = Infallible;
+
+        fn take_out(&mut self, name: &HeaderName) {
+            self.remove(name);
+        }
+
+        fn set(&mut self, name: HeaderName, value: HeaderValue) -> Result<(), Infallible> {
+            self.insert(name, value);
+            Ok(())
+        }
+
+        fn add(&mut self, name: HeaderName, value: HeaderValue) -> Result<(), Infallible> {
+            self.append(name, value);
+            Ok(())
+        }
+    }
 
     #[test]
     fn fields_are_removed_set_and_added() {
@@ -50,7 +76,7 @@ mod tests {
         for (n, v) in [("cookie", "c"), ("x-a", "0"), ("x-a", "0"), ("x-b", "1")] {
             headers.append(name(n), value(v));
         }
-        rules.apply(&mut headers);
+        rules.apply(&mut headers).unwrap();
         assert!(!headers.contains_key("cookie"));
         assert_eq!(headers.get_all("x-a").iter().collect::<Vec<_>>(), ["1"]);
         assert_eq!(

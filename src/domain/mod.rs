@@ -16,7 +16,7 @@ mod validator;
 
 pub use chunk_set::ChunkSet;
 pub use content_range::ContentRange;
-pub use fields::FieldRules;
+pub use fields::{FieldRules, Fields};
 pub use grid::{ChunkIndex, ChunkRun, Grid, chunk_at};
 pub use host::{HostPattern, without_port};
 pub use partial::{Fault, Partial, is_coded};

@@ -2,10 +2,10 @@
 
 use super::{Client, Origin, credentials::has_dot_segments, server::Place};
 use crate::{
-    domain::{FieldRules, Template},
+    domain::{FieldRules, Fields, Template},
     traffic::Features,
 };
-use http::{HeaderValue, StatusCode, header, uri::PathAndQuery};
+use http::{HeaderName, HeaderValue, StatusCode, header, uri::PathAndQuery};
 use pingora_http::RequestHeader;
 use regex::Regex;
 use std::{sync::Arc, time::Duration};
@@ -114,24 +114,29 @@ impl Upstream {
         let host = HeaderValue::try_from(host.unwrap_or(&place.authority));
         let host = host.map_err(|e| e.to_string())?;
         set(head, header::HOST, host)?;
-        let fields = &self.rules.fields;
-        for name in &fields.remove {
-            head.remove_header(name);
-        }
-        for (name, value) in &fields.set {
-            set(head, name.clone(), value.clone())?;
-        }
-        for (name, value) in &fields.add {
-            let added = head.append_header(name.clone(), value.clone());
-            added.map_err(|e| e.to_string())?;
-        }
-        Ok(())
+        self.rules.fields.apply(head).map_err(|e| e.to_string())
+    }
+}
+
+impl Fields for RequestHeader {
+    type Error = Box<pingora_core::Error>;
+
+    fn take_out(&mut self, name: &HeaderName) {
+        self.remove_header(name);
+    }
+
+    fn set(&mut self, name: HeaderName, value: HeaderValue) -> Result<(), Self::Error> {
+        self.insert_header(name, value)
+    }
+
+    fn add(&mut self, name: HeaderName, value: HeaderValue) -> Result<(), Self::Error> {
+        self.append_header(name, value).map(|_| ())
     }
 }
 
 pub(super) fn set(
     head: &mut RequestHeader,
-    name: http::HeaderName,
+    name: HeaderName,
     value: HeaderValue,
 ) -> Result<(), String> {
     head.insert_header(name, value).map_err(|e| e.to_string())

@@ -1,10 +1,10 @@
 //! Fields that are added, removed or read on the way.
 
 use super::freshness::vary_names;
-use crate::domain::FieldRules;
-use http::{HeaderMap, HeaderName, Method, header};
+use crate::domain::Fields;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use pingora_cache::{VarianceBuilder, key::HashBinary};
-use pingora_core::Result;
+use pingora_core::{Error, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 
 /// Our name in `Via` and `Cache-Status`.
@@ -57,18 +57,20 @@ pub fn strip_request(request: &mut RequestHeader) {
     request.remove_header(&header::TRANSFER_ENCODING);
 }
 
-/// Applies a route's rules to a response.
-pub fn change(response: &mut ResponseHeader, rules: &FieldRules) -> Result<()> {
-    for name in &rules.remove {
-        response.remove_header(name);
+impl Fields for ResponseHeader {
+    type Error = Box<Error>;
+
+    fn take_out(&mut self, name: &HeaderName) {
+        self.remove_header(name);
     }
-    for (name, value) in &rules.set {
-        response.insert_header(name.clone(), value.clone())?;
+
+    fn set(&mut self, name: HeaderName, value: HeaderValue) -> Result<()> {
+        self.insert_header(name, value)
     }
-    for (name, value) in &rules.add {
-        response.append_header(name.clone(), value.clone())?;
+
+    fn add(&mut self, name: HeaderName, value: HeaderValue) -> Result<()> {
+        self.append_header(name, value).map(|_| ())
     }
-    Ok(())
 }
 
 /// Fields of the client's request that make a request for the object itself: end-to-end ones,

@@ -379,7 +379,7 @@ impl ProxyHttp for Proxy {
             if bound.route.debug_headers {
                 super::answer::explain(response, session)?;
             }
-            headers::change(response, &bound.route.response_headers)?;
+            bound.route.response_headers.apply(response)?;
         }
         Ok(())
     }
