@@ -10,7 +10,7 @@ use super::{
     retry::pause,
     server::Attempt,
     session::Report,
-    stats::Again,
+    stats::{Again, Purpose},
     upstream::Leg,
 };
 use crate::traffic::{Class, Urgency};
@@ -85,6 +85,21 @@ impl Attempts {
     /// The server that is being asked.
     pub fn current(&mut self) -> Option<&mut Attempt> {
         self.current.as_mut().map(|(_, attempt)| attempt)
+    }
+
+    /// The name of the server that is being asked.
+    pub fn server_name(&self) -> String {
+        let server = self.current.as_ref().map(|(_, attempt)| attempt.server());
+        server.map_or_else(String::new, |server| server.name().to_owned())
+    }
+
+    /// Bytes of a body have come from the present server.
+    pub fn received(&self, purpose: Purpose, bytes: usize) {
+        if let (Some(leg), Some((_, attempt))) = (self.leg(), &self.current) {
+            let stats = self.upstream.client().stats();
+            let (origin, server) = (leg.origin.name(), attempt.server().name());
+            stats.received(origin, server, purpose, bytes);
+        }
     }
 
     /// Goes on to the next server, waiting where its origin has enough to do. The last failure

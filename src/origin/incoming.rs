@@ -109,7 +109,7 @@ impl Incoming {
                     return Ok(None);
                 }
                 Ok(None) => Failure::new(Cause::Broken, "the body ended too early"),
-                Err(e) => Failure::of(&e, &self.server()),
+                Err(e) => Failure::of(&e, &flow.attempts.server_name()),
             };
             self.go_on(failure).await?;
         }
@@ -125,17 +125,15 @@ impl Incoming {
         let Some(flow) = &mut self.flow else {
             return Ok(None);
         };
-        if let (Some(leg), Some(server)) = (flow.attempts.leg().cloned(), flow.attempts.current()) {
-            let server = server.server().clone();
-            let stats = flow.attempts.upstream.client().stats();
-            let (origin, purpose) = (leg.origin.name(), self.ask.purpose);
-            stats.received(origin, server.name(), purpose, bytes.len());
+        flow.attempts.received(self.ask.purpose, bytes.len());
+        if let Some(leg) = flow.attempts.leg() {
             let least = leg.origin.config().min_rate;
             let slow = self
                 .pace
                 .is_slow(bytes.len(), now.duration_since(began), least);
             if slow && self.tail.is_some() && flow.attempts.has_another() {
-                let what = format!("{}: less than {least} bytes per second", server.name());
+                let server = flow.attempts.server_name();
+                let what = format!("{server}: less than {least} bytes per second");
                 return Err(Failure::new(Cause::Slow, what));
             }
         }
@@ -205,11 +203,6 @@ impl Incoming {
                 None => return Err(failure),
             }
         }
-    }
-
-    fn server(&mut self) -> String {
-        let attempt = self.flow.as_mut().and_then(|flow| flow.attempts.current());
-        attempt.map_or_else(String::new, |attempt| attempt.server().name().to_owned())
     }
 }
 

@@ -33,8 +33,8 @@ pub enum Reason {
     TooMany,
 }
 
-/// Characters that no URI has, but that do turn up in `Location`.
-const ODD: &AsciiSet = &CONTROLS
+/// Characters that no URI has, but that do turn up in `Location` and in targets.
+pub(super) const ODD: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
     .add(b'<')

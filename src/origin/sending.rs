@@ -93,8 +93,7 @@ pub(super) async fn send_on(
         match first_answer(&mut attempts, ask, asked, &mut interim).await {
             Ok((connection, head)) if may_go_on && attempts.upstream.goes_on(head.status) => {
                 let status = head.status;
-                let name = attempts.current().map(|a| a.server().name().to_owned());
-                let what = format!("{}: {status}", name.unwrap_or_default());
+                let what = format!("{}: {status}", attempts.server_name());
                 attempts.failed(Failure::new(Cause::Status(status), what));
                 // That it may be there says more than that it is not.
                 if spare.as_ref().is_none_or(|kept| kept.head.status <= status) {

@@ -65,6 +65,16 @@ impl Report {
         self.outcome.lock().1.clone()
     }
 
+    fn answered(&self, leg: usize) {
+        *self.outcome.lock() = (Some(leg), None);
+    }
+
+    /// Takes down why none has, and makes an error of Pingora's of it.
+    fn failed(&self, failure: Failure) -> Box<Error> {
+        self.outcome.lock().1 = Some(failure.clone());
+        failure.into_pingora()
+    }
+
     /// The client has left: for its sake the request need not wait for a place at an origin.
     pub fn client_left(&self) {
         self.left.send_replace(true);
@@ -161,11 +171,8 @@ impl Exchange {
             }
             false => once(&call, &request).await,
         };
-        let mut answered = answered.map_err(|failure| {
-            call.report.outcome.lock().1 = Some(failure.clone());
-            failure.into_pingora()
-        })?;
-        *call.report.outcome.lock() = (Some(answered.leg), None);
+        let mut answered = answered.map_err(|failure| call.report.failed(failure))?;
+        call.report.answered(answered.leg);
         self.heads.extend(std::mem::take(&mut answered.interim));
         let (head, incoming) = Incoming::new(answered, ask, *request);
         self.heads.push_back(head);
@@ -281,11 +288,9 @@ impl Session for Exchange {
             State::Asked(call, request) => self.ask(call, request).await?,
             State::Queued(call, request, pieces) => {
                 let connected = connect(&call, &request, false).await;
-                let (attempts, connection) = connected.map_err(|failure| {
-                    call.report.outcome.lock().1 = Some(failure.clone());
-                    failure.into_pingora()
-                })?;
-                *call.report.outcome.lock() = (Some(attempts.leg_index()), None);
+                let (attempts, connection) =
+                    connected.map_err(|failure| call.report.failed(failure))?;
+                call.report.answered(attempts.leg_index());
                 let upload = Upload::new(attempts, connection, pieces);
                 self.read_head(Box::new(upload)).await?;
             }

@@ -159,7 +159,8 @@ impl Upload {
             };
             match step {
                 Step::Read(Ok(bytes)) => {
-                    self.count(bytes.as_ref().map_or(0, Bytes::len));
+                    let length = bytes.as_ref().map_or(0, Bytes::len);
+                    self.attempts.received(Purpose::Request, length);
                     return Ok(bytes);
                 }
                 Step::Read(Err(e)) => return Err(self.failed(&e)),
@@ -191,35 +192,15 @@ impl Upload {
             self.sent = true;
             self.deadline = Some(Instant::now() + self.patience);
             session.set_read_timeout(Some(self.patience));
-            self.unsent = Some(Failure::of(&e, &self.server()));
+            self.unsent = Some(Failure::of(&e, &self.attempts.server_name()));
         }
-    }
-
-    fn server(&mut self) -> String {
-        let server = self
-            .attempts
-            .current()
-            .map(|a| a.server().name().to_owned());
-        server.unwrap_or_default()
     }
 
     fn failed(&mut self, e: &Error) -> Failure {
-        let read = Failure::of(e, &self.server());
+        let read = Failure::of(e, &self.attempts.server_name());
         let failure = self.unsent.take().unwrap_or(read);
         self.attempts.failed(failure.clone());
         failure
-    }
-
-    fn count(&mut self, bytes: usize) {
-        let Some(leg) = self.attempts.leg().cloned() else {
-            return;
-        };
-        if let Some(attempt) = self.attempts.current() {
-            let server = attempt.server().clone();
-            let stats = self.attempts.upstream.client().stats();
-            let origin = leg.origin.name();
-            stats.received(origin, server.name(), Purpose::Request, bytes);
-        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! The target of a request, rewritten so that it means the same to everyone who reads it.
 
-use super::SignError;
+use super::{super::redirect::ODD, SignError};
 use http::Uri;
 use percent_encoding::{
-    AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode, percent_encode, utf8_percent_encode,
+    AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_encode, utf8_percent_encode,
 };
 use pingora_http::RequestHeader;
 use std::borrow::Cow;
@@ -17,18 +17,7 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
 /// The same for a path, which keeps its slashes.
 const RESERVED_IN_PATH: &AsciiSet = &RESERVED.remove(b'/');
 /// What cannot stand in a target at all.
-const UNSENDABLE: &AsciiSet = &CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b'#')
-    .add(b'<')
-    .add(b'>')
-    .add(b'\\')
-    .add(b'^')
-    .add(b'`')
-    .add(b'{')
-    .add(b'|')
-    .add(b'}');
+const UNSENDABLE: &AsciiSet = &ODD.add(b'#');
 
 /// Path and query of a request as they arrived, any bytes.
 pub fn split(head: &RequestHeader) -> (&[u8], Option<&[u8]>) {
