@@ -5,7 +5,7 @@
 
 use crate::{
     origin,
-    proxy::{KeyParts, Matcher, Route, object_id},
+    proxy::{Matcher, Route, object_id},
 };
 use http::Uri;
 use serde::{Deserialize, Serialize};
@@ -94,21 +94,16 @@ impl Configured {
         let target = parsed
             .path_and_query()
             .map_or("/", |target| target.as_str());
-        let keyed = route.key.target(target);
-        let parts = KeyParts {
-            version: self.version,
-            host,
-            target: &keyed,
-        };
+        let key = route.key_of(self.version, host, target);
         Ok(Explanation {
             url: url.to_owned(),
             route: format!("routes[{number}] ({})", describe(route)),
             origins: self.asked(route, target),
             key: Key {
-                version: self.version,
-                host: host.to_ascii_lowercase(),
-                target: keyed.to_string(),
-                object: object_id(&parts.encode()),
+                version: key.version,
+                object: object_id(&key.encode()),
+                target: key.target(),
+                host: key.host,
             },
             settings: self.settings(route),
         })

@@ -8,7 +8,6 @@ use super::{
     error, first_contact,
     foundation::{Proxy, target},
     headers,
-    key::KeyParts,
 };
 use crate::{
     fill::FinishWhen,
@@ -87,12 +86,8 @@ impl ProxyHttp for Proxy {
         ctx.host = host;
         ctx.asked = Asked::of(&request.method, &request.headers);
         let target = target(request);
-        let parts = KeyParts {
-            version: self.cache_version,
-            host: &ctx.host,
-            target: &bound.route.key.target(&target),
-        };
-        ctx.key = parts.encode();
+        let key = bound.route.key_of(self.cache_version, &ctx.host, &target);
+        ctx.key = key.encode();
         ctx.order = Some(Arc::new(self.order(&bound, session, ctx)));
         ctx.route = Some(bound);
         Ok(false)

@@ -27,6 +27,6 @@ mod window;
 
 pub use config::{Clients, KeyRules, Matcher, Route, RouteOrigin, Ttl};
 pub use foundation::{Foundation, Proxy};
-pub use key::{KeyParts, object_id};
+pub use key::object_id;
 pub use routing::{BoundRoute, Routes};
 pub use stats::{SOURCES, Stats};
