@@ -241,6 +241,7 @@ fn manifest_of(number: u8, total: u64) -> Manifest {
             status: 200,
             headers,
             created: now,
+            validated: now,
             epoch: now,
             fresh_until: now + Duration::from_secs(3600),
             stale_while_revalidate: 0,

@@ -135,10 +135,10 @@ impl Configured {
         let chunk = route.chunk_size.unwrap_or(self.chunk_size);
         let chunk = bytesize::ByteSize(chunk.into()).display().iec().to_string();
         let ttl = [
-            ("ttl.ok", route.ttl.ok),
-            ("ttl.redirect", route.ttl.redirect),
-            ("ttl.client_error", route.ttl.client_error),
-            ("ttl.server_error", route.ttl.server_error),
+            ("ttl.ok", route.freshness.ttl.ok),
+            ("ttl.redirect", route.freshness.ttl.redirect),
+            ("ttl.client_error", route.freshness.ttl.client_error),
+            ("ttl.server_error", route.freshness.ttl.server_error),
         ];
         let ttl = ttl.map(|(name, ttl)| {
             let shown = ttl.map(|ttl| humantime::format_duration(ttl).to_string());

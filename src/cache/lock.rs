@@ -44,7 +44,11 @@ impl ContactLock {
         let open = self.fills.store().open_object(id_of(key));
         open.is_some_and(|object| {
             let newer = object.generation() != order.found();
-            let fresh = object.meta().fresh_until >= SystemTime::now();
+            let meta = object.meta();
+            let fresh = match order.wants_word_since() {
+                Some(since) => meta.validated >= since,
+                None => meta.fresh_until >= SystemTime::now(),
+            };
             object.key() == key.primary_key() && if stale_writer { fresh } else { newer }
         })
     }

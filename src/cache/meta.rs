@@ -12,6 +12,7 @@ pub(super) fn stored(meta: &CacheMeta) -> Meta {
         status: meta.response_header().status.as_u16(),
         headers: meta.headers().clone(),
         created: meta.created(),
+        validated: meta.updated(),
         epoch: meta.epoch(),
         fresh_until: meta.fresh_until(),
         stale_while_revalidate: meta.stale_while_revalidate_sec(),

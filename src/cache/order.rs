@@ -12,6 +12,7 @@ use std::{
         Arc, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
+    time::SystemTime,
 };
 use tokio::sync::watch;
 
@@ -40,6 +41,8 @@ pub struct Order {
     found: AtomicU64,
     leashed: AtomicBool,
     insists: AtomicBool,
+    /// What the origin said before this moment is not enough.
+    validated_since: Mutex<Option<SystemTime>>,
     unwanted: AtomicBool,
     head_only: AtomicBool,
     prepared: Mutex<Option<Box<dyn Any + Send + Sync>>>,
@@ -73,6 +76,7 @@ impl Order {
             found: AtomicU64::new(0),
             leashed: AtomicBool::new(false),
             insists: AtomicBool::new(false),
+            validated_since: Mutex::new(None),
             unwanted: AtomicBool::new(false),
             head_only: AtomicBool::new(false),
             prepared: Mutex::new(None),
@@ -120,6 +124,16 @@ impl Order {
     /// found.
     pub fn insist(&self) {
         self.insists.store(true, Relaxed);
+    }
+
+    /// The client wants the origin's word, though what is stored is fresh: one that came at
+    /// `since` or later will do.
+    pub fn want_word_since(&self, since: SystemTime) {
+        *self.validated_since.lock() = Some(since);
+    }
+
+    pub(super) fn wants_word_since(&self) -> Option<SystemTime> {
+        *self.validated_since.lock()
     }
 
     pub(super) fn insists(&self) -> bool {

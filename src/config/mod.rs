@@ -20,7 +20,8 @@
 //! | `hosts.rs`, `fields.rs` | readers of host names and of header fields |
 //! | `process.rs`, `storage.rs`, `resolver.rs` | the sections, each a table of its keys |
 //! | `origins.rs` | the origins, with `servers.rs`, `guard.rs` and `credentials.rs` |
-//! | `routes.rs` | the routes, with `matching.rs` (what a route takes) and `legs.rs` (its origins) |
+//! | `routes.rs` | the routes, with `matching.rs` (what a route takes), `legs.rs` (its origins)
+//! | | and `freshness.rs` |
 //! | `document.rs` | the sections put together |
 
 mod address;
@@ -28,6 +29,7 @@ mod credentials;
 mod document;
 mod fields;
 mod files;
+mod freshness;
 mod guard;
 mod hosts;
 mod legs;

@@ -2,16 +2,16 @@
 
 use super::{
     credentials::parameter,
-    fields,
+    fields, freshness,
     legs::{Known, origins, template},
     matching::{Reach, reach, refuse_unreachable},
-    scalar::{freshness, show_bytes, status, switch},
+    scalar::{show_bytes, status, switch},
     section::Section,
     spot::Spot,
     storage::{chunk_size, finish_when, least_store},
 };
 use crate::{
-    proxy::{KeyRules, Route, Ttl},
+    proxy::{KeyRules, Route},
     traffic::Features,
 };
 
@@ -53,7 +53,7 @@ fn route(keys: &mut Section, reach: Option<Reach>, around: &Surroundings) -> Opt
     let request_headers = keys.optional("request_headers", fields::of_requests);
     let response_headers = keys.optional("response_headers", fields::of_responses);
     let key = keys.optional("key", key);
-    let ttl = keys.optional("ttl", ttl);
+    let freshness = freshness::rules(keys);
     let chunk_size = keys.optional("chunk_size", |at| fitting_chunk_size(at, around));
     let finish_when = keys.optional("finish_when", finish_when);
     let debug_headers = keys.optional("debug_headers", switch);
@@ -65,7 +65,7 @@ fn route(keys: &mut Section, reach: Option<Reach>, around: &Surroundings) -> Opt
         request_headers: request_headers.unwrap_or(default.request_headers),
         response_headers: response_headers.unwrap_or(default.response_headers),
         key: key.unwrap_or(default.key),
-        ttl: ttl.unwrap_or(default.ttl),
+        freshness,
         chunk_size,
         finish_when: finish_when.unwrap_or(default.finish_when),
         debug_headers: debug_headers.unwrap_or(default.debug_headers),
@@ -81,17 +81,6 @@ fn key(at: &Spot) -> Option<KeyRules> {
         Some(KeyRules {
             ignore_signatures: keys.or("ignore_signatures", default.ignore_signatures, switch),
             ignore_query: keys.or("ignore_query", default.ignore_query, parameters),
-        })
-    })
-}
-
-fn ttl(at: &Spot) -> Option<Ttl> {
-    at.section(|keys| {
-        Some(Ttl {
-            ok: keys.optional("ok", freshness),
-            redirect: keys.optional("redirect", freshness),
-            client_error: keys.optional("client_error", freshness),
-            server_error: keys.optional("server_error", freshness),
         })
     })
 }

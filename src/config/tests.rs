@@ -89,8 +89,8 @@ routes:
     let route = &settings.routes[0];
     let named = ["b.c", "a"].map(RouteOrigin::named);
     assert_eq!(route.origins, named);
-    assert_eq!(route.ttl.ok, Some(Duration::ZERO));
-    assert_eq!(route.ttl.server_error, None);
+    assert_eq!(route.freshness.ttl.ok, Some(Duration::ZERO));
+    assert_eq!(route.freshness.ttl.server_error, None);
     assert_eq!(route.chunk_size, Some(8 << 20));
     assert_eq!(route.finish_when, FinishWhen::Percent(80));
     assert!(route.debug_headers);
@@ -204,7 +204,15 @@ const WRONG: &[(&str, &str)] = &[
     ("routes: [{path: /, origins: [media]}, {pattern: ^/a, origins: [media]}]", "routes[1]: never reached: routes[0] (path \"/\") takes its requests"),
     ("routes: [{pattern: ^/a, origins: [media]}, {pattern: ^/a, origins: [media]}]", "routes[1]: never reached: routes[0] (pattern \"^/a\") takes its requests"),
     ("routes: [{path: /, origins: [media], ttl: {ok: 5}}]", "routes[0].ttl.ok: expected a duration such as 250ms, 10s or 5m, found 5"),
-    ("routes: [{path: /, origins: [media], ttl: {not_found: 5s}}]", "routes[0].ttl.not_found: unknown key (known here: ok, redirect, client_error, server_error)"),
+    ("routes: [{path: /, origins: [media], ttl: {statuses: {304: 5s}}}]", "routes[0].ttl.statuses.304: expected a status from 200 to 599 of a whole response (not 206, 304, 412, 416)"),
+    ("routes: [{path: /, origins: [media], ttl: {kinds: [{ttl: 5s}]}}]", "routes[0].ttl.kinds[0].ttl: needs content_type, path or both beside it; for all answers there is ttl.ok"),
+    ("routes: [{path: /, origins: [media], ttl: {kinds: [{content_type: mp4, ttl: 5s}]}}]", "routes[0].ttl.kinds[0].content_type: expected a media type such as video/mp4, or image/* for all of a type, found \"mp4\""),
+    ("routes: [{path: /, origins: [media], freshness: {override: all}}]", "routes[0].freshness: override has nothing to put in the place of the origin's word; say how long answers are fresh in ttl"),
+    ("routes: [{path: /, origins: [media], freshness: {override: yes}}]", "routes[0].freshness.override: expected nothing, lifetime or all, found \"yes\""),
+    ("routes: [{path: /, origins: [media], freshness: {minimum: 2m, maximum: 1m}}]", "routes[0].freshness.minimum: expected at most maximum (1m), found 2m"),
+    ("routes: [{path: /, origins: [media], freshness: {keep: 5s, stale_if_error: 10s}}]", "routes[0].freshness.keep: contradicts stale_while_revalidate or stale_if_error, which use objects for longer"),
+    ("routes: [{path: /, origins: [media], freshness: {jitter: 101%}}]", "routes[0].freshness.jitter: expected a percentage from 0% to 100%, found \"101%\""),
+    ("routes: [{path: /, origins: [media], ttl: {not_found: 5s}}]", "routes[0].ttl.not_found: unknown key (known here: ok, redirect, client_error, server_error, statuses, kinds, playlist, segment)"),
     ("routes: [{path: /, origins: [media], chunk_size: 3MiB}]", "routes[0].chunk_size: expected a power of two from 64KiB to 64MiB, found \"3MiB\""),
     ("routes: [{path: /, origins: [media], finish_when: 0%}]", "routes[0].finish_when: expected never, always or a percentage from 1% to 100%, found \"0%\""),
     ("routes: [{path: /, origins: [media], finish_when: 101%}]", "routes[0].finish_when: expected never, always or a percentage from 1% to 100%, found \"101%\""),

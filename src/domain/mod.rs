@@ -3,26 +3,38 @@
 //! Nothing here touches the world: no clock, no socket, no disk. Text that comes from outside is
 //! parsed here once, into types that can then be trusted.
 
+mod cache_control;
 mod chunk_set;
 mod content_range;
+mod date;
+mod directives;
 mod fields;
+mod freshness;
 mod grid;
 mod host;
 mod key;
+mod lifetime;
 mod partial;
 mod precondition;
 mod range;
+mod reuse;
 mod template;
 mod validator;
 
+pub use cache_control::{RequestControl, ResponseControl, SURROGATE_CONTROL};
 pub use chunk_set::ChunkSet;
 pub use content_range::ContentRange;
+pub use date::{date_of, http_date};
+pub use directives::{Delta, Directives, Extent, OVERFLOW, seconds};
 pub use fields::{FieldRules, Fields};
+pub use freshness::{Answer, Freshness, Refusal, judge, vary_names};
 pub use grid::{ChunkIndex, ChunkRun, Grid, chunk_at};
 pub use host::{HostPattern, without_port};
 pub use key::{Extra, ExtraKind, ObjectKey};
+pub use lifetime::{FreshnessRules, Kind, Overrides, Ttl};
 pub use partial::{Fault, Partial, is_coded};
 pub use precondition::{Outcome, Preconditions, if_range_holds};
 pub use range::{ByteRange, RangeSet, RangeSpec, Selection};
+pub use reuse::{Reuse, Stored, reuse};
 pub use template::Template;
 pub use validator::{EntityTag, Validators};

@@ -1,6 +1,6 @@
 //! Conditional requests, evaluated against a stored response (RFC 9110, section 13).
 
-use super::{EntityTag, Validators};
+use super::{EntityTag, Validators, date_of, http_date, validator::latin1};
 use http::{HeaderMap, HeaderName, header};
 use std::time::SystemTime;
 
@@ -35,9 +35,9 @@ impl Preconditions {
     pub fn of(headers: &HeaderMap) -> Self {
         Self {
             if_match: tags(headers, header::IF_MATCH),
-            if_unmodified_since: date(headers, header::IF_UNMODIFIED_SINCE),
+            if_unmodified_since: date_of(headers, header::IF_UNMODIFIED_SINCE),
             if_none_match: tags(headers, header::IF_NONE_MATCH),
-            if_modified_since: date(headers, header::IF_MODIFIED_SINCE),
+            if_modified_since: date_of(headers, header::IF_MODIFIED_SINCE),
         }
     }
 
@@ -54,7 +54,9 @@ impl Preconditions {
         let modified = stored
             .last_modified
             .as_deref()
-            .and_then(|text| httpdate::parse_http_date(text).ok());
+            .and_then(|text| http_date(text.as_bytes()));
+        // RFC 9111, section 4.3.2: the date of the answer stands in for the date of its change.
+        let known = modified.or(stored.date);
         let unmodified_since = |date: &SystemTime| modified.is_none_or(|m| m <= *date);
         let holds = match (&self.if_match, &self.if_unmodified_since) {
             (Some(tags), _) => tags.find(stored, EntityTag::strong_eq),
@@ -66,7 +68,7 @@ impl Preconditions {
         }
         let not_modified = match (&self.if_none_match, &self.if_modified_since) {
             (Some(tags), _) => tags.find(stored, EntityTag::weak_eq),
-            (None, Some(date)) => modified.is_some_and(|m| m <= *date),
+            (None, Some(date)) => known.is_some_and(|m| m <= *date),
             (None, None) => false,
         };
         match not_modified {
@@ -89,12 +91,10 @@ impl Tags {
 /// Whether `If-Range` lets the `Range` of a request count (RFC 9110, section 13.1.5): only an
 /// exact match with a strong validator does.
 pub fn if_range_holds(field: &[u8], stored: &Validators) -> bool {
-    let Ok(text) = std::str::from_utf8(field).map(str::trim) else {
-        return false;
-    };
-    match EntityTag::parse(text) {
+    let text = latin1(field);
+    match EntityTag::parse(text.trim()) {
         Some(tag) => stored.etag.as_ref().is_some_and(|own| own.strong_eq(&tag)),
-        None => stored.strong_last_modified() == Some(text),
+        None => stored.strong_last_modified() == Some(text.trim()),
     }
 }
 
@@ -104,7 +104,7 @@ fn tags(headers: &HeaderMap, name: HeaderName) -> Option<Tags> {
     let lines: Vec<_> = headers
         .get_all(name)
         .iter()
-        .map(|v| String::from_utf8_lossy(v.as_bytes()))
+        .map(|v| latin1(v.as_bytes()))
         .collect();
     if lines.is_empty() {
         return None;
@@ -133,11 +133,6 @@ fn tag_list(mut rest: &str) -> Vec<EntityTag> {
         }
         rest = after;
     }
-}
-
-fn date(headers: &HeaderMap, name: HeaderName) -> Option<SystemTime> {
-    let text = headers.get(name)?.to_str().ok()?;
-    httpdate::parse_http_date(text).ok()
 }
 
 #[cfg(test)]

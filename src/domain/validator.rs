@@ -1,5 +1,6 @@
 //! Validators: entity tags and modification dates (RFC 9110, section 8.8).
 
+use super::{date_of, http_date};
 use http::{HeaderMap, HeaderValue, header};
 use std::time::{Duration, SystemTime};
 
@@ -14,6 +15,12 @@ impl EntityTag {
         let inner = opaque.strip_prefix('"')?.strip_suffix('"')?;
         let allowed = |b: u8| b == 0x21 || (0x23..=0x7e).contains(&b) || b >= 0x80;
         inner.bytes().all(allowed).then(|| Self(text.to_owned()))
+    }
+
+    /// Reads the value of a field. Bytes beyond ASCII are taken one by one, as Latin-1, so that
+    /// different ones stay different.
+    pub fn of(value: &HeaderValue) -> Option<Self> {
+        Self::parse(&latin1(value.as_bytes()))
     }
 
     /// The tag as it was written.
@@ -40,6 +47,11 @@ impl EntityTag {
     }
 }
 
+/// Bytes as characters of the same numbers.
+pub(super) fn latin1(bytes: &[u8]) -> String {
+    bytes.iter().map(|&b| char::from(b)).collect()
+}
+
 /// What tells one version of a representation from another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Validators {
@@ -59,11 +71,11 @@ impl Validators {
                 .get(name)
                 .and_then(|v: &HeaderValue| v.to_str().ok())
         };
-        let dated = |text: &&str| httpdate::parse_http_date(text).is_ok();
+        let dated = |text: &&str| http_date(text.as_bytes()).is_some();
         Self {
-            etag: text(header::ETAG).and_then(EntityTag::parse),
+            etag: headers.get(header::ETAG).and_then(EntityTag::of),
             last_modified: text(header::LAST_MODIFIED).filter(dated).map(str::to_owned),
-            date: text(header::DATE).and_then(|d| httpdate::parse_http_date(d).ok()),
+            date: date_of(headers, header::DATE),
         }
     }
 
@@ -76,7 +88,7 @@ impl Validators {
     /// (RFC 9110, section 8.8.2.2), so that no second change can hide in it.
     pub fn strong_last_modified(&self) -> Option<&str> {
         let text = self.last_modified.as_deref()?;
-        let modified = httpdate::parse_http_date(text).ok()?;
+        let modified = http_date(text.as_bytes())?;
         let settled = modified.checked_add(Duration::from_secs(1))? <= self.date?;
         settled.then_some(text)
     }
@@ -84,7 +96,11 @@ impl Validators {
     /// What to send as `If-Range` so that parts of two versions never meet.
     pub fn for_if_range(&self) -> Option<&str> {
         match &self.etag {
-            Some(_) => self.strong_etag().map(EntityTag::as_str),
+            // Others could not be written as they were read.
+            Some(_) => self
+                .strong_etag()
+                .map(EntityTag::as_str)
+                .filter(|tag| tag.is_ascii()),
             None => self.strong_last_modified(),
         }
     }
@@ -93,6 +109,16 @@ impl Validators {
     /// there is no tag, by the modification date.
     pub fn tell_versions_apart(&self) -> bool {
         self.same_version(self)
+    }
+
+    /// Whether a 304 with these speaks of another representation than the one with `stored`
+    /// (RFC 9111, section 4.3.4).
+    pub fn contradict(&self, stored: &Self) -> bool {
+        match (&self.etag, &stored.etag) {
+            (Some(said), Some(stored)) => !said.weak_eq(stored),
+            (Some(_), None) => stored.last_modified != self.last_modified,
+            (None, _) => self.last_modified.is_some() && self.last_modified != stored.last_modified,
+        }
     }
 
     /// Whether a later answer's bytes are those of the same version: the same strong tag, or

@@ -237,6 +237,7 @@ fn manifest() -> Manifest {
         status: 200,
         headers,
         created: now,
+        validated: now,
         epoch: now,
         fresh_until: now,
         stale_while_revalidate: 0,

@@ -18,8 +18,12 @@ pub enum Handling {
     Miss,
     /// From the origin, since what is stored was not fresh any more.
     Refreshed,
+    /// From the origin, since the client wanted its word on what is stored.
+    Insisted,
     /// From the origin, and not stored.
     Passed,
+    /// From the origin, and not stored, since the client wants nothing stored.
+    NotToStore,
     /// From the origin, since it was known not to be stored.
     Bypass,
     /// From the origin, since the method is not cached.
@@ -31,7 +35,7 @@ pub enum Handling {
 impl Handling {
     /// Whether the request itself brings an object in.
     pub fn leads(self) -> bool {
-        matches!(self, Self::Miss | Self::Refreshed)
+        matches!(self, Self::Miss | Self::Refreshed | Self::Insisted)
     }
 
     /// The value of the label `outcome` in the metrics.
@@ -43,7 +47,9 @@ impl Handling {
             Self::Partial => "partial",
             Self::Miss => "miss",
             Self::Refreshed => "refreshed",
+            Self::Insisted => "insisted",
             Self::Passed => "passed",
+            Self::NotToStore => "not_to_store",
             Self::Bypass => "bypass",
             Self::Method => "method",
             Self::Own => "own",
@@ -61,9 +67,11 @@ pub fn field(handling: Handling, collapsed: bool, detail: Option<&str>) -> Strin
         Handling::Miss if collapsed => "fwd=miss",
         Handling::Miss => "fwd=miss; stored",
         Handling::Refreshed => "fwd=stale; stored",
+        Handling::Insisted => "fwd=request; stored",
         Handling::Passed => "fwd=miss",
+        Handling::NotToStore => "fwd=request",
         Handling::Bypass => "fwd=bypass",
-        Handling::Method => "fwd=bypass; detail=method",
+        Handling::Method => "fwd=method",
         Handling::Own | Handling::Unknown => "",
     };
     let mut out = NAME.to_owned();

@@ -1,7 +1,7 @@
 //! What a route may be told.
 
 use crate::{
-    domain::{FieldRules, HostPattern, Template},
+    domain::{FieldRules, FreshnessRules, HostPattern, Template},
     fill::FinishWhen,
     traffic::Features,
 };
@@ -25,8 +25,8 @@ pub struct Route {
     pub response_headers: FieldRules,
     /// What of a request's query is part of its cache key.
     pub key: KeyRules,
-    /// Freshness where the origin gives none.
-    pub ttl: Ttl,
+    /// How long answers are fresh.
+    pub freshness: FreshnessRules,
     /// Grid of new objects of this route, in bytes; the store's own when absent.
     pub chunk_size: Option<u32>,
     /// What becomes of a fill whose last reader has left.
@@ -48,7 +48,7 @@ impl Route {
             request_headers: FieldRules::default(),
             response_headers: FieldRules::default(),
             key: KeyRules::default(),
-            ttl: Ttl::default(),
+            freshness: FreshnessRules::default(),
             chunk_size: None,
             finish_when: FinishWhen::default(),
             debug_headers: false,
@@ -97,19 +97,6 @@ pub enum Matcher {
     Prefix(String),
     /// Paths that this regular expression matches.
     Pattern(regex::Regex),
-}
-
-/// Freshness by class of status, only where the origin gives none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ttl {
-    /// For 2xx.
-    pub ok: Option<Duration>,
-    /// For 301, 302, 307, 308.
-    pub redirect: Option<Duration>,
-    /// For 4xx.
-    pub client_error: Option<Duration>,
-    /// For 5xx.
-    pub server_error: Option<Duration>,
 }
 
 /// How clients are met, whatever the route.

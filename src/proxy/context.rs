@@ -3,10 +3,10 @@
 use super::{cache_status::Handling, delivery::Asked, headers, routing::BoundRoute, trim::Trim};
 use crate::{
     cache::{FillError, Incoming, Order},
-    domain::ByteRange,
+    domain::{ByteRange, RequestControl},
     origin::Report,
 };
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use pingora_cache::CachePhase;
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
@@ -16,7 +16,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
-    time::Instant,
+    time::{Instant, SystemTime},
 };
 
 /// The state of one request.
@@ -24,6 +24,16 @@ use std::{
 pub struct Context {
     /// When it came.
     pub began: Instant,
+    /// The same by the clock of dates.
+    pub asked_at: SystemTime,
+    /// When the origin was asked.
+    pub sent: Option<Instant>,
+    /// What the client says of caching.
+    pub client: RequestControl,
+    /// The client wants the origin's word on what is stored and fresh.
+    pub insisted: bool,
+    /// Fields of the origin's answer that are for this client only.
+    pub withheld: Vec<(HeaderName, HeaderValue)>,
     /// When the first byte of the answer's body was ready.
     pub first_byte: Option<Instant>,
     /// The route that takes it.
@@ -98,6 +108,11 @@ impl Context {
         count.fetch_add(1, SeqCst);
         Self {
             began: Instant::now(),
+            asked_at: SystemTime::now(),
+            sent: None,
+            client: RequestControl::default(),
+            insisted: false,
+            withheld: Vec::new(),
             first_byte: None,
             route: None,
             host: String::new(),
@@ -129,7 +144,14 @@ impl Context {
     /// wait for all the rest.
     pub fn brings_more_than(&self, answer: &ResponseHeader, request: &RequestHeader) -> bool {
         let leads_whole = self.handling.leads() && self.incoming.is_some_and(|i| i.part.is_none());
-        leads_whole && (answer.status != StatusCode::OK || request.method == Method::HEAD)
+        let is_part = matches!(
+            answer.status,
+            StatusCode::PARTIAL_CONTENT
+                | StatusCode::NOT_MODIFIED
+                | StatusCode::PRECONDITION_FAILED
+                | StatusCode::RANGE_NOT_SATISFIABLE
+        );
+        leads_whole && (is_part || request.method == Method::HEAD)
     }
 
     /// The route; hooks after `request_filter` have one.
@@ -156,6 +178,11 @@ impl Context {
                 self.collapsed = false;
                 Handling::Miss
             }
+            CachePhase::Expired | CachePhase::Revalidated | CachePhase::RevalidatedNoCache(_)
+                if self.insisted =>
+            {
+                Handling::Insisted
+            }
             CachePhase::Expired | CachePhase::Revalidated | CachePhase::RevalidatedNoCache(_) => {
                 Handling::Refreshed
             }
@@ -164,6 +191,7 @@ impl Context {
                 match self.handling {
                     Handling::Own => Handling::Own,
                     _ if !headers::is_cacheable_request(session.req_header()) => Handling::Method,
+                    _ if self.client.no_store => Handling::NotToStore,
                     _ if session.cache.predicted_uncacheable_reason().is_some() => Handling::Bypass,
                     _ => Handling::Passed,
                 }

@@ -3,12 +3,11 @@
 use super::{
     context::{Contact, Context},
     delivery::announced,
-    freshness::Refusal,
     headers,
 };
 use crate::{
     cache::{Incoming, OF_THE_REQUEST},
-    domain::{ContentRange, Fault, Partial, is_coded},
+    domain::{ContentRange, Fault, Partial, Refusal, is_coded},
 };
 use http::{HeaderValue, StatusCode, header};
 use pingora_cache::NoCacheReason;
@@ -162,6 +161,13 @@ pub fn lay_over(stored: &mut ResponseHeader, fresh: &http::HeaderMap) -> Result<
         }
     }
     headers::strip_hop_by_hop(stored);
+    // How old the answer is counts from the origin's last word on it.
+    if !fresh.contains_key(header::DATE) {
+        stored.remove_header(&header::DATE);
+    }
+    if !fresh.contains_key(header::AGE) {
+        stored.remove_header(&header::AGE);
+    }
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use super::{
     Clients,
     context::{Contact, Context},
-    freshness, headers,
+    headers,
     predictor::HitForMiss,
     routing::{BoundRoute, Routes},
     stats::Stats,
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     cache::{ChunkStorage, ContactLock, Errand, Order, id_of},
-    domain::{ByteRange, Validators},
+    domain::{Answer, ByteRange, Freshness, Refusal, SURROGATE_CONTROL, Validators, judge},
     origin::{Call, Request, digest},
     traffic::Urgency,
 };
@@ -170,12 +170,10 @@ impl Proxy {
         response: &mut ResponseHeader,
         ctx: &mut Context,
     ) -> Result<()> {
-        let said = Validators::of(&response.headers).etag;
+        let said = Validators::of(&response.headers);
         let stored = session.cache.maybe_cache_meta();
-        let stored = stored.and_then(|meta| Validators::of(meta.headers()).etag);
-        if let (Some(said), Some(stored)) = (&said, &stored)
-            && !said.weak_eq(stored)
-        {
+        let stored = stored.map(|meta| Validators::of(meta.headers()));
+        if stored.is_some_and(|stored| said.contradict(&stored)) {
             let store = self.storage.fills().store();
             let id = session.cache.maybe_cache_key().map(id_of);
             if let Some(object) = id.and_then(|id| store.open_object(id)) {
@@ -185,6 +183,30 @@ impl Proxy {
         }
         response.remove_header(&header::ETAG);
         ctx.not_modified = Some(response.headers.clone());
+        Ok(())
+    }
+
+    /// Adds to the head of an answer what its client gets beside what is stored, and takes out
+    /// what is for us.
+    pub(super) fn complete(
+        &self,
+        session: &Session,
+        response: &mut ResponseHeader,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        response.remove_header(&SURROGATE_CONTROL);
+        let leads = ctx.handling.leads();
+        for (name, value) in ctx.withheld.drain(..).filter(|_| leads) {
+            response.append_header(name, value)?;
+        }
+        // What comes from the origin now may have been held elsewhere before.
+        let age = session
+            .cache
+            .maybe_cache_meta()
+            .map(|meta| meta.age().as_secs());
+        if leads && let Some(age) = age.filter(|age| *age > 0) {
+            response.insert_header(header::AGE, age)?;
+        }
         Ok(())
     }
 
@@ -213,22 +235,28 @@ impl Proxy {
         session: &Session,
         response: &ResponseHeader,
         ctx: &Context,
-    ) -> Result<freshness::Freshness, freshness::Refusal> {
-        let authorized = session
-            .req_header()
-            .headers
-            .contains_key(header::AUTHORIZATION);
+    ) -> Result<Freshness, Refusal> {
+        let request = session.req_header();
         let bound = ctx.route();
+        let now = SystemTime::now();
+        let answer = Answer {
+            status: response.status,
+            headers: &response.headers,
+            path: request.uri.path(),
+            authorized: request.headers.contains_key(header::AUTHORIZATION),
+            delay: ctx.sent.map_or(Duration::ZERO, |sent| sent.elapsed()),
+            now,
+            dice: digest(&ctx.key) as f64 / u64::MAX as f64,
+        };
         let leg = ctx.report.leg();
         let most = leg.and_then(|leg| bound.upstream.legs().get(leg)?.ttl);
-        let mut ttl = bound.route.ttl;
-        ttl.ok = ttl.ok.or(most);
-        let now = SystemTime::now();
-        let judged = freshness::judge(response, authorized, &ttl, now);
-        judged.map(|fresh| match most {
-            Some(most) => fresh.within(most, now),
-            None => fresh,
-        })
+        let Some(most) = most else {
+            return judge(&answer, &bound.route.freshness);
+        };
+        // A makeshift is kept for a while though its origin says nothing of that.
+        let mut rules = bound.route.freshness.clone();
+        rules.ttl.ok = rules.ttl.ok.or(Some(most));
+        judge(&answer, &rules).map(|fresh| fresh.within(most, now))
     }
 }
 

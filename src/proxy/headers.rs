@@ -1,11 +1,11 @@
 //! Fields that are added, removed or read on the way.
 
-use super::freshness::vary_names;
-use crate::domain::Fields;
+use crate::domain::{Fields, vary_names};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use pingora_cache::{VarianceBuilder, key::HashBinary};
 use pingora_core::{Error, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
+use std::time::SystemTime;
 
 /// Our name in `Via` and `Cache-Status`.
 pub const NAME: &str = "tidegate";
@@ -43,6 +43,28 @@ pub fn strip_hop_by_hop(response: &mut ResponseHeader) {
     for name in HOP_BY_HOP {
         response.remove_header(name);
     }
+}
+
+/// Makes of the head of an answer what is stored of it: without the fields that are for this client
+/// only, which go to `withheld`, and with a date (RFC 9110, section 6.6.1).
+pub fn make_storable(
+    head: &mut ResponseHeader,
+    private: &[HeaderName],
+    withheld: &mut Vec<(HeaderName, HeaderValue)>,
+) -> Result<()> {
+    withheld.clear();
+    for name in private {
+        let values = head.headers.get_all(name).iter().cloned();
+        withheld.extend(values.map(|value| (name.clone(), value)));
+        head.remove_header(name);
+    }
+    head.remove_header(&header::TRANSFER_ENCODING);
+    head.remove_header(&header::AGE);
+    if !head.headers.contains_key(header::DATE) {
+        let now = httpdate::fmt_http_date(SystemTime::now());
+        head.insert_header(header::DATE, now)?;
+    }
+    Ok(())
 }
 
 /// Takes out of a request what is meant for this hop alone.

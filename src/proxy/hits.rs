@@ -4,11 +4,15 @@ use super::{
     cache_status::Handling, context::Context, delivery::Delivery, delivery::deliver,
     foundation::Proxy,
 };
-use crate::cache::{Coverage, FillError, Reader};
+use crate::{
+    cache::{Coverage, FillError, Reader},
+    domain::{ResponseControl, Reuse, Stored, reuse},
+};
 use http::{Method, header};
 use pingora_cache::{CacheMeta, ForcedFreshness, HitHandler};
 use pingora_core::Result;
 use pingora_proxy::Session;
+use std::time::SystemTime;
 
 impl Proxy {
     /// Prepares the answer, so that its first byte is there before its head goes out. `None`: it
@@ -28,8 +32,24 @@ impl Proxy {
             // It has been tried for long enough.
             return Ok(ask_the_origin(reader, ctx));
         }
-        if !is_fresh {
-            return not_fresh(session, reader, ctx);
+        let mut allowed = None;
+        match self.reuse(reader, is_fresh, ctx) {
+            Use::Nothing => {
+                reader.give_up();
+                return Ok(ask_the_origin(reader, ctx));
+            }
+            Use::After(Reuse::Fresh) => {}
+            Use::After(Reuse::StaleAllowed) if reader.coverage(None) == Coverage::Stored => {
+                allowed = Some(ForcedFreshness::ForceFresh);
+            }
+            Use::After(Reuse::Stale | Reuse::StaleAllowed) => {
+                return not_fresh(session, reader, ctx);
+            }
+            Use::After(Reuse::Insisted) => {
+                ctx.insisted = true;
+                reader.order().want_word_since(ctx.asked_at);
+                return Ok(Some(ForcedFreshness::ForceExpired));
+            }
         }
         let total = reader.board().object().total();
         let range = match deliver(
@@ -38,21 +58,25 @@ impl Proxy {
             total,
             self.clients.max_ranges,
         ) {
-            Delivery::Whole if session.req_header().method == Method::HEAD => return Ok(None),
+            Delivery::Whole if session.req_header().method == Method::HEAD => return Ok(allowed),
             Delivery::Whole => None,
             Delivery::Parts(parts) => parts.first().copied(),
             Delivery::NotModified | Delivery::PreconditionFailed | Delivery::Unsatisfiable => {
-                return Ok(None);
+                return Ok(allowed);
             }
         };
         let coverage = reader.coverage(range);
+        if ctx.client.only_if_cached && coverage != Coverage::Stored {
+            return Ok(ask_the_origin(reader, ctx));
+        }
         ctx.collapsed = coverage == Coverage::Coming;
         ctx.handling = match coverage {
+            Coverage::Stored if allowed.is_some() => Handling::Stale,
             Coverage::Stored => Handling::Hit,
             Coverage::Coming | Coverage::Partial => Handling::Partial,
         };
         match reader.prepare(range).await {
-            Ok(()) => Ok(None),
+            Ok(()) => Ok(allowed),
             // The version that is stored can't be served to its end any more: begin anew.
             Err(FillError::Changed | FillError::Lost) => {
                 reader.give_up();
@@ -68,6 +92,39 @@ impl Proxy {
                 Ok(ask_the_origin(reader, ctx))
             }
         }
+    }
+}
+
+/// What may be done with what was found.
+enum Use {
+    /// It is kept no longer.
+    Nothing,
+    /// It depends on how fresh it is.
+    After(Reuse),
+}
+
+impl Proxy {
+    /// `is_fresh` is pingora-cache's word of a moment ago, which this is not to contradict.
+    fn reuse(&self, reader: &Reader, is_fresh: bool, ctx: &Context) -> Use {
+        let meta = reader.board().object().meta();
+        let now = SystemTime::now();
+        let keep = ctx.route().route.freshness.keep;
+        let stale_for = now.duration_since(meta.fresh_until).unwrap_or_default();
+        if !is_fresh && keep.is_some_and(|keep| stale_for > keep) {
+            return Use::Nothing;
+        }
+        let stored = Stored {
+            control: &ResponseControl::of(&meta.headers),
+            epoch: meta.epoch,
+            fresh_until: meta.fresh_until,
+            validated: meta.validated,
+        };
+        let now = if is_fresh {
+            now.min(meta.fresh_until)
+        } else {
+            now
+        };
+        Use::After(reuse(&ctx.client, &stored, ctx.asked_at, now))
     }
 }
 

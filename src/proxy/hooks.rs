@@ -10,6 +10,7 @@ use super::{
     headers,
 };
 use crate::{
+    domain::RequestControl,
     fill::FinishWhen,
     origin,
     traffic::{LARGEST, segment_deadline},
@@ -46,11 +47,13 @@ impl ProxyHttp for Proxy {
 
     async fn early_request_filter(&self, session: &mut Session, _ctx: &mut Context) -> Result<()> {
         // The background revalidation of stale-while-revalidate replays the client's request. It
-        // wants to know whether the object has changed, not to read it.
+        // wants to know whether the object has changed, not to read it, whatever the client wanted.
         if session.subrequest_ctx.is_some() {
             let request = session.req_header_mut();
             request.set_method(Method::HEAD);
-            request.remove_header(&header::RANGE);
+            for name in [header::RANGE, header::CACHE_CONTROL, header::PRAGMA] {
+                request.remove_header(&name);
+            }
         }
         let downstream = session.as_downstream_mut();
         // Only for a connection that the client wants to keep.
@@ -85,6 +88,9 @@ impl ProxyHttp for Proxy {
         }
         ctx.host = host;
         ctx.asked = Asked::of(&request.method, &request.headers);
+        if bound.route.freshness.client_control {
+            ctx.client = RequestControl::of(&request.headers);
+        }
         let target = target(request);
         let key = bound.route.key_of(self.cache_version, &ctx.host, &target);
         ctx.key = key.encode();
@@ -93,9 +99,9 @@ impl ProxyHttp for Proxy {
         Ok(false)
     }
 
-    fn request_cache_filter(&self, session: &mut Session, _ctx: &mut Context) -> Result<()> {
+    fn request_cache_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<()> {
         let bodiless = session.as_downstream_mut().is_body_empty();
-        if bodiless && headers::is_cacheable_request(session.req_header()) {
+        if bodiless && !ctx.client.no_store && headers::is_cacheable_request(session.req_header()) {
             let mut overrides = CacheOptionOverrides::default();
             overrides.wait_timeout = Some(LOCK_PATIENCE);
             overrides.max_lock_retries = Some(LOCK_RETRIES);
@@ -144,6 +150,11 @@ impl ProxyHttp for Proxy {
         ctx: &mut Context,
     ) -> Result<bool> {
         match ctx.failed.take() {
+            None if ctx.client.only_if_cached => {
+                let status = StatusCode::GATEWAY_TIMEOUT;
+                error::answer(session, ctx, status, "only-if-cached").await?;
+                Ok(false)
+            }
             None => Ok(true),
             Some(why) => {
                 log::warn!("{}: {why}", session.req_header().uri.path());
@@ -186,6 +197,7 @@ impl ProxyHttp for Proxy {
         request: &mut RequestHeader,
         ctx: &mut Context,
     ) -> Result<()> {
+        ctx.sent = Some(Instant::now());
         headers::strip_request(request);
         request.set_uri(origin_form(request)?);
         request.append_header(header::VIA, headers::via(session.req_header().version))?;
@@ -216,6 +228,8 @@ impl ProxyHttp for Proxy {
             return Ok(());
         }
         headers::strip_hop_by_hop(response);
+        response.remove_header(&header::WARNING);
+        self.invalidate(session, response, ctx).await;
         if session.cache.bypassing() && response.status == StatusCode::OK {
             // Known not to be stored, but it may be by now.
             return first_contact::prepare(response, ctx).map(|_| ());
@@ -260,8 +274,7 @@ impl ProxyHttp for Proxy {
         }
         match self.judge(session, &head, ctx) {
             Ok(fresh) => {
-                head.remove_header(&header::TRANSFER_ENCODING);
-                head.remove_header(&header::AGE);
+                headers::make_storable(&mut head, &fresh.withheld, &mut ctx.withheld)?;
                 let (swr, sie) = (fresh.stale_while_revalidate, fresh.stale_if_error);
                 let mut meta = CacheMeta::new(fresh.until, SystemTime::now(), swr, sie, head);
                 meta.set_epoch_override(fresh.epoch);
@@ -347,6 +360,7 @@ impl ProxyHttp for Proxy {
             ctx.trim = trim;
             ctx.drops_body |= !has_body;
         }
+        self.complete(session, response, ctx)?;
         response.set_reason_phrase(None)?;
         // Pingora makes a GET of a HEAD, and we a 304 of a 200, for answers that are not stored
         // in the end: over HTTP/2 nothing else would hold their body back.

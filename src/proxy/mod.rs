@@ -2,8 +2,8 @@
 //!
 //! `hooks` is the whole of `ProxyHttp`, each hook a few lines; what decides stands beside it as
 //! pure functions: `delivery` what a request gets of an object, `window` what is asked of the
-//! origin when nothing is known, `first_contact` what its answer means, `freshness` whether
-//! and how long it may be kept.
+//! origin when nothing is known, `first_contact` what its answer means. Whether and how
+//! long it may be kept is decided in `domain`.
 
 mod answer;
 mod asking;
@@ -14,10 +14,10 @@ mod delivery;
 mod error;
 mod first_contact;
 mod foundation;
-mod freshness;
 mod headers;
 mod hits;
 mod hooks;
+mod invalidation;
 mod key;
 mod predictor;
 mod routing;
@@ -25,7 +25,7 @@ mod stats;
 mod trim;
 mod window;
 
-pub use config::{Clients, KeyRules, Matcher, Route, RouteOrigin, Ttl};
+pub use config::{Clients, KeyRules, Matcher, Route, RouteOrigin};
 pub use foundation::{Foundation, Proxy};
 pub use key::object_id;
 pub use routing::{BoundRoute, Routes};

@@ -40,6 +40,8 @@ pub struct Meta {
     pub headers: HeaderMap,
     /// When it was first stored.
     pub created: SystemTime,
+    /// When the origin last said that it is current.
+    pub validated: SystemTime,
     /// The moment from which `Age` counts.
     pub epoch: SystemTime,
     /// Fresh until then.
@@ -99,6 +101,8 @@ struct Written {
     status: u16,
     headers: Vec<(String, String)>,
     created_ms: u64,
+    /// Absent in manifests of earlier versions.
+    validated_ms: Option<u64>,
     epoch_ms: u64,
     fresh_until_ms: u64,
     stale_while_revalidate: u32,
@@ -120,6 +124,7 @@ impl From<&Manifest> for Written {
             status: m.meta.status,
             headers: m.meta.headers.iter().map(header).collect(),
             created_ms: millis(m.meta.created),
+            validated_ms: Some(millis(m.meta.validated)),
             epoch_ms: millis(m.meta.epoch),
             fresh_until_ms: millis(m.meta.fresh_until),
             stale_while_revalidate: m.meta.stale_while_revalidate,
@@ -157,6 +162,7 @@ impl TryFrom<Written> for Manifest {
                 status: w.status,
                 headers,
                 created: moment(w.created_ms).ok_or(Damaged)?,
+                validated: moment(w.validated_ms.unwrap_or(w.created_ms)).ok_or(Damaged)?,
                 epoch: moment(w.epoch_ms).ok_or(Damaged)?,
                 fresh_until: moment(w.fresh_until_ms).ok_or(Damaged)?,
                 stale_while_revalidate: w.stale_while_revalidate,
@@ -209,6 +215,7 @@ pub(super) mod tests {
                 status: 200,
                 headers,
                 created: now,
+                validated: now,
                 epoch: now,
                 fresh_until: now,
                 stale_while_revalidate: 1,

@@ -70,7 +70,7 @@ async fn cache_status_tells_who_joined_a_fill() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cache_status_tells_stale_and_bypass() {
+async fn cache_status_tells_stale_and_method() {
     let (_origin, gate) = scene(Script {
         cache_control: Some("max-age=1"),
         ..Script::new(62, SIZE)
@@ -83,8 +83,8 @@ async fn cache_status_tells_stale_and_bypass() {
 
     let mut post = Request::new("POST", "/film");
     post.body = b"a form".to_vec();
-    let bypass = gate.ask(post).await;
-    assert_eq!(forward(&bypass).as_deref(), Some("bypass"), "{bypass}");
+    let passed = gate.ask(post).await;
+    assert_eq!(forward(&passed).as_deref(), Some("method"), "{passed}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -464,8 +464,8 @@ async fn a_route_gives_freshness_where_the_origin_gives_none() {
         },
     );
     let gate = Gate::with(&origin, |settings| {
-        settings.routes[0].ttl.ok = Some(Duration::from_secs(60));
-        settings.routes[0].ttl.client_error = Some(Duration::from_secs(60));
+        settings.routes[0].freshness.ttl.ok = Some(Duration::from_secs(60));
+        settings.routes[0].freshness.ttl.client_error = Some(Duration::from_secs(60));
     })
     .await;
     for _ in 0..2 {
