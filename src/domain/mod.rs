@@ -18,6 +18,7 @@ mod partial;
 mod precondition;
 mod range;
 mod reuse;
+mod sizes;
 mod template;
 mod validator;
 
@@ -36,5 +37,6 @@ pub use partial::{Fault, Partial, is_coded};
 pub use precondition::{Outcome, Preconditions, if_range_holds};
 pub use range::{ByteRange, RangeSet, RangeSpec, Selection};
 pub use reuse::{Reuse, Stored, reuse};
+pub use sizes::Sizes;
 pub use template::Template;
 pub use validator::{EntityTag, Validators};

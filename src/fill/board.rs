@@ -8,15 +8,15 @@ use super::{
     now,
 };
 use crate::{
-    domain::{ChunkIndex, ChunkRun},
+    domain::{ChunkIndex, ChunkRun, Sizes},
     store::Object,
 };
 use parking_lot::Mutex;
 use std::{
     collections::HashMap,
     sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst},
     },
     time::Instant,
 };
@@ -32,6 +32,14 @@ pub struct Board {
     completing: AtomicBool,
     /// The policy says that what is under way goes on without readers.
     goes_on: AtomicBool,
+    /// Counts everything that moves.
+    progress: AtomicU64,
+    /// Chunks that the disk did not take.
+    unkept: AtomicU64,
+    /// The lengths at which an object of unknown length is kept.
+    sizes: OnceLock<Sizes>,
+    /// Lookups are not to find it.
+    withdrawn: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -71,6 +79,10 @@ impl Board {
             readers: AtomicUsize::new(0),
             completing: AtomicBool::new(false),
             goes_on: AtomicBool::new(false),
+            progress: AtomicU64::new(0),
+            unkept: AtomicU64::new(0),
+            sizes: OnceLock::new(),
+            withdrawn: AtomicBool::new(false),
         }
     }
 
@@ -188,11 +200,47 @@ impl Board {
         {
             state.buffers.remove(&chunk);
         }
+        drop(state);
+        self.note_progress();
+        self.changed.notify_waiters();
     }
 
     /// Bytes of `chunk` have come in.
     pub(super) fn moved(&self, flight: FlightId, chunk: ChunkIndex) {
         self.state.lock().flights.moved(flight, chunk, now());
+        self.note_progress();
+    }
+
+    fn note_progress(&self) {
+        self.progress.fetch_add(1, Relaxed);
+    }
+
+    /// A count that goes up with everything that moves.
+    pub(super) fn progress(&self) -> u64 {
+        self.progress.load(Relaxed)
+    }
+
+    /// The disk did not take a chunk.
+    pub(super) fn note_unkept(&self, buffer: &ChunkBuffer) {
+        buffer.note_unkept();
+        self.unkept.fetch_add(1, Relaxed);
+        self.changed.notify_waiters();
+    }
+
+    /// Chunks that the disk did not take so far.
+    pub(super) fn unkept(&self) -> u64 {
+        self.unkept.load(Relaxed)
+    }
+
+    /// Waits for a change of a chunk that is coming in, or waits for the disk.
+    pub(super) async fn settled(&self, chunk: ChunkIndex, buffer: &Arc<ChunkBuffer>) {
+        let notified = self.changed.notified();
+        let mut notified = std::pin::pin!(notified);
+        notified.as_mut().enable();
+        let same = matches!(self.place(chunk), Place::Coming(found) if Arc::ptr_eq(&found, buffer));
+        if same && !buffer.is_unkept() {
+            notified.await;
+        }
     }
 
     /// A flight is over; a failure is what readers of `at` and the chunks after it will see.
@@ -286,6 +334,33 @@ impl Board {
         self.state.lock().flights.start_over(flight, run, now());
     }
 
+    /// The length of this object is not known yet: it is kept if it will be one of these.
+    pub fn keep_only(&self, sizes: Sizes) {
+        let _ = self.sizes.set(sizes);
+    }
+
+    /// Takes note of the length: the bytes so far, or, at the end, all of them.
+    pub(super) fn measure(&self, bytes: u64, is_all: bool) {
+        let fits = self.sizes.get().is_none_or(|sizes| match is_all {
+            true => sizes.takes(bytes),
+            false => sizes.may_take(bytes),
+        });
+        if !fits {
+            self.withdrawn.store(true, SeqCst);
+        }
+    }
+
+    /// Whether it has turned out that this object is not to be kept. Those who read it read on;
+    /// lookups are not to find it, and it goes with its last reader.
+    pub fn is_withdrawn(&self) -> bool {
+        self.withdrawn.load(SeqCst)
+    }
+
+    /// Whether it is withdrawn, and of no use to anybody any more.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.is_withdrawn() && self.readers.load(SeqCst) == 0 && !self.is_under_way()
+    }
+
     fn reach(&self, state: &State) -> Reach {
         match (self.object.grid(), self.object.is_versioned()) {
             (None, _) | (_, false) => Reach::Once,
@@ -296,7 +371,7 @@ impl Board {
 
     /// Whether anybody wants more of this object.
     pub fn is_wanted(&self) -> bool {
-        self.readers.load(SeqCst) > 0 || self.goes_on.load(SeqCst)
+        self.readers.load(SeqCst) > 0 || self.goes_on.load(SeqCst) && !self.is_withdrawn()
     }
 
     pub(super) fn reader_came(&self) {

@@ -3,6 +3,7 @@
 use super::FillError;
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 /// A chunk on its way: written by one flight, read by any number of readers.
@@ -12,6 +13,8 @@ pub struct ChunkBuffer {
     start: u64,
     content: Mutex<Content>,
     grown: Notify,
+    /// The disk did not take it.
+    unkept: AtomicBool,
     /// Its share of the budget of bytes in flight.
     _budget: OwnedSemaphorePermit,
 }
@@ -70,6 +73,7 @@ impl ChunkBuffer {
             start,
             content: Mutex::default(),
             grown: Notify::new(),
+            unkept: AtomicBool::new(false),
             _budget: budget,
         }
     }
@@ -93,6 +97,16 @@ impl ChunkBuffer {
     /// Whether all of it has come.
     pub fn is_complete(&self) -> bool {
         matches!(self.content.lock().end, Some(Ok(())))
+    }
+
+    /// It stays here only: the disk did not take it.
+    pub fn note_unkept(&self) {
+        self.unkept.store(true, Relaxed);
+    }
+
+    /// Whether the disk did not take it.
+    pub fn is_unkept(&self) -> bool {
+        self.unkept.load(Relaxed)
     }
 
     /// Number of bytes so far.

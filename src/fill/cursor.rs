@@ -2,7 +2,7 @@
 //! nothing, by asking for it.
 
 use super::{
-    FillError, Visit,
+    Board, FillError, Visit,
     board::{Claim, Place},
     chunk_buffer::Found,
     flights::{FlightId, STALLED},
@@ -39,6 +39,7 @@ pub struct Cursor {
     pause: Option<Pin<Box<Sleep>>>,
     waiting_since: Option<Instant>,
     failures_seen: u64,
+    progress_seen: u64,
     attempts: u32,
     /// The chunk that this reader has last asked for because it needs it.
     asked: Option<ChunkIndex>,
@@ -97,6 +98,7 @@ impl Cursor {
         Self {
             ahead: ReadAhead::new(run, closed, size, visit.fills().config.max_window),
             failures_seen: visit.board().failures(first).0,
+            progress_seen: visit.board().progress(),
             visit,
             position: start,
             end,
@@ -165,6 +167,56 @@ impl Cursor {
         }
     }
 
+    /// Where the next byte is.
+    pub(super) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Goes on from another place.
+    pub(super) fn move_to(&mut self, position: u64) {
+        self.position = position;
+    }
+
+    /// The chunk at hand is done with.
+    pub(super) fn pass_chunk(&mut self) {
+        let size = u64::from(self.board().object().chunk_size());
+        self.position = (self.position / size + 1).saturating_mul(size);
+        (self.attempts, self.waiting_since) = (0, None);
+    }
+
+    /// Bytes that are still to be read, as far as that is known; `None` at the end.
+    pub(super) fn left(&self) -> Option<u64> {
+        let next = self.next_range(1)?;
+        let known = self.board().object().total();
+        Some(known.map_or(1, |total| self.end.min(total) - next.start()))
+    }
+
+    /// Bytes that the store has room for, other objects aside.
+    pub(super) fn room(&self) -> u64 {
+        self.visit.fills().store().config().max_size
+    }
+
+    /// Whether all that is still to be read is on disk.
+    pub(super) fn is_stored(&self) -> bool {
+        let object = self.board().object();
+        let interval = ByteRange::new(self.position, self.end.min(object.total().unwrap_or(0)));
+        let run = object.grid().zip(interval);
+        let missing = run.and_then(|(grid, range)| object.first_missing(grid.run_over(range)));
+        object.total().is_some() && missing.is_none()
+    }
+
+    /// Whatever has moved since the last look gives the wait a new beginning.
+    pub(super) fn note_progress(&mut self) {
+        let progress = self.board().progress();
+        if self.progress_seen != progress {
+            (self.progress_seen, self.waiting_since) = (progress, None);
+        }
+    }
+
+    pub(super) fn board(&self) -> &Arc<Board> {
+        self.visit.board()
+    }
+
     /// One look at where the next bytes are. `None`: look again.
     async fn look(&mut self, range: ByteRange) -> Result<Option<(Bytes, Source)>, FillError> {
         let chunk = self.chunk();
@@ -189,7 +241,7 @@ impl Cursor {
     }
 
     /// Sees to it that a chunk that is nowhere comes, and waits for a change.
-    async fn ask_for(&mut self, chunk: ChunkIndex) -> Result<(), FillError> {
+    pub(super) async fn ask_for(&mut self, chunk: ChunkIndex) -> Result<(), FillError> {
         let board = self.visit.board().clone();
         if let Some(why) = board.ended() {
             return Err(why);
@@ -200,8 +252,8 @@ impl Cursor {
         }
         match board.claim(chunk, self.ahead.end_of_window(chunk), now()) {
             Claim::Lost => {
-                self.visit.fills().store().remove(board.object());
                 board.end(FillError::Lost);
+                self.visit.fills().store().remove(board.object());
                 Err(FillError::Lost)
             }
             Claim::Wait => self.wait(board.changed(chunk)).await,
@@ -216,7 +268,7 @@ impl Cursor {
     }
 
     /// Has the next window fetched before it is needed.
-    fn read_ahead(&mut self, chunk: ChunkIndex) {
+    pub(super) fn read_ahead(&mut self, chunk: ChunkIndex) {
         let Some(ahead) = self.ahead.reached(chunk) else {
             return;
         };
@@ -291,7 +343,7 @@ impl Cursor {
         Ok(read.ok().flatten())
     }
 
-    async fn finish_pause(&mut self) {
+    pub(super) async fn finish_pause(&mut self) {
         if let Some(pause) = &mut self.pause {
             pause.await;
             self.pause = None;
@@ -299,7 +351,7 @@ impl Cursor {
     }
 
     /// Waits for a change, at most until it is time to look again or to give up.
-    async fn wait(&mut self, change: impl Future<Output = ()>) -> Result<(), FillError> {
+    pub(super) async fn wait(&mut self, change: impl Future<Output = ()>) -> Result<(), FillError> {
         let left = self.check_deadline()?;
         let _ = tokio::time::timeout(left.min(STALLED), change).await;
         Ok(())
@@ -320,7 +372,7 @@ impl Cursor {
         }
     }
 
-    fn chunk(&self) -> ChunkIndex {
+    pub(super) fn chunk(&self) -> ChunkIndex {
         chunk_at(self.visit.board().object().chunk_size(), self.position)
     }
 

@@ -127,6 +127,7 @@ impl Intake {
             if self.is_past_chunk() {
                 self.end_chunk();
             }
+            self.board.measure(self.offset, false);
         }
         Ok(Flow::Continue)
     }
@@ -136,6 +137,7 @@ impl Intake {
     pub async fn finish(mut self) {
         let object = self.board.object().clone();
         if object.total().is_none() {
+            self.board.measure(self.offset, true);
             self.fills.store().complete(&object, self.offset).await;
         }
         if object.total() == Some(self.offset) && !self.is_at_edge() {
@@ -242,8 +244,12 @@ impl Intake {
     fn give_up_what_cannot_be_completed(&self) {
         let object = self.board.object();
         if !self.board.is_whole_or_coming() {
-            self.fills.store().remove(object);
+            // Said first: what is removed is not kept any more, and those who see that ask why.
             self.board.end(FillError::Lost);
+            self.fills.store().remove(object);
+        }
+        if self.board.is_abandoned() {
+            self.fills.store().remove(object);
         }
     }
 }
@@ -272,7 +278,10 @@ async fn keep(fills: Arc<Fills>, board: Arc<Board>, chunk: ChunkIndex, buffer: A
     fills.stats.chunk_ended(&kept);
     match kept {
         Ok(()) => board.end_chunk(chunk, &buffer),
-        Err(_) => fills.unkept.push(&board, chunk, buffer),
+        Err(_) => {
+            board.note_unkept(&buffer);
+            fills.unkept.push(&board, chunk, buffer);
+        }
     }
 }
 

@@ -77,8 +77,8 @@ async fn bring(
             stream(answer.body, bytes, intake).await
         }
         Verdict::Changed => {
-            fills.store().remove(object);
             board.end(FillError::Changed);
+            fills.store().remove(object);
             Err(FillError::Changed)
         }
         Verdict::Refused(status) => Err(FillError::Refused(status)),

@@ -55,7 +55,10 @@ impl Visit {
     /// The reader leaves; once is enough.
     pub fn leave(&self) {
         let first = !self.left.swap(true, Relaxed);
-        if first && self.board.reader_left(self.errand.finish_when) {
+        let goes_on = first && self.board.reader_left(self.errand.finish_when);
+        if first && self.board.is_abandoned() {
+            self.fills.store().remove(self.board.object());
+        } else if goes_on {
             let (fills, board, errand) = self.parts();
             // A process that is going down drops readers outside of its runtime.
             if let Ok(runtime) = tokio::runtime::Handle::try_current() {
