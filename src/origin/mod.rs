@@ -15,7 +15,7 @@
 //! | `server.rs`, `group.rs` | a server with its record; an origin with its servers |
 //! | `resolve`, `dial.rs`, `tls.rs`, `credentials` | names, connections, certificates, secrets |
 //! | `upstream.rs`, `attempts.rs`, `sending.rs`, `incoming.rs` | a route's origins: whom to ask next, asking, the body that comes in |
-//! | `as_source.rs`, `session.rs`, `upload.rs` | the two faces: for fills, for Pingora |
+//! | `as_source.rs`, `session.rs`, `handover.rs`, `upload.rs` | the two faces: for fills, for Pingora |
 //! | `checks.rs`, `speculation.rs`, `warm.rs` | asking ahead: health checks, preparations |
 
 mod as_source;
@@ -29,6 +29,7 @@ mod credentials;
 mod dial;
 mod failure;
 mod group;
+mod handover;
 mod health;
 mod incoming;
 mod latency;
@@ -54,8 +55,10 @@ pub use config::{
     Balance, Breaker, Check, Config, Credentials, Limit, Redirects, Resolving, Retry, SecretSource,
     ServerConfig, Tls,
 };
+pub use credentials::{LoadError, Rotating};
 pub use failure::{CLIENT_LEFT, Cause, Failure, NOT_ASKED, brief};
 pub use group::{Origin, OriginError};
+pub use handover::Handover;
 pub use resolve::Resolver;
 pub use server::Server;
 pub use session::{Call, Exchange, Report, Sessions, peer};

@@ -5,7 +5,7 @@
 //! request obeys the same limits and breakers as a fill, over the same connections.
 
 use super::{
-    Failure, Purpose, Upstream,
+    Failure, Handover, Purpose, Upstream,
     attempts::Attempts,
     client::Connection,
     incoming::Incoming,
@@ -45,6 +45,8 @@ pub struct Call {
     pub urgency: Urgency,
     /// What came of it.
     pub report: Arc<Report>,
+    /// Where the answer's body is offered before Pingora reads it.
+    pub handover: Option<Arc<Handover>>,
 }
 
 /// What came of a request.
@@ -135,6 +137,7 @@ pub struct Exchange {
     head: Option<ResponseHeader>,
     /// The body's writer, for Pingora to take.
     writer: Option<Uploader>,
+    handover: Option<Arc<Handover>>,
     is_head: bool,
 }
 
@@ -150,6 +153,8 @@ enum State {
     Uploading(Box<Upload>),
     /// The answer's body comes in.
     Answering(Box<Incoming>),
+    /// Somebody else may take the answer's body.
+    Offered(Arc<Handover>),
     /// The answer to an upload comes in.
     Direct(Box<Upload>),
     Done,
@@ -177,6 +182,7 @@ impl Exchange {
         let (head, incoming) = Incoming::new(answered, ask, *request);
         self.heads.push_back(head);
         self.state = State::Answering(Box::new(incoming));
+        self.handover = call.handover;
         Ok(())
     }
 
@@ -189,6 +195,17 @@ impl Exchange {
         };
         self.heads.push_back(head);
         Ok(())
+    }
+
+    /// Offers the body of the answer whose head is handed out now.
+    fn offer(&mut self) {
+        let Some(handover) = self.handover.take() else {
+            return;
+        };
+        match std::mem::replace(&mut self.state, State::Offered(handover.clone())) {
+            State::Answering(incoming) => handover.offer(incoming),
+            other => self.state = other,
+        }
     }
 
     fn has_body(&self) -> bool {
@@ -308,6 +325,12 @@ impl Session for Exchange {
 
     async fn read_response_body(&mut self) -> Result<Option<Bytes>> {
         let has_body = self.has_body();
+        if let State::Offered(handover) = &self.state {
+            self.state = match handover.clone().returned().await {
+                Some(incoming) => State::Answering(incoming),
+                None => State::Done,
+            };
+        }
         let read = match &mut self.state {
             State::Answering(incoming) => match has_body {
                 true => incoming.next().await,
@@ -385,10 +408,12 @@ impl Session for Exchange {
                 done
             }
             State::Direct(upload) => !has_body || upload.is_done(),
+            State::Offered(_) => false,
             _ => true,
         };
-        if done {
-            self.state = State::Done;
+        match done {
+            true => self.state = State::Done,
+            false => self.offer(),
         }
         Ok(done)
     }

@@ -158,6 +158,7 @@ impl Proxy {
                 false => Urgency::Whole { expected: None },
             },
             report: ctx.report.clone(),
+            handover: None,
         }
     }
 

@@ -13,7 +13,7 @@ use aws::Aws;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{HeaderName, HeaderValue, header::AUTHORIZATION};
 use pingora_http::{RequestHeader, ResponseHeader};
-use secret::Rotating;
+pub use secret::Rotating;
 use std::{io, path::PathBuf, time::SystemTime};
 pub(super) use target::has_dot_segments;
 
