@@ -49,7 +49,8 @@ impl ContactLock {
                 Some(since) => meta.validated >= since,
                 None => meta.fresh_until >= SystemTime::now(),
             };
-            object.key() == key.primary_key() && if stale_writer { fresh } else { newer }
+            let kept = !self.fills.board(&object).is_withdrawn();
+            kept && object.key() == key.primary_key() && if stale_writer { fresh } else { newer }
         })
     }
 }

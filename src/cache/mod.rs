@@ -14,7 +14,7 @@ mod reader;
 mod storage;
 mod writer;
 
-pub use crate::fill::{Coverage, Errand, FillError};
+pub use crate::fill::{Coverage, Errand, FillError, Gathered};
 pub use lock::{ContactLock, OF_THE_REQUEST};
 pub use order::{Incoming, Order};
 pub use reader::Reader;

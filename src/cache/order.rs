@@ -2,12 +2,13 @@
 //! the storage and back.
 
 use crate::{
-    domain::{ByteRange, ChunkRun},
-    fill::{Board, Errand, Tally, Visit},
+    domain::{ByteRange, ChunkRun, Sizes},
+    fill::{Board, Body, Errand, Offer, Tally, Visit},
 };
 use parking_lot::Mutex;
 use std::{
     any::Any,
+    fmt,
     sync::{
         Arc, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -28,6 +29,8 @@ pub struct Order {
     /// Whether a client that stands still holds up what it leads: over HTTP/2 its response is
     /// written by the task that also reads the origin.
     pub over_http2: bool,
+    /// The sizes of objects that this request may create.
+    pub sizes: Sizes,
     /// Bytes given to this request, by where they came from.
     pub tally: Arc<Tally>,
     /// The object that this request creates.
@@ -46,6 +49,18 @@ pub struct Order {
     unwanted: AtomicBool,
     head_only: AtomicBool,
     prepared: Mutex<Option<Box<dyn Any + Send + Sync>>>,
+    offer: Mutex<Offered>,
+    renews: AtomicBool,
+}
+
+/// The body of this request's own answer, for somebody else to bring in.
+#[derive(Default)]
+struct Offered(Option<Offer>);
+
+impl fmt::Debug for Offered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Offered({})", self.0.is_some())
+    }
 }
 
 /// What the origin's answer brings of an object, decided before it is stored.
@@ -67,6 +82,7 @@ impl Order {
             chunk_size,
             closed,
             over_http2,
+            sizes: Sizes::default(),
             tally: Arc::default(),
             leads: Mutex::new(None),
             brings: Mutex::new(None),
@@ -80,7 +96,35 @@ impl Order {
             unwanted: AtomicBool::new(false),
             head_only: AtomicBool::new(false),
             prepared: Mutex::new(None),
+            offer: Mutex::default(),
+            renews: AtomicBool::new(false),
         }
+    }
+
+    /// What this request's own answer brings may be brought in apart from it.
+    pub fn offer(&self, offer: Offer) {
+        self.offer.lock().0 = Some(offer);
+    }
+
+    pub(super) fn take_offered(&self) -> Option<Box<dyn Body>> {
+        let offer = self.offer.lock().0.take()?;
+        offer()
+    }
+
+    /// What is stored is to be replaced, even by the same.
+    pub fn renew(&self) {
+        self.renews.store(true, Relaxed);
+        self.insist();
+    }
+
+    pub(super) fn renews(&self) -> bool {
+        self.renews.load(Relaxed)
+    }
+
+    /// Whether the object that this request brings in has turned out not to be one to keep.
+    pub fn is_withdrawn(&self) -> bool {
+        let leads = self.leads.lock();
+        leads.as_ref().is_some_and(|board| board.is_withdrawn())
     }
 
     /// A look-up takes its time: what a miss will need is prepared meanwhile.

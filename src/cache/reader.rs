@@ -3,7 +3,7 @@
 use super::Order;
 use crate::{
     domain::ByteRange,
-    fill::{Board, Coverage, Cursor, FillError, Fills, Visit},
+    fill::{Board, Coverage, Cursor, FillError, Fills, Gathered, Visit},
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -71,6 +71,22 @@ impl Reader {
     pub async fn prepare(&mut self, range: Option<ByteRange>) -> Result<(), FillError> {
         self.aim(range);
         self.cursor().ready().await
+    }
+
+    /// Waits until all of these parts, or the whole where there are none, are stored.
+    pub async fn gather(&mut self, parts: &[ByteRange]) -> Result<Gathered, FillError> {
+        if parts.is_empty() {
+            self.aim(None);
+            return self.cursor().gather().await;
+        }
+        // The first is read first: it is looked at last.
+        for part in parts.iter().rev() {
+            self.aim(Some(*part));
+            if self.cursor().gather().await? == Gathered::NotKept {
+                return Ok(Gathered::NotKept);
+            }
+        }
+        Ok(Gathered::Stored)
     }
 
     /// What of `range`, or of the whole, is there before anything is asked for.

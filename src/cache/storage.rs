@@ -119,7 +119,7 @@ impl Storage for ChunkStorage {
         order.drop_speculation();
         order.note_found(object.generation());
         let board = self.fills.board(&object);
-        if board.ended().is_some() {
+        if board.ended().is_some() || board.is_withdrawn() {
             return Ok(None);
         }
         if !board.is_whole_or_coming() {
@@ -154,7 +154,10 @@ impl Storage for ChunkStorage {
         _trace: &SpanHandle,
     ) -> Result<MissHandler> {
         let order = order(key)?;
-        let same = self.same(key, meta, &order).await;
+        let same = match order.renews() {
+            true => None,
+            false => self.same(key, meta, &order).await,
+        };
         let is_new = same.is_none();
         let object = same.unwrap_or_else(|| self.conceive(key, meta, &order));
         let board = self.fills.board(&object);
@@ -162,19 +165,30 @@ impl Storage for ChunkStorage {
         if incoming.ignores_ranges {
             board.comes_whole();
         }
+        if object.total().is_none() {
+            board.keep_only(order.sizes);
+        }
         let run = run_of(&board, incoming.part);
         let is_whole = incoming.part.is_none();
-        order.leash(is_whole);
-        let held = order.over_http2;
+        let body = order.take_offered();
+        let held = order.over_http2 && body.is_none();
+        order.leash(is_whole || !held);
         // The flight departs before the object can be found, or whoever finds it would begin
         // another.
         let intake = Intake::of_client(self.fills.clone(), board.clone(), run, held);
         if is_new {
             self.fills.store().publish(&object).await;
         }
+        let end = incoming.part.map(ByteRange::end).or(object.total());
         *order.leads.lock() = Some(board);
         *order.brings.lock() = Some(run);
-        Ok(Box::new(Writer::new(intake, order)))
+        Ok(Box::new(match body {
+            Some(body) => {
+                intake.take_in(body, end);
+                Writer::beside(order)
+            }
+            None => Writer::new(intake, order),
+        }))
     }
 
     async fn purge(

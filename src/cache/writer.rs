@@ -22,6 +22,15 @@ pub(super) struct Writer {
 const LITTLE: u64 = 4 << 20;
 
 impl Writer {
+    /// Nothing is written here: what comes in does so elsewhere.
+    pub fn beside(order: Arc<Order>) -> Self {
+        Self {
+            intake: None,
+            order,
+            written: 0,
+        }
+    }
+
     pub fn new(intake: Intake, order: Arc<Order>) -> Self {
         Self {
             intake: Some(intake),

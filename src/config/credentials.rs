@@ -97,7 +97,7 @@ fn scope(at: &Spot) -> Option<String> {
 }
 
 /// Where a secret is read from; what stands here in its place is not repeated.
-fn secret(at: &Spot) -> Option<SecretSource> {
+pub(super) fn secret(at: &Spot) -> Option<SecretSource> {
     if !matches!(at.value(), Value::Mapping(_) | Value::Null) {
         return at.refuse(
             "expected {file: PATH} or {env: NAME}; the secret itself does not belong in this file",

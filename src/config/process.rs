@@ -2,12 +2,14 @@
 
 use super::{
     address::Taken,
+    credentials::{parameter, secret},
+    fields::sendable_name,
     files,
     scalar::{DAY, count, duration, size, switch, timeout},
     spot::Spot,
 };
 use crate::{
-    proxy::Clients,
+    proxy::{Bypass, Clients},
     server::{Admin, Listen, Server, Tls},
 };
 use std::time::Duration;
@@ -81,6 +83,24 @@ pub(super) fn clients(at: &Spot) -> Option<Clients> {
             read_timeout: keys.or("read_timeout", default.read_timeout, timeout),
             min_rate: keys.or("min_rate", default.min_rate, size(1..=1 << 40)),
             max_ranges: keys.or("max_ranges", default.max_ranges, count(1..=1024)),
+            bypass: keys.optional("bypass", bypass),
+        })
+    })
+}
+
+/// How operators get past the cache.
+fn bypass(at: &Spot) -> Option<Bypass> {
+    at.section(|keys| {
+        let secret = keys.required("secret", secret);
+        let header = keys.optional("header", sendable_name);
+        let parameter = keys.optional("parameter", parameter);
+        if !keys.has("header") && !keys.has("parameter") {
+            return at.refuse("expected header, parameter or both to say where the secret stands");
+        }
+        Some(Bypass {
+            secret: secret?,
+            header,
+            parameter,
         })
     })
 }

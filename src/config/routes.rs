@@ -5,13 +5,15 @@ use super::{
     fields, freshness,
     legs::{Known, origins, template},
     matching::{Reach, reach, refuse_unreachable},
-    scalar::{show_bytes, status, switch},
+    node::Value,
+    scalar::{show_bytes, size, status, switch},
     section::Section,
     spot::Spot,
-    storage::{chunk_size, finish_when, least_store},
+    storage::{LARGEST, chunk_size, finish_when, least_store},
 };
 use crate::{
-    proxy::{KeyRules, Route},
+    domain::Sizes,
+    proxy::{KeyRules, Mode, Route},
     traffic::Features,
 };
 
@@ -55,6 +57,8 @@ fn route(keys: &mut Section, reach: Option<Reach>, around: &Surroundings) -> Opt
     let key = keys.optional("key", key);
     let freshness = freshness::rules(keys);
     let chunk_size = keys.optional("chunk_size", |at| fitting_chunk_size(at, around));
+    let sizes = sizes(keys, around);
+    let mode = keys.optional("mode", mode);
     let finish_when = keys.optional("finish_when", finish_when);
     let debug_headers = keys.optional("debug_headers", switch);
     let features = keys.optional("features", features);
@@ -67,6 +71,8 @@ fn route(keys: &mut Section, reach: Option<Reach>, around: &Surroundings) -> Opt
         key: key.unwrap_or(default.key),
         freshness,
         chunk_size,
+        sizes,
+        mode: mode.unwrap_or(default.mode),
         finish_when: finish_when.unwrap_or(default.finish_when),
         debug_headers: debug_headers.unwrap_or(default.debug_headers),
         features: features.unwrap_or(default.features),
@@ -83,6 +89,39 @@ fn key(at: &Spot) -> Option<KeyRules> {
             ignore_query: keys.or("ignore_query", default.ignore_query, parameters),
         })
     })
+}
+
+/// The sizes of objects that are kept. A store that could not hold them contradicts.
+fn sizes(keys: &mut Section, around: &Surroundings) -> Sizes {
+    let default = Sizes::default();
+    let min = keys.optional("min_size", size(0..=LARGEST));
+    let max = keys.optional("max_size", size(1..=LARGEST));
+    let sizes = Sizes {
+        min: min.unwrap_or(default.min),
+        max: max.unwrap_or(default.max),
+    };
+    if sizes.min > sizes.max {
+        keys.refuse(
+            "min_size",
+            format!("expected at most max_size ({})", show_bytes(sizes.max)),
+        );
+    }
+    for (key, given) in [("min_size", min), ("max_size", max)] {
+        let room = around.max_size.unwrap_or(u64::MAX);
+        if given.is_some_and(|given| given > room) {
+            let room = show_bytes(room);
+            keys.refuse(key, format!("expected at most cache.max_size ({room})"));
+        }
+    }
+    sizes
+}
+
+fn mode(at: &Spot) -> Option<Mode> {
+    match at.value() {
+        Value::Text(text) if text == "streaming" => Some(Mode::Streaming),
+        Value::Text(text) if text == "store_first" => Some(Mode::StoreFirst),
+        _ => at.expected("streaming or store_first"),
+    }
 }
 
 fn features(at: &Spot) -> Option<Features> {

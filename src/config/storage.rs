@@ -90,7 +90,7 @@ const SMALLEST_CHUNK: u32 = 64 << 10;
 /// Above, one chunk is too much to hold in memory for one reader.
 const LARGEST_CHUNK: u32 = 64 << 20;
 /// More than any disk; sums of such sizes do not overflow.
-const LARGEST: u64 = 1 << 60;
+pub(super) const LARGEST: u64 = 1 << 60;
 /// The version of a cache that was never emptied by raising it.
 const FIRST_VERSION: u32 = 1;
 

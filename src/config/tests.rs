@@ -1,6 +1,7 @@
 //! Wrong configurations and what is said of them.
 
 mod examples;
+mod modes;
 mod origins;
 mod routes;
 mod secrets;

@@ -71,6 +71,12 @@ pub enum Refusal {
     SetsCookie,
     /// Nobody says how long it is fresh.
     NoLifetime,
+    /// It is larger than what the route keeps.
+    TooLarge,
+    /// It is smaller than what the route keeps.
+    TooSmall,
+    /// Its length is not known, and it was one not to be kept before.
+    NoSize,
 }
 
 impl Refusal {
@@ -83,6 +89,9 @@ impl Refusal {
             Self::VariesByAnything => "vary-any",
             Self::SetsCookie => "set-cookie",
             Self::NoLifetime => "no-lifetime",
+            Self::TooLarge => "too-large",
+            Self::TooSmall => "too-small",
+            Self::NoSize => "no-size",
         }
     }
 }

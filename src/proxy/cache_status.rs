@@ -18,12 +18,12 @@ pub enum Handling {
     Miss,
     /// From the origin, since what is stored was not fresh any more.
     Refreshed,
-    /// From the origin, since the client wanted its word on what is stored.
-    Insisted,
+    /// From the origin, and stored, since the client asked for the origin's word.
+    Requested,
+    /// From the origin, since the client asked for that, and not stored.
+    Unkept,
     /// From the origin, and not stored.
     Passed,
-    /// From the origin, and not stored, since the client wants nothing stored.
-    NotToStore,
     /// From the origin, since it was known not to be stored.
     Bypass,
     /// From the origin, since the method is not cached.
@@ -35,7 +35,16 @@ pub enum Handling {
 impl Handling {
     /// Whether the request itself brings an object in.
     pub fn leads(self) -> bool {
-        matches!(self, Self::Miss | Self::Refreshed | Self::Insisted)
+        matches!(self, Self::Miss | Self::Refreshed | Self::Requested)
+    }
+
+    /// The same for a request that was to go to the origin.
+    pub fn on_request(self) -> Self {
+        match self {
+            Self::Miss | Self::Refreshed => Self::Requested,
+            Self::Passed | Self::Bypass => Self::Unkept,
+            other => other,
+        }
     }
 
     /// The value of the label `outcome` in the metrics.
@@ -47,9 +56,9 @@ impl Handling {
             Self::Partial => "partial",
             Self::Miss => "miss",
             Self::Refreshed => "refreshed",
-            Self::Insisted => "insisted",
+            Self::Requested => "requested",
+            Self::Unkept => "unkept",
             Self::Passed => "passed",
-            Self::NotToStore => "not_to_store",
             Self::Bypass => "bypass",
             Self::Method => "method",
             Self::Own => "own",
@@ -67,9 +76,9 @@ pub fn field(handling: Handling, collapsed: bool, detail: Option<&str>) -> Strin
         Handling::Miss if collapsed => "fwd=miss",
         Handling::Miss => "fwd=miss; stored",
         Handling::Refreshed => "fwd=stale; stored",
-        Handling::Insisted => "fwd=request; stored",
+        Handling::Requested => "fwd=request; stored",
+        Handling::Unkept => "fwd=request",
         Handling::Passed => "fwd=miss",
-        Handling::NotToStore => "fwd=request",
         Handling::Bypass => "fwd=bypass",
         Handling::Method => "fwd=method",
         Handling::Own | Handling::Unknown => "",

@@ -1,7 +1,8 @@
 //! What a route may be told.
 
+use super::Bypass;
 use crate::{
-    domain::{FieldRules, FreshnessRules, HostPattern, Template},
+    domain::{FieldRules, FreshnessRules, HostPattern, Sizes, Template},
     fill::FinishWhen,
     traffic::Features,
 };
@@ -29,6 +30,10 @@ pub struct Route {
     pub freshness: FreshnessRules,
     /// Grid of new objects of this route, in bytes; the store's own when absent.
     pub chunk_size: Option<u32>,
+    /// The sizes of objects that are kept.
+    pub sizes: Sizes,
+    /// When answers begin.
+    pub mode: Mode,
     /// What becomes of a fill whose last reader has left.
     pub finish_when: FinishWhen,
     /// Adds headers that explain to a client what was done.
@@ -50,11 +55,23 @@ impl Route {
             key: KeyRules::default(),
             freshness: FreshnessRules::default(),
             chunk_size: None,
+            sizes: Sizes::default(),
+            mode: Mode::default(),
             finish_when: FinishWhen::default(),
             debug_headers: false,
             features: Features::default(),
         }
     }
+}
+
+/// When an answer of which something is not stored begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// As soon as its first byte is there.
+    #[default]
+    Streaming,
+    /// When all of it is stored.
+    StoreFirst,
 }
 
 /// One origin of a route.
@@ -110,6 +127,8 @@ pub struct Clients {
     pub min_rate: u64,
     /// Largest number of ranges answered in one request; above it the whole object is sent.
     pub max_ranges: usize,
+    /// How an operator's request gets past the cache.
+    pub bypass: Option<Bypass>,
 }
 
 impl Default for Clients {
@@ -119,6 +138,7 @@ impl Default for Clients {
             read_timeout: Duration::from_secs(30),
             min_rate: 64 << 10,
             max_ranges: 32,
+            bypass: None,
         }
     }
 }

@@ -1,10 +1,13 @@
 //! What one request carries from hook to hook.
 
-use super::{cache_status::Handling, delivery::Asked, headers, routing::BoundRoute, trim::Trim};
+use super::{
+    bypass::Grant, cache_status::Handling, delivery::Asked, headers, routing::BoundRoute,
+    trim::Trim,
+};
 use crate::{
     cache::{FillError, Incoming, Order},
     domain::{ByteRange, RequestControl},
-    origin::Report,
+    origin::{Handover, Report},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use pingora_cache::CachePhase;
@@ -72,6 +75,18 @@ pub struct Context {
     pub kept_back: bool,
     /// The part of a body that the client gets.
     pub trim: Option<Trim>,
+    /// What an operator has asked for beside the ordinary.
+    pub grant: Option<Grant>,
+    /// The answer begins when all of it is stored.
+    pub stores_first: bool,
+    /// The parts that the client gets; the whole where there are none.
+    pub parts: Vec<ByteRange>,
+    /// The answer's body, until it is decided who brings it in.
+    pub handover: Option<Arc<Handover>>,
+    /// The client left before there was an answer.
+    pub left: bool,
+    /// It is remembered that what was brought in is not kept.
+    pub withdrawn: bool,
     _active: Active,
 }
 
@@ -132,6 +147,12 @@ impl Context {
             drops_body: false,
             kept_back: false,
             trim: None,
+            grant: None,
+            stores_first: false,
+            parts: Vec::new(),
+            handover: None,
+            left: false,
+            withdrawn: false,
             _active: Active {
                 gauge: gauge.clone(),
                 count: count.clone(),
@@ -151,7 +172,7 @@ impl Context {
                 | StatusCode::PRECONDITION_FAILED
                 | StatusCode::RANGE_NOT_SATISFIABLE
         );
-        leads_whole && (is_part || request.method == Method::HEAD)
+        leads_whole && !self.stores_first && (is_part || request.method == Method::HEAD)
     }
 
     /// The route; hooks after `request_filter` have one.
@@ -181,7 +202,7 @@ impl Context {
             CachePhase::Expired | CachePhase::Revalidated | CachePhase::RevalidatedNoCache(_)
                 if self.insisted =>
             {
-                Handling::Insisted
+                Handling::Requested
             }
             CachePhase::Expired | CachePhase::Revalidated | CachePhase::RevalidatedNoCache(_) => {
                 Handling::Refreshed
@@ -190,12 +211,17 @@ impl Context {
             CachePhase::Disabled(_) | CachePhase::Uninit | CachePhase::CacheKey => {
                 match self.handling {
                     Handling::Own => Handling::Own,
+                    _ if self.grant == Some(Grant::Pass) => Handling::Bypass,
                     _ if !headers::is_cacheable_request(session.req_header()) => Handling::Method,
-                    _ if self.client.no_store => Handling::NotToStore,
+                    _ if self.client.no_store => Handling::Unkept,
                     _ if session.cache.predicted_uncacheable_reason().is_some() => Handling::Bypass,
                     _ => Handling::Passed,
                 }
             }
+        };
+        let handling = match self.grant {
+            Some(Grant::Refresh) => handling.on_request(),
+            _ => handling,
         };
         self.collapsed &= matches!(handling, Handling::Miss | Handling::Partial);
         self.handling = handling;

@@ -46,6 +46,8 @@ pub fn cause(e: &Error) -> Cause {
         (_, etype) if *etype == UNWANTED || *etype == CLIENT_LEFT => Cause::Client,
         (ErrorSource::Downstream, _) => Cause::Client,
         (ErrorSource::Upstream, _) => Cause::Origin,
+        // What an answer waited for can't be had.
+        (ErrorSource::Internal, ErrorType::HTTPStatus(502..=504)) => Cause::Origin,
         _ => Cause::Internal,
     }
 }
@@ -73,7 +75,7 @@ fn status(e: &Error) -> Option<StatusCode> {
 }
 
 /// The status for an object of which something lacks that can't be had.
-fn status_of_fill(why: &FillError) -> StatusCode {
+pub(super) fn status_of_fill(why: &FillError) -> StatusCode {
     match why {
         FillError::TimedOut => StatusCode::GATEWAY_TIMEOUT,
         FillError::Busy | FillError::NotAsked(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -97,7 +99,9 @@ pub async fn fail(session: &mut Session, e: &Error, ctx: &mut Context) -> FailTo
         } else {
             "failed"
         };
-        let retry_after = ctx.report.failure().and_then(|why| why.retry_after());
+        let of_fill = ctx.failed.as_ref().and_then(retry_after_fill);
+        let failure = ctx.report.failure();
+        let retry_after = of_fill.or_else(|| failure.and_then(|why| why.retry_after()));
         if let Err(e) = send(session, ctx, code, detail, retry_after).await {
             log::debug!("an error could not be sent: {e}");
         }
@@ -128,12 +132,17 @@ pub async fn answer_for_fill(
     why: &FillError,
 ) -> Result<()> {
     session.as_downstream_mut().set_keepalive(None);
-    let retry_after = match why {
-        FillError::NotAsked(after) => Some(*after),
-        _ => None,
-    };
+    let retry_after = retry_after_fill(why);
     let status = status_of_fill(why);
     send(session, ctx, status, "origin-failed", retry_after).await
+}
+
+/// When it is worth another try.
+fn retry_after_fill(why: &FillError) -> Option<Duration> {
+    match why {
+        FillError::NotAsked(after) => Some(*after),
+        _ => None,
+    }
 }
 
 async fn send(

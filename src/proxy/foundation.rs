@@ -1,11 +1,12 @@
 //! What the hooks stand on, and the decisions that take more than one of its parts.
 
 use super::{
-    Clients,
+    Clients, Guard,
     context::{Contact, Context},
     headers,
     predictor::HitForMiss,
     routing::{BoundRoute, Routes},
+    size,
     stats::Stats,
     window,
 };
@@ -29,6 +30,7 @@ use std::{
 pub struct Proxy {
     pub(super) routes: Arc<Routes>,
     pub(super) clients: Clients,
+    pub(super) guard: Option<Arc<Guard>>,
     pub(super) cache_version: u32,
     pub(super) max_window: u64,
     pub(super) chunk_size: u32,
@@ -46,6 +48,8 @@ pub struct Foundation {
     pub routes: Arc<Routes>,
     /// How clients are met.
     pub clients: Clients,
+    /// Who lets operators past the cache.
+    pub guard: Option<Guard>,
     /// Part of every key.
     pub cache_version: u32,
     /// Largest window asked of an origin, in bytes.
@@ -70,6 +74,7 @@ impl Proxy {
         let Foundation {
             routes,
             clients,
+            guard,
             cache_version,
             max_window,
             chunk_size,
@@ -80,6 +85,7 @@ impl Proxy {
         Self {
             routes,
             clients,
+            guard: guard.map(Arc::new),
             cache_version,
             max_window,
             chunk_size,
@@ -113,12 +119,10 @@ impl Proxy {
             .asked
             .range()
             .is_some_and(|set| set.says_where_it_ends());
-        Order::new(
-            errand,
-            chunk_size,
-            closed,
-            session.as_downstream().is_http2(),
-        )
+        let over_http2 = session.as_downstream().is_http2();
+        let mut order = Order::new(errand, chunk_size, closed, over_http2);
+        order.sizes = bound.route.sizes;
+        order
     }
 
     /// What to ask of the origin for a request that the cache can't answer.
@@ -137,7 +141,7 @@ impl Proxy {
             }
             // A client that stands still would hold up the whole object: it leads a window, and
             // fills bring the rest.
-            (Contact::Window, None) if session.as_downstream().is_http2() => {
+            (Contact::Window, None) if session.as_downstream().is_http2() && !ctx.stores_first => {
                 Some(window::first_chunk(chunk_size))
             }
             (Contact::Window, None) => None,
@@ -158,7 +162,7 @@ impl Proxy {
                 false => Urgency::Whole { expected: None },
             },
             report: ctx.report.clone(),
-            handover: None,
+            handover: ctx.handover.clone(),
         }
     }
 
@@ -239,6 +243,10 @@ impl Proxy {
     ) -> Result<Freshness, Refusal> {
         let request = session.req_header();
         let bound = ctx.route();
+        let (sizes, total) = (&bound.route.sizes, ctx.incoming.map(|i| i.total));
+        if let Some(total) = total {
+            size::judge(sizes, response.status, total, session.cache.bypassing())?;
+        }
         let now = SystemTime::now();
         let answer = Answer {
             status: response.status,

@@ -1,8 +1,8 @@
 //! What is to be done with an object that was found in the store.
 
 use super::{
-    cache_status::Handling, context::Context, delivery::Delivery, delivery::deliver,
-    foundation::Proxy,
+    bypass::Grant, cache_status::Handling, context::Context, delivery::Delivery, delivery::deliver,
+    foundation::Proxy, store_first::Wait,
 };
 use crate::{
     cache::{Coverage, FillError, Reader},
@@ -28,8 +28,8 @@ impl Proxy {
         let Some(reader) = handler.as_any_mut().downcast_mut::<Reader>() else {
             return Ok(Some(ForcedFreshness::ForceMiss));
         };
-        if ctx.failed.is_some() {
-            // It has been tried for long enough.
+        if ctx.failed.is_some() || ctx.left || ctx.grant == Some(Grant::Refresh) {
+            // It has been tried for long enough, or is not wanted.
             return Ok(ask_the_origin(reader, ctx));
         }
         let mut allowed = None;
@@ -52,19 +52,20 @@ impl Proxy {
             }
         }
         let total = reader.board().object().total();
-        let range = match deliver(
+        let parts = match deliver(
             &ctx.asked,
             meta.response_header(),
             total,
             self.clients.max_ranges,
         ) {
             Delivery::Whole if session.req_header().method == Method::HEAD => return Ok(allowed),
-            Delivery::Whole => None,
-            Delivery::Parts(parts) => parts.first().copied(),
+            Delivery::Whole => Vec::new(),
+            Delivery::Parts(parts) => parts,
             Delivery::NotModified | Delivery::PreconditionFailed | Delivery::Unsatisfiable => {
                 return Ok(allowed);
             }
         };
+        let range = parts.first().copied();
         let coverage = reader.coverage(range);
         if ctx.client.only_if_cached && coverage != Coverage::Stored {
             return Ok(ask_the_origin(reader, ctx));
@@ -75,22 +76,20 @@ impl Proxy {
             Coverage::Stored => Handling::Hit,
             Coverage::Coming | Coverage::Partial => Handling::Partial,
         };
+        if ctx.stores_first {
+            let client = &mut session.downstream_session;
+            match self.gather(client, reader, &parts, ctx).await {
+                Wait::Over => {}
+                Wait::Left => {
+                    ctx.left = true;
+                    return Ok(ask_the_origin(reader, ctx));
+                }
+                Wait::Failed(why) => return Ok(lacking(reader, why, ctx)),
+            }
+        }
         match reader.prepare(range).await {
             Ok(()) => Ok(allowed),
-            // The version that is stored can't be served to its end any more: begin anew.
-            Err(FillError::Changed | FillError::Lost) => {
-                reader.give_up();
-                Ok(ask_the_origin(reader, ctx))
-            }
-            // The origin has something of its own to say to this client. What is there stays.
-            Err(FillError::Refused(status)) if status.is_client_error() => {
-                Ok(ask_the_origin(reader, ctx))
-            }
-            // What is there stays; this request is answered with an error.
-            Err(why) => {
-                ctx.failed = Some(why);
-                Ok(ask_the_origin(reader, ctx))
-            }
+            Err(why) => Ok(lacking(reader, why, ctx)),
         }
     }
 }
@@ -126,6 +125,19 @@ impl Proxy {
         };
         Use::After(reuse(&ctx.client, &stored, ctx.asked_at, now))
     }
+}
+
+/// Something of the object can't be had.
+fn lacking(reader: &Reader, why: FillError, ctx: &mut Context) -> Option<ForcedFreshness> {
+    match why {
+        // The version that is stored can't be served to its end any more: begin anew.
+        FillError::Changed | FillError::Lost => reader.give_up(),
+        // The origin has something of its own to say to this client. What is there stays.
+        FillError::Refused(status) if status.is_client_error() => {}
+        // What is there stays; this request is answered with an error.
+        why => ctx.failed = Some(why),
+    }
+    ask_the_origin(reader, ctx)
 }
 
 /// What is stored is of no use to this request.

@@ -1,13 +1,15 @@
 //! Pingora's hooks, in the order in which a request meets them. Each only calls what decides.
 
 use super::{
+    Mode,
     asking::{attach, origin_form},
+    bypass::Grant,
     cache_status::{self, Handling},
     context::{Contact, Context},
     delivery::{Asked, Delivery, announced, deliver},
     error, first_contact,
     foundation::{Proxy, target},
-    headers,
+    headers, store_first,
 };
 use crate::{
     domain::RequestControl,
@@ -73,6 +75,9 @@ impl ProxyHttp for Proxy {
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
+        if let Some(guard) = &self.guard {
+            ctx.grant = guard.admit(session.req_header_mut(), SystemTime::now());
+        }
         let request = session.req_header();
         let Some(host) = headers::host(request) else {
             return error::answer(session, ctx, StatusCode::BAD_REQUEST, "bad-host").await;
@@ -94,12 +99,21 @@ impl ProxyHttp for Proxy {
         let target = target(request);
         let key = bound.route.key_of(self.cache_version, &ctx.host, &target);
         ctx.key = key.encode();
-        ctx.order = Some(Arc::new(self.order(&bound, session, ctx)));
+        ctx.stores_first =
+            bound.route.mode == Mode::StoreFirst && Context::waits_for(&request.method, session);
+        let order = self.order(&bound, session, ctx);
+        if ctx.grant == Some(Grant::Refresh) {
+            order.renew();
+        }
+        ctx.order = Some(Arc::new(order));
         ctx.route = Some(bound);
         Ok(false)
     }
 
     fn request_cache_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<()> {
+        if ctx.grant == Some(Grant::Pass) {
+            return Ok(());
+        }
         let bodiless = session.as_downstream_mut().is_body_empty();
         if bodiless && !ctx.client.no_store && headers::is_cacheable_request(session.req_header()) {
             let mut overrides = CacheOptionOverrides::default();
@@ -149,6 +163,9 @@ impl ProxyHttp for Proxy {
         session: &mut Session,
         ctx: &mut Context,
     ) -> Result<bool> {
+        if ctx.left {
+            return Err(store_first::left());
+        }
         match ctx.failed.take() {
             None if ctx.client.only_if_cached => {
                 let status = StatusCode::GATEWAY_TIMEOUT;
@@ -213,6 +230,7 @@ impl ProxyHttp for Proxy {
             let field = format!("bytes={}-{}", window.start(), window.last());
             request.insert_header(header::RANGE, field)?;
         }
+        self.detach_body(session, ctx);
         let call = self.call(session, ctx);
         attach(request, call);
         Ok(())
@@ -250,6 +268,7 @@ impl ProxyHttp for Proxy {
         _end: bool,
         ctx: &mut Context,
     ) -> Result<Option<Duration>> {
+        self.note_withdrawn(ctx);
         match ctx.order.as_ref().is_some_and(|order| order.is_unwanted()) {
             true => Err(Error::explain(error::UNWANTED, "nobody wants more of it").into_down()),
             false => Ok(None),
@@ -329,6 +348,9 @@ impl ProxyHttp for Proxy {
             announced(response),
             self.clients.max_ranges,
         );
+        if let Delivery::Parts(parts) = &delivery {
+            ctx.parts.clone_from(parts);
+        }
         let applied = super::answer::apply(delivery, response, session.req_header());
         let range = applied.unwrap_or_else(|e| {
             log::error!("the head of an answer could not be made: {e}");
@@ -352,6 +374,7 @@ impl ProxyHttp for Proxy {
             return Ok(());
         }
         ctx.conclude(session);
+        self.hold_back(session, response, ctx).await?;
         // Pingora applies conditions and ranges only to what is stored.
         if ctx.kept_back && !session.cache.enabled() && response.status == StatusCode::OK {
             let total = announced(response);
@@ -448,6 +471,7 @@ impl ProxyHttp for Proxy {
         if ctx.handling == Handling::Unknown {
             ctx.conclude(session);
         }
+        self.note_withdrawn(ctx);
         self.count(session, ctx);
         if let Some(cause) = e.map(error::cause) {
             self.stats.aborts.with_label_values(&[cause.label()]).inc();

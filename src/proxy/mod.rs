@@ -7,6 +7,7 @@
 
 mod answer;
 mod asking;
+mod bypass;
 mod cache_status;
 mod config;
 mod context;
@@ -21,11 +22,14 @@ mod invalidation;
 mod key;
 mod predictor;
 mod routing;
+mod size;
 mod stats;
+mod store_first;
 mod trim;
 mod window;
 
-pub use config::{Clients, KeyRules, Matcher, Route, RouteOrigin};
+pub use bypass::{Bypass, Guard};
+pub use config::{Clients, KeyRules, Matcher, Mode, Route, RouteOrigin};
 pub use foundation::{Foundation, Proxy};
 pub use key::object_id;
 pub use routing::{BoundRoute, Routes};

@@ -17,6 +17,8 @@ pub struct Stats {
     pub first_byte: HistogramVec,
     /// Requests under way.
     pub active: IntGauge,
+    /// Answers that waited to be stored first, by how that ended.
+    pub store_first: IntCounterVec,
 }
 
 /// Sources of body bytes: values of a label.
@@ -39,7 +41,7 @@ impl Default for Stats {
         Self {
             requests: counter(
                 "tidegate_requests_total",
-                "Requests by outcome: hit and stale came from the store alone, partial and miss needed the origin, the others were not stored. A rise of anything but hit beside the same traffic says that the cache serves less.",
+                "Requests by outcome: hit and stale came from the store alone, partial, miss, refreshed and requested needed the origin, the others were not stored. A rise of anything but hit beside the same traffic says that the cache serves less.",
                 "outcome",
             ),
             sent: counter(
@@ -51,6 +53,11 @@ impl Default for Stats {
                 "tidegate_response_aborts_total",
                 "Answers that were cut before their end, by cause: the client left or took too long, or the object could not be read on. A rise of the latter points at origins.",
                 "cause",
+            ),
+            store_first: counter(
+                "tidegate_store_first_total",
+                "Answers of routes with mode store_first that waited for their bytes, by outcome: stored, not_kept (sent as it came in, since the store could not keep it), left (by the client), failed (answered with an error). A rise of not_kept points at the disk or a store too small, of failed at origins.",
+                "outcome",
             ),
             first_byte: HistogramVec::new(first_byte.buckets(buckets), &["outcome"])
                 .expect(WELL_FORMED),

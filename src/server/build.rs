@@ -10,7 +10,7 @@ use crate::{
     cache::ChunkStorage,
     fill::Fills,
     origin::{Client, Sessions},
-    proxy::{Foundation, Proxy, Routes, Stats},
+    proxy::{Foundation, Guard, Proxy, Routes, Stats},
     store::{self, Store},
 };
 use futures_util::FutureExt;
@@ -50,9 +50,11 @@ pub(super) async fn start(settings: Settings) -> Result<Running, StartError> {
     let stats = Arc::new(Stats::default());
     let (state, active) = (Arc::new(State::default()), Arc::default());
     let readings = Readings::new(storage, &client, &stats)?;
+    let guard = settings.clients.bypass.as_ref().map(Guard::load);
     let proxy = Proxy::new(Foundation {
         routes,
         clients: settings.clients.clone(),
+        guard: guard.transpose()?,
         cache_version: settings.cache_version,
         max_window: settings.fill.max_window,
         chunk_size: settings.store.chunk_size,

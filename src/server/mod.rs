@@ -13,7 +13,12 @@ mod table;
 pub use run::{RunError, run};
 pub use settings::{Admin, Listen, Server, Settings, Tls};
 
-use crate::{admin, cache::ChunkStorage, origin::OriginError, store::OpenError};
+use crate::{
+    admin,
+    cache::ChunkStorage,
+    origin::{LoadError, OriginError},
+    store::OpenError,
+};
 use listener::BindError;
 use std::{
     net::SocketAddr,
@@ -49,6 +54,9 @@ pub enum StartError {
     /// An origin's certificates or secrets can't be used.
     #[error(transparent)]
     Origin(#[from] OriginError),
+    /// The secret of the way past the cache can't be had.
+    #[error("clients.bypass: {0}")]
+    Bypass(#[from] LoadError),
     /// The metrics could not be set up.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),

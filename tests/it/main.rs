@@ -17,6 +17,7 @@ mod s3;
 
 mod cases {
     mod admin;
+    mod bypass;
     mod conditional;
     mod crowd;
     mod differential;
@@ -38,6 +39,8 @@ mod cases {
     mod ranges;
     mod regressions;
     mod s3;
+    mod sizes;
     mod stale;
+    mod store_first;
     mod strange_origins;
 }
