@@ -1,6 +1,7 @@
 //! Rules for the fields of a message's header.
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use std::convert::Infallible;
 
 /// Fields to be removed, set and added, in this order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,29 +40,27 @@ impl FieldRules {
     }
 }
 
+impl Fields for HeaderMap {
+    type Error = Infallible;
+
+    fn take_out(&mut self, name: &HeaderName) {
+        self.remove(name);
+    }
+
+    fn set(&mut self, name: HeaderName, value: HeaderValue) -> Result<(), Infallible> {
+        self.insert(name, value);
+        Ok(())
+    }
+
+    fn add(&mut self, name: HeaderName, value: HeaderValue) -> Result<(), Infallible> {
+        self.append(name, value);
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderMap;
-    use std::convert::Infallible;
-
-    impl Fields for HeaderMap {
-        type Error = Infallible;
-
-        fn take_out(&mut self, name: &HeaderName) {
-            self.remove(name);
-        }
-
-        fn set(&mut self, name: HeaderName, value: HeaderValue) -> Result<(), Infallible> {
-            self.insert(name, value);
-            Ok(())
-        }
-
-        fn add(&mut self, name: HeaderName, value: HeaderValue) -> Result<(), Infallible> {
-            self.append(name, value);
-            Ok(())
-        }
-    }
 
     #[test]
     fn fields_are_removed_set_and_added() {

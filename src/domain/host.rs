@@ -51,6 +51,19 @@ impl std::fmt::Display for HostPattern {
     }
 }
 
+/// The one spelling of an authority: in lower case, without the dot of the root and without a
+/// port that is a scheme's default. No origin sees it, so that a port of the other scheme's makes no
+/// difference either.
+pub fn normal_authority(authority: &str) -> String {
+    let host = without_port(authority);
+    let port = authority[host.len()..].trim_start_matches(':');
+    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    match port.trim_start_matches('0') {
+        "" | "80" | "443" => host,
+        port => format!("{host}:{port}"),
+    }
+}
+
 /// The host of an authority, its port taken off.
 pub fn without_port(authority: &str) -> &str {
     match authority.rsplit_once(':') {
@@ -111,6 +124,25 @@ mod tests {
             "", "*", "*.", "a..b", "a/b", "a:80", "http://a", "*.*.a", "[1]",
         ] {
             assert_eq!(HostPattern::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_authority_has_one_spelling() {
+        let table = [
+            ("A.Example", "a.example"),
+            ("a.example.", "a.example"),
+            ("a.example.:80", "a.example"),
+            ("a.example:", "a.example"),
+            ("a.example:443", "a.example"),
+            ("a.example:08080", "a.example:8080"),
+            ("[::1]:80", "[::1]"),
+            ("[2001:DB8::1]", "[2001:db8::1]"),
+            ("[::80]", "[::80]"),
+        ];
+        for (written, spelled) in table {
+            assert_eq!(normal_authority(written), spelled, "{written}");
+            assert_eq!(normal_authority(spelled), spelled);
         }
     }
 

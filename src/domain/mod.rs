@@ -12,15 +12,20 @@ mod fields;
 mod freshness;
 mod grid;
 mod host;
+mod inputs;
 mod key;
 mod lifetime;
 mod partial;
 mod precondition;
+mod query;
 mod range;
 mod reuse;
 mod sizes;
+mod signatures;
+mod spelling;
 mod template;
 mod validator;
+mod variant;
 
 pub use cache_control::{RequestControl, ResponseControl, SURROGATE_CONTROL};
 pub use chunk_set::ChunkSet;
@@ -30,13 +35,20 @@ pub use directives::{Delta, Directives, Extent, OVERFLOW, seconds};
 pub use fields::{FieldRules, Fields};
 pub use freshness::{Answer, Freshness, Refusal, judge, vary_names};
 pub use grid::{ChunkIndex, ChunkRun, Grid, chunk_at};
-pub use host::{HostPattern, without_port};
+pub use host::{HostPattern, normal_authority, without_port};
+pub use inputs::{cookie, field, unkeyed};
 pub use key::{Extra, ExtraKind, ObjectKey};
 pub use lifetime::{FreshnessRules, Kind, Overrides, Ttl};
 pub use partial::{Fault, Partial, is_coded};
 pub use precondition::{Outcome, Preconditions, if_range_holds};
+pub use query::{Chosen, QueryRules, Selected, is_tracking};
 pub use range::{ByteRange, RangeSet, RangeSpec, Selection};
 pub use reuse::{Reuse, Stored, reuse};
 pub use sizes::Sizes;
+pub use spelling::{normal_target, split_target};
 pub use template::Template;
 pub use validator::{EntityTag, Validators};
+pub use variant::{
+    BadValue, Derivative, Derivatives, Kind, OnBad, Parameter, Scale, Steps, Variants, Words,
+    is_word, written,
+};
