@@ -4,10 +4,11 @@
 //! file that nobody runs yet.
 
 use crate::{
+    domain::{Extra, ExtraKind, ObjectKey, split_target},
     origin,
-    proxy::{Matcher, Route, object_id},
+    proxy::{Matcher, Route, object_id, spelled},
 };
-use http::Uri;
+use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -33,8 +34,10 @@ pub struct Explanation {
     pub route: String,
     /// Its origins, in the order in which they are asked.
     pub origins: Vec<Asked>,
-    /// The parts of its cache key.
-    pub key: Key,
+    /// The parts of its cache key; `None` where it is too long to have one.
+    pub key: Option<Key>,
+    /// Variants that count as not given, and why.
+    pub dropped: Vec<String>,
     /// The route's settings, by name.
     pub settings: Vec<(String, String)>,
 }
@@ -59,12 +62,62 @@ pub struct Asked {
 pub struct Key {
     /// `cache.version`.
     pub version: u32,
-    /// The host.
+    /// The host, or in angle brackets the route's name for it.
     pub host: String,
-    /// Path and query, without what the route leaves out.
-    pub target: String,
-    /// The name of the object in the store; variants have others.
+    /// The path.
+    pub path: String,
+    /// The query, without what the route leaves out.
+    pub query: Option<String>,
+    /// Header fields; those of a request without any.
+    pub headers: Vec<(String, String)>,
+    /// Cookies, likewise.
+    pub cookies: Vec<(String, String)>,
+    /// What makes the derivative.
+    pub variants: Vec<(String, String)>,
+    /// The name of the object in the store; what `Vary` tells apart has others.
     pub object: String,
+}
+
+impl Key {
+    fn of(key: &ObjectKey) -> Self {
+        let of = |kind| {
+            let extras = key.extras.iter().filter(move |extra| extra.kind == kind);
+            let pair = |extra: &Extra| (extra.name.clone(), extra.value.clone());
+            extras.map(pair).collect()
+        };
+        Self {
+            version: key.version,
+            host: key.host.clone(),
+            path: key.path.clone(),
+            query: key.query.clone(),
+            headers: of(ExtraKind::Field),
+            cookies: of(ExtraKind::Cookie),
+            variants: of(ExtraKind::Variant),
+            object: object_id(&key.encode()),
+        }
+    }
+
+    /// Its parts, each with its name.
+    fn lines(&self) -> Vec<(String, String)> {
+        let line = |name: &str, value: &str| (format!("key: {name}"), value.to_owned());
+        let mut lines = vec![
+            line("cache.version", &self.version.to_string()),
+            line("host", &self.host),
+            line("path", &self.path),
+        ];
+        lines.extend(self.query.iter().map(|query| line("query", query)));
+        let kinds = [
+            ("header", &self.headers),
+            ("cookie", &self.cookies),
+            ("variant", &self.variants),
+        ];
+        for (kind, extras) in kinds {
+            let extra = |(name, value): &(String, String)| line(&format!("{kind} {name}"), value);
+            lines.extend(extras.iter().map(extra));
+        }
+        lines.push(("object in the store".to_owned(), self.object.clone()));
+        lines
+    }
 }
 
 /// Why a URL can't be explained.
@@ -80,31 +133,27 @@ pub enum Unexplained {
         "no route takes {0}: clients get 404; add a route for its host and path, or one with path: /"
     )]
     NoRoute(String),
+    /// It asks for a derivative that its route refuses.
+    #[error("clients get 400: {0}")]
+    BadVariant(String),
 }
 
 impl Configured {
     /// What a URL gets.
     pub fn explain(&self, url: &str) -> Result<Explanation, Unexplained> {
-        let parsed: Uri = url.parse().map_err(|_| Unexplained::NotAUrl(url.into()))?;
-        let host = parsed.authority().map(|authority| authority.as_str());
-        let host = host.ok_or_else(|| Unexplained::NotAUrl(url.into()))?;
-        let takes = |(_, route): &(usize, &Route)| route.takes(host, parsed.path());
+        let (host, target) = spelled(url).ok_or_else(|| Unexplained::NotAUrl(url.into()))?;
+        let (path, _) = split_target(&target);
+        let takes = |(_, route): &(usize, &Route)| route.takes(&host, path);
         let found = self.routes.iter().enumerate().find(takes);
         let (number, route) = found.ok_or_else(|| Unexplained::NoRoute(url.into()))?;
-        let target = parsed
-            .path_and_query()
-            .map_or("/", |target| target.as_str());
-        let key = route.key_of(self.version, host, target);
+        let keyed = route.keyed(self.version, &host, &target, &HeaderMap::new());
+        let keyed = keyed.map_err(|bad| Unexplained::BadVariant(bad.to_string()))?;
         Ok(Explanation {
             url: url.to_owned(),
             route: format!("routes[{number}] ({})", describe(route)),
-            origins: self.asked(route, target),
-            key: Key {
-                version: key.version,
-                object: object_id(&key.encode()),
-                target: key.target(),
-                host: key.host,
-            },
+            origins: self.asked(route, &keyed.target),
+            key: keyed.key.as_ref().map(Key::of),
+            dropped: keyed.dropped.iter().map(ToString::to_string).collect(),
             settings: self.settings(route),
         })
     }
@@ -120,7 +169,7 @@ impl Configured {
             Asked {
                 name: named.name.clone(),
                 target: match &named.path {
-                    Some(path) => path.target(pattern, target),
+                    Some(path) => path.target(pattern, &route.variants, target),
                     None => target.to_owned(),
                 },
                 host: config.and_then(|config| config.host.clone()),
@@ -208,10 +257,21 @@ impl fmt::Display for Explanation {
                 line("  server", server)?;
             }
         }
-        line("key: cache.version", &self.key.version.to_string())?;
-        line("key: host", &self.key.host)?;
-        line("key: path and query", &self.key.target)?;
-        line("object in the store", &self.key.object)?;
+        for dropped in &self.dropped {
+            line("left out", dropped)?;
+        }
+        match &self.key {
+            Some(key) => {
+                let lines = key.lines();
+                lines
+                    .iter()
+                    .try_for_each(|(name, value)| line(name, value))?;
+            }
+            None => line(
+                "key",
+                "none: too long; the request is passed on, its answer not kept",
+            )?,
+        }
         self.settings
             .iter()
             .try_for_each(|(name, value)| line(name, value))
@@ -257,8 +317,12 @@ mod tests {
             explained.route
         );
         assert_eq!(explained.origins[0].target, "/store/7?b=1");
-        assert_eq!(explained.key.host, "a.example:80");
-        assert_eq!(explained.key.target, "/films/7.mp4?b=1");
+        let key = explained.key.as_ref().unwrap();
+        assert_eq!(
+            (key.host.as_str(), key.path.as_str()),
+            ("a.example", "/films/7.mp4")
+        );
+        assert_eq!(key.query.as_deref(), Some("b=1"));
         let again: Explanation =
             serde_json::from_str(&serde_json::to_string(&explained).unwrap()).unwrap();
         assert_eq!(again, explained);

@@ -70,7 +70,7 @@ impl Pages {
         match page {
             Ok(Ok(page)) => (StatusCode::OK, "application/json", page),
             Ok(Err(e)) => plain(StatusCode::INTERNAL_SERVER_ERROR, format!("{e}\n")),
-            Err(why @ Unexplained::NotAUrl(_)) => {
+            Err(why @ (Unexplained::NotAUrl(_) | Unexplained::BadVariant(_))) => {
                 plain(StatusCode::BAD_REQUEST, format!("{why}\n"))
             }
             Err(why @ Unexplained::NoRoute(_)) => plain(StatusCode::NOT_FOUND, format!("{why}\n")),

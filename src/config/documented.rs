@@ -102,7 +102,7 @@ fn it_has_every_key_that_is_known() {
 }
 
 /// A path without what differs among places that are read alike: the numbers of items, and the
-/// names of origins.
+/// names of origins and of variants' parameters.
 fn general(path: &str) -> String {
     let mut general = String::new();
     let mut in_brackets = false;
@@ -112,13 +112,13 @@ fn general(path: &str) -> String {
             general.push(c);
         }
     }
-    match general
-        .strip_prefix("origins.")
-        .map(|rest| rest.split_once('.'))
-    {
-        Some(Some((_, rest))) => format!("origins.*.{rest}"),
-        _ => general,
+    for of in ["origins.", "routes[].variants.parameters."] {
+        let named = general.strip_prefix(of);
+        if let Some((_, rest)) = named.and_then(|rest| rest.split_once('.')) {
+            return format!("{of}*.{rest}");
+        }
     }
+    general
 }
 
 #[test]

@@ -23,6 +23,18 @@ pub(super) fn sendable_name(at: &Spot) -> Option<HeaderName> {
     name(at, ASKED)
 }
 
+/// The name of a field of requests that a key may have.
+pub(super) fn keyable_name(at: &Spot) -> Option<HeaderName> {
+    let name = match named(text(at, NAME)?) {
+        Ok(name) => name,
+        Err(why) => return at.refuse(why),
+    };
+    match why_reserved(&name, KEYED) {
+        Some(why) => at.refuse(format!("{name} cannot be part of the key: {why}")),
+        None => Some(name),
+    }
+}
+
 /// Fields with the reason why they are not the operator's.
 type Reserved = &'static [(&'static [&'static str], &'static str)];
 
@@ -56,6 +68,34 @@ const ASKED: Reserved = &[
         ],
         "conditions are the cache's to set",
     ),
+];
+
+const KEYED: Reserved = &[
+    FRAMING,
+    (&["host"], "key.host is for that"),
+    (&["cookie"], "key.cookies is for that"),
+    (
+        &["authorization", "proxy-authorization"],
+        "it is a secret, and keys are kept on disk",
+    ),
+    (&["accept-encoding"], "origins do not get it"),
+    (
+        &["range", "if-range"],
+        "an object is kept for all its ranges",
+    ),
+    (
+        &[
+            "if-match",
+            "if-none-match",
+            "if-modified-since",
+            "if-unmodified-since",
+            "cache-control",
+            "pragma",
+            "expect",
+        ],
+        "it says how an object is asked for, not which",
+    ),
+    (&["via"], "it is the way of a request"),
 ];
 
 const ANSWERED: Reserved = &[
@@ -112,14 +152,21 @@ fn name(at: &Spot, reserved: Reserved) -> Option<HeaderName> {
 
 /// The field of a name, unless it is reserved.
 fn free(text: &str, reserved: Reserved) -> Result<HeaderName, String> {
-    let name: HeaderName = text
-        .parse()
-        .map_err(|_| format!("expected {NAME}, found {}", quoted(text)))?;
-    let is_it = |(names, _): &&(&[&str], &str)| names.contains(&name.as_str());
-    match reserved.iter().find(is_it) {
-        Some((_, why)) => Err(format!("{name} cannot be changed: {why}")),
+    let name = named(text)?;
+    match why_reserved(&name, reserved) {
+        Some(why) => Err(format!("{name} cannot be changed: {why}")),
         None => Ok(name),
     }
+}
+
+fn named(text: &str) -> Result<HeaderName, String> {
+    let wrong = |_| format!("expected {NAME}, found {}", quoted(text));
+    text.parse().map_err(wrong)
+}
+
+fn why_reserved(name: &HeaderName, reserved: Reserved) -> Option<&'static str> {
+    let is_it = |(names, _): &&(&[&str], &str)| names.contains(&name.as_str());
+    reserved.iter().find(is_it).map(|(_, why)| *why)
 }
 
 const NAME: &str = "the name of a header field";

@@ -6,7 +6,7 @@ use super::{
     section::Section,
     spot::Spot,
 };
-use crate::domain::{FreshnessRules, Kind, Overrides, Ttl};
+use crate::domain::{ContentTtl, FreshnessRules, Overrides, Ttl};
 use http::StatusCode;
 use std::time::Duration;
 
@@ -69,9 +69,9 @@ fn statuses(at: &Spot) -> Option<Vec<(StatusCode, Duration)>> {
     entries.iter().map(read).collect()
 }
 
-fn kinds(at: &Spot) -> Option<Vec<Kind>> {
+fn kinds(at: &Spot) -> Option<Vec<ContentTtl>> {
     let kind = |keys: &mut Section| {
-        let kind = Kind {
+        let kind = ContentTtl {
             content_type: keys.optional("content_type", media_type),
             path: keys.optional("path", pattern),
             ttl: keys.required("ttl", freshness)?,

@@ -8,7 +8,7 @@ use super::{
     spot::Spot,
 };
 use crate::{
-    domain::Template,
+    domain::{Template, Variants},
     proxy::{Matcher, RouteOrigin},
 };
 
@@ -19,6 +19,8 @@ pub(super) struct Known<'a> {
     pub(super) origins: Option<&'a [&'a str]>,
     /// What the route takes, of whose groups paths are made.
     pub(super) matcher: Option<&'a Matcher>,
+    /// The parameters that make derivatives, of whose values paths are made too.
+    pub(super) variants: Option<&'a Variants>,
 }
 
 /// A list of origins; those without a path of their own are asked for `path`.
@@ -67,7 +69,7 @@ fn name(at: &Spot, known: &Known) -> Option<String> {
     }
 }
 
-/// A path, perhaps with a query, whose places are named groups of the route's pattern.
+/// A path, perhaps with a query, whose places are named groups of the route's pattern or variants.
 pub(super) fn template(at: &Spot, known: &Known) -> Option<Template> {
     const EXPECTED: &str = "a path from its \"/\" on such as /store/${id}.mp4";
     let text = text(at, EXPECTED)?;
@@ -83,37 +85,39 @@ pub(super) fn template(at: &Spot, known: &Known) -> Option<Template> {
     if !text.starts_with('/') || !is_target(&template.fill(|_| Some("x"))) {
         return at.expected(EXPECTED);
     }
-    let strange = |matcher| {
-        template
-            .places()
-            .find_map(|place| why_strange(place, matcher))
+    let strange = |(matcher, variants)| {
+        let mut places = template.places();
+        places.find_map(|place| why_strange(place, matcher, variants))
     };
-    match known.matcher.and_then(strange) {
+    match known.matcher.zip(known.variants).and_then(strange) {
         Some(why) => at.refuse(why),
         None => Some(template),
     }
 }
 
 /// Why nothing is ever found for a place.
-fn why_strange(place: &str, matcher: &Matcher) -> Option<String> {
-    let pattern = match matcher {
-        Matcher::Pattern(pattern) => pattern,
-        Matcher::Prefix(_) => {
+fn why_strange(place: &str, matcher: &Matcher, variants: &Variants) -> Option<String> {
+    let mut names: Vec<_> = match matcher {
+        Matcher::Pattern(pattern) => pattern.capture_names().flatten().collect(),
+        Matcher::Prefix(_) if variants.is_empty() => {
             return Some(format!(
                 "nothing to fill ${{{place}}} with: a route by path has no named groups; use pattern"
             ));
         }
+        Matcher::Prefix(_) => Vec::new(),
     };
-    let groups: Vec<_> = pattern.capture_names().flatten().collect();
-    if groups.contains(&place) {
+    names.extend(variants.parameters.iter().map(|p| p.name.as_str()));
+    if names.contains(&place) {
         return None;
     }
-    let hint = hint(place, groups.iter().copied());
-    let known = match groups.is_empty() {
+    let hint = hint(place, names.iter().copied());
+    let known = match names.is_empty() {
         true => "it has none".to_owned(),
-        false => format!("known here: {}", groups.join(", ")),
+        false => format!("known here: {}", names.join(", ")),
     };
-    Some(format!(
-        "the route's pattern has no group named {place}{hint} ({known})"
-    ))
+    let whose = match variants.is_empty() {
+        true => "the route's pattern has no group",
+        false => "the route has neither a group nor a variant",
+    };
+    Some(format!("{whose} named {place}{hint} ({known})"))
 }

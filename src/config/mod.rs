@@ -20,8 +20,9 @@
 //! | `hosts.rs`, `fields.rs` | readers of host names and of header fields |
 //! | `process.rs`, `storage.rs`, `resolver.rs` | the sections, each a table of its keys |
 //! | `origins.rs` | the origins, with `servers.rs`, `guard.rs` and `credentials.rs` |
-//! | `routes.rs` | the routes, with `matching.rs` (what a route takes), `legs.rs` (its origins)
-//! | | and `freshness.rs` |
+//! | `routes.rs` | the routes, with `matching.rs` (what a route takes) and `legs.rs` (its origins) |
+//! | `freshness.rs` | how long a route's answers are fresh |
+//! | `key.rs`, `variants.rs`, `scale.rs` | what tells a route's objects apart, and the derivatives of one |
 //! | `document.rs` | the sections put together |
 
 mod address;
@@ -32,6 +33,7 @@ mod files;
 mod freshness;
 mod guard;
 mod hosts;
+mod key;
 mod legs;
 mod matching;
 mod mistakes;
@@ -41,10 +43,12 @@ mod process;
 mod resolver;
 mod routes;
 mod scalar;
+mod scale;
 mod section;
 mod servers;
 mod spot;
 mod storage;
+mod variants;
 
 #[cfg(test)]
 mod documented;

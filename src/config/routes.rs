@@ -1,8 +1,8 @@
 //! The section `routes`: which requests, which origins, and how they are kept.
 
 use super::{
-    credentials::parameter,
     fields, freshness,
+    key::key,
     legs::{Known, origins, template},
     matching::{Reach, reach, refuse_unreachable},
     node::Value,
@@ -10,10 +10,11 @@ use super::{
     section::Section,
     spot::Spot,
     storage::{LARGEST, chunk_size, finish_when, least_store},
+    variants::variants,
 };
 use crate::{
-    domain::Sizes,
-    proxy::{KeyRules, Mode, Route},
+    domain::{Sizes, Variants},
+    proxy::{Mode, Route},
     traffic::Features,
 };
 
@@ -44,9 +45,15 @@ pub(super) fn routes(at: &Spot, around: &Surroundings) -> Option<Vec<Route>> {
 }
 
 fn route(keys: &mut Section, reach: Option<Reach>, around: &Surroundings) -> Option<Route> {
+    let matcher = reach.as_ref().map(|reach| &reach.matcher);
+    let variants = match keys.has("variants") {
+        true => keys.optional("variants", |at| variants(at, matcher)),
+        false => keys.or("variants", Some(Variants::default()), |_| None),
+    };
     let known = Known {
         origins: around.origins.as_deref(),
-        matcher: reach.as_ref().map(|reach| &reach.matcher),
+        matcher,
+        variants: variants.as_ref(),
     };
     let path = keys.optional("origin_path", |at| template(at, &known));
     let origins = keys.required("origins", |at| origins(at, &known, path.as_ref()));
@@ -54,7 +61,7 @@ fn route(keys: &mut Section, reach: Option<Reach>, around: &Surroundings) -> Opt
     let next_on = keys.optional("next_on", next_on);
     let request_headers = keys.optional("request_headers", fields::of_requests);
     let response_headers = keys.optional("response_headers", fields::of_responses);
-    let key = keys.optional("key", key);
+    let key = keys.optional("key", |at| key(at, variants.as_ref()));
     let freshness = freshness::rules(keys);
     let chunk_size = keys.optional("chunk_size", |at| fitting_chunk_size(at, around));
     let sizes = sizes(keys, around);
@@ -69,6 +76,7 @@ fn route(keys: &mut Section, reach: Option<Reach>, around: &Surroundings) -> Opt
         request_headers: request_headers.unwrap_or(default.request_headers),
         response_headers: response_headers.unwrap_or(default.response_headers),
         key: key.unwrap_or(default.key),
+        variants: variants?,
         freshness,
         chunk_size,
         sizes,
@@ -77,17 +85,6 @@ fn route(keys: &mut Section, reach: Option<Reach>, around: &Surroundings) -> Opt
         debug_headers: debug_headers.unwrap_or(default.debug_headers),
         features: features.unwrap_or(default.features),
         ..default
-    })
-}
-
-fn key(at: &Spot) -> Option<KeyRules> {
-    let default = KeyRules::default();
-    at.section(|keys| {
-        let parameters = |at: &Spot| at.distinct("query parameter", parameter);
-        Some(KeyRules {
-            ignore_signatures: keys.or("ignore_signatures", default.ignore_signatures, switch),
-            ignore_query: keys.or("ignore_query", default.ignore_query, parameters),
-        })
     })
 }
 

@@ -1,6 +1,7 @@
 //! Wrong configurations and what is said of them.
 
 mod examples;
+mod keys;
 mod modes;
 mod origins;
 mod routes;

@@ -54,7 +54,7 @@ pub struct Ttl {
     /// By single status, before its class.
     pub statuses: Vec<(StatusCode, Duration)>,
     /// By kind of content, for 2xx: the first that takes an answer, before `ok`.
-    pub kinds: Vec<Kind>,
+    pub kinds: Vec<ContentTtl>,
     /// For 2xx.
     pub ok: Option<Duration>,
     /// For 301, 302, 303, 307, 308.
@@ -71,7 +71,7 @@ pub struct Ttl {
 
 /// A kind of content, and how long it is fresh.
 #[derive(Clone, Debug)]
-pub struct Kind {
+pub struct ContentTtl {
     /// The media type; `type/*` for all of a type. Any where absent.
     pub content_type: Option<String>,
     /// The path. Any where absent.
@@ -166,7 +166,7 @@ impl Ttl {
     }
 }
 
-impl Kind {
+impl ContentTtl {
     fn takes(&self, answer: &Answer) -> bool {
         let of_type = |wanted: &String| {
             let given = content_type(answer).unwrap_or_default();
@@ -229,7 +229,7 @@ mod tests {
         FreshnessRules {
             ttl: Ttl {
                 statuses: vec![(StatusCode::GONE, Duration::from_secs(99))],
-                kinds: vec![Kind {
+                kinds: vec![ContentTtl {
                     content_type: Some("image/*".into()),
                     path: Some("^/posters/".parse().unwrap()),
                     ttl: Duration::from_secs(50),

@@ -2,7 +2,7 @@
 
 use super::{Client, Origin, credentials::has_dot_segments, server::Place};
 use crate::{
-    domain::{FieldRules, Fields, Template},
+    domain::{FieldRules, Fields, Template, Variants},
     traffic::Features,
 };
 use http::{HeaderName, HeaderValue, StatusCode, header, uri::PathAndQuery};
@@ -35,6 +35,8 @@ pub struct Leg {
 pub struct Rules {
     /// The route's pattern.
     pub pattern: Option<Regex>,
+    /// The parameters that make derivatives, for paths that are made of them.
+    pub variants: Variants,
     /// Statuses, beside 5xx, on which the next server is asked.
     pub next_on: Vec<StatusCode>,
     /// Fields of requests.
@@ -92,7 +94,7 @@ impl Upstream {
     /// The target that a leg is asked for when the client asks for `target`.
     pub fn target(&self, leg: &Leg, target: &str) -> String {
         match &leg.path {
-            Some(path) => path.target(self.rules.pattern.as_ref(), target),
+            Some(path) => path.target(self.rules.pattern.as_ref(), &self.rules.variants, target),
             None => target.to_owned(),
         }
     }

@@ -3,7 +3,7 @@
 use super::{
     context::{Contact, Context},
     first_contact::{self, Step},
-    foundation::{Proxy, target},
+    foundation::Proxy,
 };
 use crate::{cache::OF_THE_REQUEST, origin::Call};
 use http::{StatusCode, request::Parts};
@@ -82,9 +82,8 @@ pub fn attach(request: &mut RequestHeader, call: Call) {
     *request = parts.into();
 }
 
-/// The target without scheme and authority, whatever form the client used.
-pub fn origin_form(request: &RequestHeader) -> Result<http::Uri> {
-    let target = target(request);
+/// A target as a URI.
+pub fn uri(target: &str) -> Result<http::Uri> {
     let wrong = |e| Error::because(ErrorType::InvalidHTTPHeader, "request target", e);
     target.parse().map_err(wrong)
 }

@@ -2,11 +2,11 @@
 
 use super::Bypass;
 use crate::{
-    domain::{FieldRules, FreshnessRules, HostPattern, Sizes, Template},
+    domain::{FieldRules, FreshnessRules, HostPattern, QueryRules, Sizes, Template, Variants},
     fill::FinishWhen,
     traffic::Features,
 };
-use http::StatusCode;
+use http::{HeaderName, StatusCode};
 use std::time::Duration;
 
 /// One route: which requests, which origins, and how they are kept.
@@ -24,8 +24,10 @@ pub struct Route {
     pub request_headers: FieldRules,
     /// Fields of responses to clients.
     pub response_headers: FieldRules,
-    /// What of a request's query is part of its cache key.
+    /// What of a request is part of its cache key.
     pub key: KeyRules,
+    /// The parameters that make derivatives of an object.
+    pub variants: Variants,
     /// How long answers are fresh.
     pub freshness: FreshnessRules,
     /// Grid of new objects of this route, in bytes; the store's own when absent.
@@ -53,6 +55,7 @@ impl Route {
             request_headers: FieldRules::default(),
             response_headers: FieldRules::default(),
             key: KeyRules::default(),
+            variants: Variants::default(),
             freshness: FreshnessRules::default(),
             chunk_size: None,
             sizes: Sizes::default(),
@@ -79,8 +82,8 @@ pub enum Mode {
 pub struct RouteOrigin {
     /// Its name.
     pub name: String,
-    /// The path that it is asked for, made of the named groups of the route's pattern; the
-    /// client's own when absent.
+    /// The path that it is asked for, made of the named groups of the route's pattern and of its
+    /// variants; the client's own when absent.
     pub path: Option<Template>,
     /// How long its answers are fresh at most. A fallback's should soon give way.
     pub ttl: Option<Duration>,
@@ -97,14 +100,18 @@ impl RouteOrigin {
     }
 }
 
-/// What of a request is part of its cache key, beside host and path.
+/// What of a request is part of its cache key, beside the path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyRules {
-    /// Whether the parameters of presigned URLs are left out: those of AWS, Google Cloud, Azure
-    /// and CloudFront.
-    pub ignore_signatures: bool,
-    /// Further query parameters that are left out.
-    pub ignore_query: Vec<String>,
+    /// The name under which the objects of all hosts of the route are kept; each host has its own
+    /// when absent.
+    pub host: Option<String>,
+    /// What of the query.
+    pub query: QueryRules,
+    /// Header fields, in the order of their names.
+    pub headers: Vec<HeaderName>,
+    /// Cookies, in the order of their names. The others are not sent to the origin.
+    pub cookies: Vec<String>,
 }
 
 /// Which request paths a route takes.

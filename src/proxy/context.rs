@@ -1,8 +1,8 @@
 //! What one request carries from hook to hook.
 
 use super::{
-    bypass::Grant, cache_status::Handling, delivery::Asked, headers, routing::BoundRoute,
-    trim::Trim,
+    bypass::Grant, cache_status::Handling, delivery::Asked, headers, key::Keyed,
+    routing::BoundRoute, trim::Trim,
 };
 use crate::{
     cache::{FillError, Incoming, Order},
@@ -63,8 +63,10 @@ pub struct Context {
     pub close_delimited: bool,
     /// Fields of a 304, to be laid over the stored ones.
     pub not_modified: Option<HeaderMap>,
-    /// Its key in the cache.
+    /// Its key in the cache; empty where none can be built.
     pub key: Vec<u8>,
+    /// What the origin is asked for, so that the answer is the key's.
+    pub keyed: Keyed,
     /// What came of asking its origins.
     pub report: Arc<Report>,
     /// Why what lacks of the stored object can't be had.
@@ -142,6 +144,7 @@ impl Context {
             close_delimited: false,
             not_modified: None,
             key: Vec::new(),
+            keyed: Keyed::passing(None, String::new()),
             report: Arc::default(),
             failed: None,
             drops_body: false,
@@ -214,6 +217,10 @@ impl Context {
                     _ if self.grant == Some(Grant::Pass) => Handling::Bypass,
                     _ if !headers::is_cacheable_request(session.req_header()) => Handling::Method,
                     _ if self.client.no_store => Handling::Unkept,
+                    _ if self.key.is_empty() => {
+                        self.detail = Some("key");
+                        Handling::Bypass
+                    }
                     _ if session.cache.predicted_uncacheable_reason().is_some() => Handling::Bypass,
                     _ => Handling::Passed,
                 }

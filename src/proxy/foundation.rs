@@ -1,9 +1,10 @@
 //! What the hooks stand on, and the decisions that take more than one of its parts.
 
 use super::{
-    Clients, Guard,
+    Clients, Guard, Route,
     context::{Contact, Context},
     headers,
+    key::Keyed,
     predictor::HitForMiss,
     routing::{BoundRoute, Routes},
     size,
@@ -12,7 +13,9 @@ use super::{
 };
 use crate::{
     cache::{ChunkStorage, ContactLock, Errand, Order, id_of},
-    domain::{Answer, ByteRange, Freshness, Refusal, SURROGATE_CONTROL, Validators, judge},
+    domain::{
+        Answer, BadValue, ByteRange, Freshness, Refusal, SURROGATE_CONTROL, Validators, judge,
+    },
     origin::{Call, Request, digest},
     traffic::Urgency,
 };
@@ -100,15 +103,34 @@ impl Proxy {
         }
     }
 
+    /// What a request is to the cache and to the origin. One that writes is passed on in its own
+    /// words, whatever the key makes of them.
+    pub(super) fn keyed(
+        &self,
+        route: &Route,
+        host: &str,
+        target: &str,
+        request: &RequestHeader,
+    ) -> std::result::Result<Keyed, BadValue> {
+        let keyed = route.keyed(self.cache_version, host, target, &request.headers);
+        if matches!(request.method, Method::GET | Method::HEAD) {
+            return keyed;
+        }
+        let own = request.uri.path_and_query();
+        let own = own.map_or("/", |target| target.as_str());
+        let key = keyed.ok().and_then(|keyed| keyed.key);
+        Ok(Keyed::passing(key, own.to_owned()))
+    }
+
     /// A request's order to the cache.
     pub(super) fn order(&self, bound: &BoundRoute, session: &Session, ctx: &Context) -> Order {
-        let request = session.req_header();
-        let target = target(request);
+        let mut headers = headers::object_request(session.req_header());
+        let Ok(()) = ctx.keyed.fields.apply(&mut headers);
         let errand = Errand {
             source: bound.source.clone(),
             request: Arc::new(Request {
-                target,
-                headers: headers::object_request(request),
+                target: ctx.keyed.target.clone(),
+                headers,
                 key: digest(&ctx.key),
             }),
             finish_when: bound.route.finish_when,
@@ -242,6 +264,10 @@ impl Proxy {
         ctx: &Context,
     ) -> Result<Freshness, Refusal> {
         let request = session.req_header();
+        // Said of one client's signature, which is not in the key.
+        if ctx.keyed.is_signed && matches!(response.status.as_u16(), 400 | 401 | 403) {
+            return Err(Refusal::Status);
+        }
         let bound = ctx.route();
         let (sizes, total) = (&bound.route.sizes, ctx.incoming.map(|i| i.total));
         if let Some(total) = total {
@@ -267,12 +293,4 @@ impl Proxy {
         rules.ttl.ok = rules.ttl.ok.or(Some(most));
         judge(&answer, &rules).map(|fresh| fresh.within(most, now))
     }
-}
-
-/// Path and query, as they go to the origin and into the key.
-pub(super) fn target(request: &RequestHeader) -> String {
-    request
-        .uri
-        .path_and_query()
-        .map_or_else(|| "/".to_owned(), |t| t.as_str().to_owned())
 }

@@ -1,6 +1,6 @@
 //! Fields that are added, removed or read on the way.
 
-use crate::domain::{Fields, vary_names};
+use crate::domain::{Fields, normal_authority, normal_target, vary_names};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use pingora_cache::{VarianceBuilder, key::HashBinary};
 use pingora_core::{Error, Result};
@@ -166,18 +166,87 @@ pub fn is_cacheable_request(request: &RequestHeader) -> bool {
     matches!(request.method, Method::GET | Method::HEAD) && !has_body
 }
 
-/// The host that a request asks; `None` where it asks none, several, or nonsense.
+/// The host that a request asks, in its one spelling; `None` where it asks none, several, or
+/// nonsense. That of an absolute target goes before the field (RFC 9112, section 3.2.2).
 pub fn host(request: &RequestHeader) -> Option<String> {
-    if let Some(authority) = request.uri.authority() {
-        return Some(authority.as_str().to_owned());
-    }
     let mut lines = request.headers.get_all(header::HOST).iter();
-    let text = lines
-        .next()
-        .filter(|_| lines.next().is_none())?
-        .to_str()
-        .ok()?;
+    let field = lines.next().map(|line| line.to_str());
+    let text = match (request.uri.authority(), absolute(request.raw_path())) {
+        (Some(authority), _) => authority.as_str(),
+        (None, Some((authority, _))) => std::str::from_utf8(authority).ok()?,
+        (None, None) => field?.ok()?,
+    };
     let authority: http::uri::Authority = text.parse().ok()?;
-    let plain = !text.contains('@') && !authority.host().is_empty();
-    plain.then(|| text.to_owned())
+    let plain = !text.contains('@') && !authority.host().is_empty() && lines.next().is_none();
+    plain.then(|| normal_authority(text))
+}
+
+/// Path and query that a request asks for, in their one spelling and whatever form it has.
+pub fn target(request: &RequestHeader) -> String {
+    let raw = request.raw_path();
+    let target = absolute(raw).map_or(raw, |(_, target)| target);
+    match target.first() {
+        None => "/".to_owned(),
+        Some(b'?') => format!("/{}", normal_target(target)),
+        Some(_) => normal_target(target),
+    }
+}
+
+/// Host and target of a URL, both in their one spelling; `None` where it is none, or has no host.
+pub fn spelled(url: &str) -> Option<(String, String)> {
+    let url: http::Uri = url.parse().ok()?;
+    let target = url.path_and_query().map_or("/", |target| target.as_str());
+    let host = normal_authority(url.authority()?.as_str());
+    Some((host, normal_target(target.as_bytes())))
+}
+
+/// Authority and the rest of a target that is a whole URL.
+fn absolute(target: &[u8]) -> Option<(&[u8], &[u8])> {
+    if target.starts_with(b"/") {
+        return None;
+    }
+    let mark = target.windows(3).position(|three| three == b"://")?;
+    let rest = &target[mark + 3..];
+    let end = rest.iter().position(|b| b"/?".contains(b));
+    Some(rest.split_at(end.unwrap_or(rest.len())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whom_and_what_a_request_asks() {
+        let table = [
+            ("/a?b", &["A.example:80"][..], Some("a.example"), "/a?b"),
+            ("/%61", &["a.example", "b.example"], None, "/a"),
+            ("/a", &[], None, "/a"),
+            ("/a", &["u@a.example"], None, "/a"),
+            (
+                "http://B.example/%62?c",
+                &["a.example"],
+                Some("b.example"),
+                "/b?c",
+            ),
+            ("HTTP://b.example?c", &[], Some("b.example"), "/?c"),
+            ("http://b.example", &["b.example"], Some("b.example"), "/"),
+            ("http://u@b.example/", &["b.example"], None, "/"),
+            (
+                "/http://b.example/",
+                &["a.example"],
+                Some("a.example"),
+                "/http://b.example/",
+            ),
+        ];
+        for (raw, hosts, asked, path) in table {
+            let mut request = RequestHeader::build("GET", raw.as_bytes(), None).unwrap();
+            for line in hosts {
+                request.append_header(header::HOST, *line).unwrap();
+            }
+            assert_eq!(host(&request).as_deref(), asked, "{raw} {hosts:?}");
+            assert_eq!(target(&request), path, "{raw}");
+        }
+        let raw = RequestHeader::build("GET", b"/a\xff", None).unwrap();
+        assert_eq!(target(&raw), "/a%FF");
+    }
 }

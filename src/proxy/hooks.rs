@@ -2,17 +2,17 @@
 
 use super::{
     Mode,
-    asking::{attach, origin_form},
+    asking::{attach, uri},
     bypass::Grant,
     cache_status::{self, Handling},
     context::{Contact, Context},
     delivery::{Asked, Delivery, announced, deliver},
     error, first_contact,
-    foundation::{Proxy, target},
+    foundation::Proxy,
     headers, store_first,
 };
 use crate::{
-    domain::RequestControl,
+    domain::{ObjectKey, RequestControl, split_target},
     fill::FinishWhen,
     origin,
     traffic::{LARGEST, segment_deadline},
@@ -82,23 +82,27 @@ impl ProxyHttp for Proxy {
         let Some(host) = headers::host(request) else {
             return error::answer(session, ctx, StatusCode::BAD_REQUEST, "bad-host").await;
         };
-        let Some(bound) = self.routes.find(&host, request.uri.path()) else {
+        let target = headers::target(request);
+        let (path, _) = split_target(&target);
+        let Some(bound) = self.routes.find(&host, path) else {
             return error::answer(session, ctx, StatusCode::NOT_FOUND, "no-route").await;
         };
-        if bound.upstream.refuses(request.uri.path()) {
+        if bound.upstream.refuses(path) {
             return error::answer(session, ctx, StatusCode::BAD_REQUEST, "dot-segments").await;
         }
         if matches!(request.method, Method::CONNECT | Method::TRACE) {
             return error::answer(session, ctx, StatusCode::METHOD_NOT_ALLOWED, "method").await;
         }
+        let Ok(keyed) = self.keyed(&bound.route, &host, &target, request) else {
+            return error::answer(session, ctx, StatusCode::BAD_REQUEST, "variant").await;
+        };
         ctx.host = host;
         ctx.asked = Asked::of(&request.method, &request.headers);
         if bound.route.freshness.client_control {
             ctx.client = RequestControl::of(&request.headers);
         }
-        let target = target(request);
-        let key = bound.route.key_of(self.cache_version, &ctx.host, &target);
-        ctx.key = key.encode();
+        ctx.key = keyed.key.as_ref().map_or_else(Vec::new, ObjectKey::encode);
+        ctx.keyed = keyed;
         ctx.stores_first =
             bound.route.mode == Mode::StoreFirst && Context::waits_for(&request.method, session);
         let order = self.order(&bound, session, ctx);
@@ -111,11 +115,11 @@ impl ProxyHttp for Proxy {
     }
 
     fn request_cache_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<()> {
-        if ctx.grant == Some(Grant::Pass) {
+        if ctx.grant == Some(Grant::Pass) || ctx.client.no_store || ctx.key.is_empty() {
             return Ok(());
         }
         let bodiless = session.as_downstream_mut().is_body_empty();
-        if bodiless && !ctx.client.no_store && headers::is_cacheable_request(session.req_header()) {
+        if bodiless && headers::is_cacheable_request(session.req_header()) {
             let mut overrides = CacheOptionOverrides::default();
             overrides.wait_timeout = Some(LOCK_PATIENCE);
             overrides.max_lock_retries = Some(LOCK_RETRIES);
@@ -216,7 +220,8 @@ impl ProxyHttp for Proxy {
     ) -> Result<()> {
         ctx.sent = Some(Instant::now());
         headers::strip_request(request);
-        request.set_uri(origin_form(request)?);
+        request.set_uri(uri(&ctx.keyed.target)?);
+        ctx.keyed.fields.apply(request)?;
         request.append_header(header::VIA, headers::via(session.req_header().version))?;
         ctx.window = None;
         if session.cache.enabled() || session.cache.bypassing() {

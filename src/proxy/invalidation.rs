@@ -1,10 +1,10 @@
 //! What a request that changes something puts out of date (RFC 9111, section 4.4).
 
-use super::{
-    context::Context,
-    foundation::{Proxy, target},
+use super::{context::Context, foundation::Proxy, headers};
+use crate::{
+    cache::id_of,
+    domain::{normal_target, split_target},
 };
-use crate::cache::id_of;
 use http::{HeaderMap, Method, header};
 use pingora_cache::CacheKey;
 use pingora_http::ResponseHeader;
@@ -25,18 +25,16 @@ impl Proxy {
         if is_safe(&request.method) || !succeeded {
             return;
         }
-        let mut keys = vec![ctx.key.clone()];
-        for named in named_places(&ctx.host, &target(request), &response.headers) {
-            let path = named.split('?').next().unwrap_or_default();
-            if let Some(bound) = self.routes.find(&ctx.host, path) {
-                keys.push(
-                    bound
-                        .route
-                        .key_of(self.cache_version, &ctx.host, &named)
-                        .encode(),
-                );
-            }
-        }
+        let own = headers::target(request);
+        let named = named_places(&ctx.host, &own, &response.headers);
+        let keys = std::iter::once(own).chain(named).filter_map(|target| {
+            let bound = self.routes.find(&ctx.host, split_target(&target).0)?;
+            let version = self.cache_version;
+            let keyed = bound
+                .route
+                .keyed(version, &ctx.host, &target, &request.headers);
+            Some(keyed.ok()?.key?.encode())
+        });
         let store = self.storage.fills().store();
         for key in keys {
             let id = id_of(&CacheKey::new(key.as_slice(), ""));
@@ -71,9 +69,8 @@ fn named_places(host: &str, target: &str, headers: &HeaderMap) -> Vec<String> {
         let port = |url: &Url| url.port().filter(|port| ![80, 443].contains(port));
         url.host_str() == base.host_str() && port(url) == port(&base)
     });
-    own.map(|url| match url.query() {
-        Some(query) => format!("{}?{query}", url.path()),
-        None => url.path().to_owned(),
+    own.map(|url| {
+        normal_target(url[url::Position::BeforePath..url::Position::AfterQuery].as_bytes())
     })
     .collect()
 }

@@ -1,60 +1,153 @@
-//! The one key function: used for storing, coalescing and purging alike.
+//! The one key function: used for storing, coalescing, purging and explaining alike.
+//!
+//! It also says what the origin is asked for, since the two must agree: what is not in the key is
+//! not in the request, so that whoever asks first can't choose what the others get.
 
-use super::{KeyRules, Route};
-use crate::domain::ObjectKey;
-use std::borrow::Cow;
+use super::Route;
+use crate::domain::{
+    BadValue, Extra, ExtraKind, FieldRules, ObjectKey, cookie, field, split_target, unkeyed,
+    written,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-impl Route {
-    /// The key of the object that a request for this host and target gets.
-    pub fn key_of(&self, version: u32, host: &str, target: &str) -> ObjectKey {
-        let target = self.key.target(target);
-        let (path, query) = match target.split_once('?') {
-            Some((path, query)) => (path, Some(query.to_owned())),
-            None => (&*target, None),
-        };
-        ObjectKey {
-            version,
-            host: host.to_ascii_lowercase(),
-            path: path.to_owned(),
-            query,
-            extras: Vec::new(),
+/// What a request is to the cache and to the origin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keyed {
+    /// The key of its object; `None` where a part of it is too long or no text. Such a request is
+    /// passed on and its answer not kept.
+    pub key: Option<ObjectKey>,
+    /// What the origin is asked for, for the key's sake: path and query.
+    pub target: String,
+    /// What becomes of the request's fields, likewise.
+    pub fields: FieldRules,
+    /// Whether a signature goes to the origin that is not in the key.
+    pub is_signed: bool,
+    /// Variants that count as not given.
+    pub dropped: Vec<BadValue>,
+}
+
+/// Longest host, path and query of a key together; what is shorter than this, every server takes.
+const LONGEST: usize = 8 << 10;
+
+fn is_short(key: &ObjectKey) -> bool {
+    key.host.len() + key.path.len() + key.query.as_ref().map_or(0, String::len) <= LONGEST
+}
+
+impl Keyed {
+    /// A request that is passed on in its own words: one that writes, say.
+    pub fn passing(key: Option<ObjectKey>, target: String) -> Self {
+        Self {
+            key,
+            target,
+            fields: FieldRules::default(),
+            is_signed: false,
+            dropped: Vec::new(),
         }
     }
 }
 
-impl KeyRules {
-    /// The part of a target that tells objects apart.
-    pub fn target<'a>(&self, target: &'a str) -> Cow<'a, str> {
-        let Some((path, query)) = target.split_once('?') else {
-            return Cow::Borrowed(target);
+impl Route {
+    /// What a request for this host and target is, both in their one spelling. An error is a
+    /// variant that the route refuses.
+    pub fn keyed(
+        &self,
+        version: u32,
+        host: &str,
+        target: &str,
+        headers: &HeaderMap,
+    ) -> Result<Keyed, BadValue> {
+        let (path, query) = split_target(target);
+        let derivative = match self.variants.is_empty() {
+            true => None,
+            false => Some(self.variants.derivative(query)?),
         };
-        if !self.ignore_signatures && self.ignore_query.is_empty() {
-            return Cow::Borrowed(target);
-        }
-        let names: Vec<&str> = query.split('&').map(name_of).collect();
-        let is_signed = |scheme: &&Scheme| {
-            let has = |name: &&str| names.iter().any(|n| n.eq_ignore_ascii_case(name));
-            scheme.marks.iter().all(has)
-        };
-        let schemes: Vec<&Scheme> = match self.ignore_signatures {
-            true => SCHEMES.iter().filter(is_signed).collect(),
-            false => Vec::new(),
-        };
-        let is_left_out = |name: &str| {
-            let of_a_scheme = schemes
-                .iter()
-                .flat_map(|scheme| scheme.parameters)
-                .any(|parameter| parameter.eq_ignore_ascii_case(name));
-            of_a_scheme || self.ignore_query.iter().any(|ignored| ignored == name)
-        };
-        let kept: Vec<&str> = query
-            .split('&')
-            .filter(|parameter| !is_left_out(name_of(parameter)))
+        let rest = derivative.as_ref().map(|derivative| &derivative.rest);
+        let rest = rest.map(|rest| (!rest.is_empty()).then(|| rest.join("&")));
+        let query = rest.as_ref().map_or(query, |rest| rest.as_deref());
+        let selected = self.key.query.select(query);
+        let derivative = derivative.unwrap_or_default();
+        let sent: Vec<_> = selected
+            .sent
+            .into_iter()
+            .chain(written(&derivative.values))
             .collect();
-        match kept.is_empty() {
-            true => Cow::Borrowed(path),
-            false => Cow::Owned(format!("{path}?{}", kept.join("&"))),
+        let variants = derivative.values.into_iter().map(|(name, value)| Extra {
+            kind: ExtraKind::Variant,
+            name,
+            value,
+        });
+        let key = self.key.inputs(headers).map(|inputs| ObjectKey {
+            version,
+            host: self.key.host_of(host),
+            path: path.to_owned(),
+            query: selected.keyed,
+            extras: inputs.into_iter().chain(variants).collect(),
+        });
+        let key = key.filter(is_short);
+        let fields = key.as_ref().map(|key| self.key.fields_for(headers, key));
+        Ok(Keyed {
+            fields: fields.unwrap_or_default(),
+            key,
+            target: match sent.is_empty() {
+                true => path.to_owned(),
+                false => format!("{path}?{}", sent.join("&")),
+            },
+            is_signed: selected.is_signed,
+            dropped: derivative.dropped,
+        })
+    }
+}
+
+impl super::KeyRules {
+    /// What stands for a host, in its one spelling. No host of a request can be spelled as the name
+    /// that a route gives to several.
+    pub fn host_of(&self, host: &str) -> String {
+        match &self.host {
+            Some(name) => format!("<{name}>"),
+            None => host.to_owned(),
         }
+    }
+
+    /// The fields and cookies of a request that tell objects apart.
+    fn inputs(&self, headers: &HeaderMap) -> Option<Vec<Extra>> {
+        let fields = self.headers.iter().map(|name| {
+            Some(Extra {
+                kind: ExtraKind::Field,
+                name: name.to_string(),
+                value: field(headers, name)?,
+            })
+        });
+        let cookies = self.cookies.iter().map(|name| {
+            Some(Extra {
+                kind: ExtraKind::Cookie,
+                name: name.clone(),
+                value: cookie(headers, name)?,
+            })
+        });
+        fields.chain(cookies).collect()
+    }
+
+    /// How the origin is told of them, and of nothing that misleads it.
+    fn fields_for(&self, headers: &HeaderMap, key: &ObjectKey) -> FieldRules {
+        let mut rules = FieldRules {
+            remove: unkeyed(headers, &self.headers),
+            ..FieldRules::default()
+        };
+        let mut tell = |name: HeaderName, value: &str| match HeaderValue::from_str(value) {
+            Ok(value) if !value.is_empty() => rules.set.push((name, value)),
+            _ => rules.remove.push(name),
+        };
+        let of = |kind| key.extras.iter().filter(move |extra| extra.kind == kind);
+        for (name, extra) in self.headers.iter().zip(of(ExtraKind::Field)) {
+            tell(name.clone(), &extra.value);
+        }
+        if !self.cookies.is_empty() {
+            let cookies = of(ExtraKind::Cookie).filter(|cookie| !cookie.value.is_empty());
+            let cookies = cookies.map(|cookie| format!("{}={}", cookie.name, cookie.value));
+            let cookies: Vec<_> = cookies.collect();
+            tell(header::COOKIE, &cookies.join("; "));
+        }
+        rules
     }
 }
 
@@ -63,89 +156,5 @@ pub fn object_id(key: &[u8]) -> String {
     crate::cache::id_of(&pingora_cache::CacheKey::new(key, "")).to_string()
 }
 
-fn name_of(parameter: &str) -> &str {
-    parameter.split('=').next().unwrap_or_default()
-}
-
-/// How a provider signs URLs: its parameters, and those that show that a URL is signed so. Short
-/// names such as `se` mean something else where no signature stands beside them.
-struct Scheme {
-    marks: &'static [&'static str],
-    parameters: &'static [&'static str],
-}
-
-const SCHEMES: [Scheme; 6] = [
-    Scheme {
-        marks: &["X-Amz-Signature"],
-        parameters: &[
-            "X-Amz-Algorithm",
-            "X-Amz-Credential",
-            "X-Amz-Date",
-            "X-Amz-Expires",
-            "X-Amz-Security-Token",
-            "X-Amz-Signature",
-            "X-Amz-SignedHeaders",
-        ],
-    },
-    Scheme {
-        marks: &["AWSAccessKeyId", "Signature"],
-        parameters: &["AWSAccessKeyId", "Expires", "Signature"],
-    },
-    Scheme {
-        marks: &["X-Goog-Signature"],
-        parameters: &[
-            "X-Goog-Algorithm",
-            "X-Goog-Credential",
-            "X-Goog-Date",
-            "X-Goog-Expires",
-            "X-Goog-Signature",
-            "X-Goog-SignedHeaders",
-        ],
-    },
-    Scheme {
-        marks: &["GoogleAccessId", "Signature"],
-        parameters: &["GoogleAccessId", "Expires", "Signature"],
-    },
-    Scheme {
-        marks: &["Key-Pair-Id", "Signature"],
-        parameters: &["Expires", "Key-Pair-Id", "Policy", "Signature"],
-    },
-    Scheme {
-        marks: &["sig", "se"],
-        parameters: &[
-            "se", "sig", "sip", "skoid", "sks", "skt", "sktid", "skv", "ske", "sp", "spr", "sr",
-            "srt", "ss", "st", "sv",
-        ],
-    },
-];
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn signatures_and_listed_parameters_are_left_out() {
-        let rules = KeyRules {
-            ignore_signatures: true,
-            ignore_query: vec!["utm_source".into()],
-        };
-        let table = [
-            ("/a", "/a"),
-            ("/a?b=1&utm_source=x", "/a?b=1"),
-            ("/a?utm_source", "/a"),
-            ("/a?X-Amz-Date=1&b=2&x-amz-signature=3", "/a?b=2"),
-            ("/a?Expires=1&Signature=2&Key-Pair-Id=3", "/a"),
-            ("/a?Expires=1&Signature=2", "/a?Expires=1&Signature=2"),
-            ("/a?sv=1&se=2&sig=3&c=4", "/a?c=4"),
-            ("/a?sv=1&se=2", "/a?sv=1&se=2"),
-            ("/a?b=1&b=2", "/a?b=1&b=2"),
-        ];
-        for (target, kept) in table {
-            assert_eq!(rules.target(target), kept, "{target}");
-        }
-        assert_eq!(
-            KeyRules::default().target("/a?X-Amz-Signature=1"),
-            "/a?X-Amz-Signature=1"
-        );
-    }
-}
+mod tests;

@@ -31,6 +31,7 @@ mod window;
 pub use bypass::{Bypass, Guard};
 pub use config::{Clients, KeyRules, Matcher, Mode, Route, RouteOrigin};
 pub use foundation::{Foundation, Proxy};
-pub use key::object_id;
+pub use headers::spelled;
+pub use key::{Keyed, object_id};
 pub use routing::{BoundRoute, Routes};
 pub use stats::{SOURCES, Stats};

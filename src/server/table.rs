@@ -84,6 +84,7 @@ impl Table {
                 Matcher::Pattern(pattern) => Some(pattern.clone()),
                 Matcher::Prefix(_) => None,
             },
+            variants: route.variants.clone(),
             next_on: route.next_on.clone(),
             fields: route.request_headers.clone(),
             features: route.features,

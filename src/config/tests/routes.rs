@@ -3,7 +3,7 @@
 use super::super::parse;
 use super::{altered, mistakes};
 use crate::{
-    domain::{FieldRules, HostPattern, Template},
+    domain::{FieldRules, HostPattern, QueryRules, Template},
     proxy::{KeyRules, Matcher, Route, RouteOrigin},
     traffic::Features,
 };
@@ -88,8 +88,12 @@ fn each_key_of_a_route_is_set() {
     assert_eq!(
         route.key,
         KeyRules {
-            ignore_signatures: true,
-            ignore_query: vec!["utm_source".into(), "a[]".into()],
+            query: QueryRules {
+                ignores_signatures: true,
+                ignored: vec!["utm_source".into(), "a[]".into()],
+                ..QueryRules::default()
+            },
+            ..KeyRules::default()
         }
     );
     assert_eq!(
@@ -170,7 +174,7 @@ fn each_mistake_in_a_route_is_told() {
 
 #[rustfmt::skip]
 const WRONG: &[(&str, &str)] = &[
-    ("path: /, origins: [media], hosts: x", "hosts: unknown key; did you mean host? (known here: host, path, pattern, origin_path, origins, next_on, request_headers, response_headers, key, ttl, freshness, chunk_size, min_size, max_size, mode, finish_when, debug_headers, features)"),
+    ("path: /, origins: [media], hosts: x", "hosts: unknown key; did you mean host? (known here: host, path, pattern, variants, origin_path, origins, next_on, request_headers, response_headers, key, ttl, freshness, chunk_size, min_size, max_size, mode, finish_when, debug_headers, features)"),
     ("path: /, origins: [media], host: 'x:80'", "host: expected a host without port such as video.example.com, or *.example.com for all below it, found \"x:80\""),
     ("path: /, origins: [media], host: []", "host: expected a list of at least one host, found an empty list"),
     ("path: /, origins: [media], host: [x, y, X]", "host[2]: stands earlier in this list already"),
@@ -212,7 +216,7 @@ const WRONG: &[(&str, &str)] = &[
     ("path: /, origins: [media], key: {ignore_query: utm}", "key.ignore_query: expected a list of at least one query parameter, found \"utm\""),
     ("path: /, origins: [media], key: {ignore_query: ['utm_*']}", "key.ignore_query[0]: expected the whole name of a query parameter, as it stands in URLs, found \"utm_*\""),
     ("path: /, origins: [media], key: {ignore_query: [a, a]}", "key.ignore_query[1]: stands earlier in this list already"),
-    ("path: /, origins: [media], key: {ignore_signature: true}", "key.ignore_signature: unknown key; did you mean ignore_signatures? (known here: ignore_signatures, ignore_query)"),
+    ("path: /, origins: [media], key: {ignore_signature: true}", "key.ignore_signature: unknown key; did you mean ignore_signatures? (known here: host, query, sort_query, ignore_signatures, ignore_tracking, ignore_query, headers, cookies)"),
     ("path: /, origins: [media], features: {hedging: 1}", "features.hedging: expected true or false, found 1"),
     ("path: /, origins: [media], features: {preconnect: true, speculation: false}", "features.preconnect: contradicts speculation: false, of which it is a part"),
     ("path: /, origins: [media], features: {prefetch: true}", "features.prefetch: unknown key (known here: breaker, priority_queue, speculation, preconnect, hedging, parallel_fetches)"),

@@ -20,7 +20,7 @@ async fn scene(ignores: bool) -> (Origin, Gate, Object) {
         origin.put(&signed(signature), script.clone());
     }
     let gate = Gate::with(&origin, |settings| {
-        settings.routes[0].key.ignore_signatures = ignores;
+        settings.routes[0].key.query.ignores_signatures = ignores;
     })
     .await;
     (origin, gate, object)
