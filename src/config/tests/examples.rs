@@ -25,7 +25,7 @@ fn a_private_bucket_is_asked_with_a_signature_and_by_its_own_path() {
     assert_eq!(service, "s3");
     assert_eq!(*secret_key, SecretSource::File("s3.secret-key".into()));
     let route = &settings.routes[0];
-    assert!(route.key.ignore_signatures);
+    assert!(route.key.query.ignores_signatures);
     let Matcher::Pattern(pattern) = &route.matcher else {
         panic!("{route:#?}")
     };
@@ -53,4 +53,30 @@ fn an_original_stands_in_for_a_film_that_cannot_be_transformed() {
         "/orig/${id}.mp4"
     );
     assert_eq!(fallback.ttl, Some(Duration::from_secs(30)));
+}
+
+#[test]
+fn spellings_of_one_derivative_are_one_object_and_one_request() {
+    let settings = parse(include_str!("../../../conf/examples/derivatives.yaml"))
+        .unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let configured = settings.configured();
+    let explain = |query: &str| {
+        let url = format!("http://a.example/films/7.mp4?{query}");
+        configured.explain(&url)
+    };
+    let own = explain("derivative=poster").unwrap();
+    assert_eq!(own.origins[0].target, "/make/w=720,fit=contain,t=5s/7.mp4");
+    for query in [
+        "imwidth=700&t=00:05",
+        "time=5s&width=720&utm_source=x",
+        "t=0005&fit=CONTAIN",
+    ] {
+        let explained = explain(query).unwrap();
+        assert_eq!(explained.key, own.key, "{query}");
+        assert_eq!(explained.origins, own.origins, "{query}");
+    }
+    assert_ne!(explain("derivative=thumb").unwrap().key, own.key);
+    let told = explain("width=5").unwrap_err().to_string();
+    let expected = "clients get 400: width: expected a whole number from 16 to 4096, found \"5\"";
+    assert_eq!(told, expected);
 }
