@@ -24,6 +24,7 @@ mod signatures;
 mod sizes;
 mod spelling;
 mod template;
+mod tracking;
 mod validator;
 mod variant;
 
@@ -41,7 +42,7 @@ pub use key::{Extra, ExtraKind, ObjectKey};
 pub use lifetime::{ContentTtl, FreshnessRules, Overrides, Ttl};
 pub use partial::{Fault, Partial, is_coded};
 pub use precondition::{Outcome, Preconditions, if_range_holds};
-pub use query::{Chosen, QueryRules, Selected, is_tracking};
+pub use query::{Chosen, QueryRules, Selected};
 pub use range::{ByteRange, RangeSet, RangeSpec, Selection};
 pub use reuse::{Reuse, Stored, reuse};
 pub use sizes::Sizes;

@@ -5,7 +5,7 @@
 //! origin answer to what the others have not asked. Signatures are the exception: they say who may
 //! ask, so each client's goes with its own request.
 
-use super::signatures::Signatures;
+use super::{signatures::Signatures, tracking::is_tracking};
 use percent_encoding::percent_decode;
 use std::borrow::Cow;
 
@@ -129,42 +129,6 @@ fn joined(parameters: &[&str]) -> Option<String> {
 fn has(names: &[String], name: &[u8]) -> bool {
     names.iter().any(|known| known.as_bytes() == name)
 }
-
-/// Whether a parameter only says where a visitor came from.
-pub fn is_tracking(name: &[u8]) -> bool {
-    name.starts_with(b"utm_") || TRACKING.iter().any(|known| known.as_bytes() == name)
-}
-
-const TRACKING: [&str; 28] = [
-    "_ga",
-    "_gl",
-    "_hsenc",
-    "_hsmi",
-    "dclid",
-    "epik",
-    "fbclid",
-    "gad_campaignid",
-    "gad_source",
-    "gbraid",
-    "gclid",
-    "gclsrc",
-    "hsCtaTracking",
-    "igsh",
-    "igshid",
-    "li_fat_id",
-    "mc_cid",
-    "mc_eid",
-    "mkt_tok",
-    "msclkid",
-    "oly_anon_id",
-    "oly_enc_id",
-    "srsltid",
-    "ttclid",
-    "twclid",
-    "vero_id",
-    "wbraid",
-    "yclid",
-];
 
 #[cfg(test)]
 mod tests {

@@ -109,8 +109,8 @@ async fn spellings_of_one_host_are_one_object() {
             &gate.ask(Request::get("/film").header("Host", host)).await,
         );
     }
-    let absolute = |host: &str| Request::get("http://Video.Example/film").header("Host", host);
-    verify(&object, &gate.ask(absolute("video.example")).await);
+    let absolute = |host: &str| Request::get("http://VIDEO.example/film").header("Host", host);
+    verify(&object, &gate.ask(absolute("VIDEO.example")).await);
     let torn = gate.ask(absolute("other.example")).await;
     assert_eq!(torn.status(), 400, "{torn}");
     assert_eq!(origin.settled().await.len(), 1);
