@@ -120,6 +120,12 @@ impl Limit {
         self.desk.lock().queue.depth(class)
     }
 
+    /// Whether anybody waits.
+    pub fn is_waited_for(&self) -> bool {
+        let desk = self.desk.lock();
+        Class::ALL.iter().any(|class| desk.queue.depth(*class) > 0)
+    }
+
     /// A place in the queue, or none where there is a slot.
     fn arrive(&self, class: Class, now: Instant) -> Result<Option<Place<'_>>, Refused> {
         let mut desk = self.desk.lock();

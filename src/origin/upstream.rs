@@ -60,6 +60,12 @@ impl Upstream {
         &self.legs
     }
 
+    /// Whether anybody waits for a place at one of them.
+    pub fn is_waited_for(&self) -> bool {
+        let mut limits = self.legs.iter().map(|leg| leg.origin.limit());
+        limits.any(|limit| limit.is_waited_for())
+    }
+
     /// The client and its counters.
     pub fn client(&self) -> &Arc<Client> {
         &self.client

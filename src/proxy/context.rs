@@ -71,6 +71,8 @@ pub struct Context {
     pub report: Arc<Report>,
     /// Why what lacks of the stored object can't be had.
     pub failed: Option<FillError>,
+    /// The client left while its first byte was waited for.
+    pub left: bool,
     /// The answer is a head of ours; the origin's body goes by.
     pub drops_body: bool,
     /// The client's conditions and ranges were kept back from the origin.
@@ -85,8 +87,6 @@ pub struct Context {
     pub parts: Vec<ByteRange>,
     /// The answer's body, until it is decided who brings it in.
     pub handover: Option<Arc<Handover>>,
-    /// The client left before there was an answer.
-    pub left: bool,
     /// It is remembered that what was brought in is not kept.
     pub withdrawn: bool,
     _active: Active,
@@ -147,6 +147,7 @@ impl Context {
             keyed: Keyed::passing(None, String::new()),
             report: Arc::default(),
             failed: None,
+            left: false,
             drops_body: false,
             kept_back: false,
             trim: None,
@@ -154,7 +155,6 @@ impl Context {
             stores_first: false,
             parts: Vec::new(),
             handover: None,
-            left: false,
             withdrawn: false,
             _active: Active {
                 gauge: gauge.clone(),

@@ -2,7 +2,7 @@
 
 use super::{
     bypass::Grant, cache_status::Handling, context::Context, delivery::Delivery, delivery::deliver,
-    foundation::Proxy, store_first::Wait,
+    departure::gone, foundation::Proxy, store_first::Wait,
 };
 use crate::{
     cache::{Coverage, FillError, Reader},
@@ -87,7 +87,17 @@ impl Proxy {
                 Wait::Failed(why) => return Ok(lacking(reader, why, ctx)),
             }
         }
-        match reader.prepare(range).await {
+        let upstream = ctx.route().upstream.clone();
+        let prepared = tokio::select! {
+            // First: what is there is served, and nobody looks at the client for it.
+            biased;
+            prepared = reader.prepare(range) => prepared,
+            () = gone(&mut session.downstream_session, &upstream) => {
+                ctx.left = true;
+                return Ok(ask_the_origin(reader, ctx));
+            }
+        };
+        match prepared {
             Ok(()) => Ok(allowed),
             Err(why) => Ok(lacking(reader, why, ctx)),
         }

@@ -12,6 +12,7 @@ mod cache_status;
 mod config;
 mod context;
 mod delivery;
+mod departure;
 mod error;
 mod first_contact;
 mod foundation;

@@ -4,7 +4,7 @@
 //! fails does so before the head of the answer goes out. The store's chunks are waited for, no
 //! bytes are held for it. What the store can't keep is sent as it comes in.
 
-use super::{cache_status::Handling, context::Context, error, foundation::Proxy};
+use super::{cache_status::Handling, context::Context, departure::gone, error, foundation::Proxy};
 use crate::{
     cache::{FillError, Gathered, Reader},
     domain::ByteRange,
@@ -14,7 +14,7 @@ use http::{Method, StatusCode};
 use pingora_core::{Error, ErrorType, Result, protocols::http::ServerSession};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
-use std::{future::pending, sync::Arc};
+use std::sync::Arc;
 
 /// How the wait for an answer's body has ended.
 #[derive(Clone, Debug)]
@@ -39,6 +39,7 @@ impl Proxy {
         parts: &[ByteRange],
         ctx: &mut Context,
     ) -> Wait {
+        let upstream = ctx.route().upstream.clone();
         let wait = tokio::select! {
             biased;
             gathered = reader.gather(parts) => match gathered {
@@ -49,7 +50,7 @@ impl Proxy {
                 }
                 Err(why) => Wait::Failed(why),
             },
-            () = leaves(client) => Wait::Left,
+            () = gone(client, &upstream) => Wait::Left,
         };
         let outcome = match &wait {
             Wait::Over if ctx.detail == Some(NOT_KEPT) => "not_kept",
@@ -129,12 +130,4 @@ impl Context {
 /// The end of a request whose client has left while it waited.
 pub(super) fn left() -> Box<Error> {
     Error::explain(CLIENT_LEFT, "the client left before its answer was stored").into_down()
-}
-
-/// Waits until the client has left.
-async fn leaves(client: &mut ServerSession) {
-    // Anything but an error is the client's next request, which waits its turn.
-    if client.read_body_or_idle(true).await.is_ok() {
-        pending().await
-    }
 }

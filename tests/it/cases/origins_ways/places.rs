@@ -8,15 +8,22 @@ use super::{
     sample, until,
 };
 use crate::{
-    client::{H2, Request},
+    client::{Client, H2, Request},
     gate::{CHUNK, Gate},
-    origin::{Origin, Script},
+    model::Object,
+    origin::{Origin, Script, Valve},
+    patience::{let_time_pass, within},
 };
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tidegate::{fill::FinishWhen, origin::Limit};
-use tokio::{io::AsyncWriteExt, net::TcpStream};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 const ABORTS: &str = "tidegate_response_aborts_total";
+/// A second on an idle machine, and far less than what it would wait otherwise.
+const SOON: Duration = Duration::from_secs(3);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_waiter_that_leaves_frees_its_place_in_the_queue() {
@@ -42,25 +49,96 @@ async fn a_waiter_that_leaves_frees_its_place_in_the_queue() {
     assert_eq!(sample(&gate, ABORTS, "").await, 1.0);
 }
 
-/// The same for what lacks of an object that is partly there.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "the client is not watched while its first byte is waited for in cache_hit_filter: it \
-            keeps its place until `limit.wait` is over (Proxy::found awaits Reader::prepare alone)"]
-async fn a_fill_whose_reader_leaves_frees_its_place_in_the_queue() {
+/// `/known` with its first chunks stored, and the one place at its origin taken.
+async fn partly_stored(seed: u64) -> (Origin, Gate, Object, Client, Valve) {
     let origin = Origin::start().await;
     let gate = narrow(&origin, 1, LONG).await;
-    put(&origin, "/known", 346);
+    let object = put(&origin, "/known", seed);
     gate.bytes("/known", 0, 9).await;
     assert_all_free(&gate).await;
-    let (mut holder, valve) = holder(&origin, &gate).await;
-    let waiter = asking(&gate, &Request::get("/known").bytes(3 * CHUNK, 4 * CHUNK)).await;
+    let (holder, valve) = holder(&origin, &gate).await;
+    (origin, gate, object, holder, valve)
+}
+
+/// What is not stored of `/known`.
+fn rest_of_known() -> Request {
+    Request::get("/known").bytes(3 * CHUNK, 4 * CHUNK)
+}
+
+/// The same for what lacks of an object that is partly there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fill_whose_reader_leaves_frees_its_place_in_the_queue() {
+    let (_origin, gate, _, mut holder, valve) = partly_stored(346).await;
+    let waiter = asking(&gate, &rest_of_known()).await;
     until(&gate, DEPTH, "", 1.0).await;
     let left = Instant::now();
     drop(waiter);
     until(&gate, DEPTH, "", 0.0).await;
-    assert!(left.elapsed() < LONG / 2, "it waited to the end");
+    assert!(left.elapsed() < SOON, "{:?}", left.elapsed());
+    until(&gate, ABORTS, "cause=\"client\"", 1.0).await;
+    assert_eq!(sample(&gate, ABORTS, "").await, 1.0);
     valve.open();
     holder.rest().await;
+    assert_all_free(&gate).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fill_whose_reader_over_http_2_leaves_frees_its_place_in_the_queue() {
+    let (_origin, gate, _, mut holder, valve) = partly_stored(436).await;
+    let client = H2::connect(gate.address(), 1 << 20).await;
+    let waiter = tokio::spawn(async move { client.ask(&rest_of_known()).await });
+    until(&gate, DEPTH, "", 1.0).await;
+    let left = Instant::now();
+    waiter.abort();
+    until(&gate, DEPTH, "", 0.0).await;
+    assert!(left.elapsed() < SOON, "{:?}", left.elapsed());
+    valve.open();
+    holder.rest().await;
+    assert_all_free(&gate).await;
+}
+
+/// A client may close its side and still read; where nobody queues, that costs nobody anything.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_has_closed_its_side_gets_what_lacks() {
+    let origin = Origin::start().await;
+    let gate = narrow(&origin, 1, LONG).await;
+    put(&origin, "/known", 437);
+    gate.bytes("/known", 0, 9).await;
+    assert_all_free(&gate).await;
+    let valve = Valve::at(0);
+    origin.change("/known", |script| script.valve = Some(valve.clone()));
+    let mut stream = TcpStream::connect(gate.address()).await.unwrap();
+    let range = format!("bytes={}-{}", 3 * CHUNK, 4 * CHUNK);
+    let head = format!("GET /known HTTP/1.1\r\nHost: media.test\r\nRange: {range}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    until(&gate, ACTIVE, "", 1.0).await;
+    stream.shutdown().await.unwrap();
+    // Longer than a fill goes on for nobody.
+    let_time_pass(Duration::from_secs(1)).await;
+    valve.open();
+    let mut answer = Vec::new();
+    let reading = stream.read_to_end(&mut answer);
+    within("the answer", reading).await.unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 206"), "{}", answer.len());
+    assert!(answer.len() as u64 > CHUNK, "{}", answer.len());
+    assert_all_free(&gate).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_client_sends_while_it_waits_is_its_next_request() {
+    let (_origin, gate, object, mut holder, valve) = partly_stored(438).await;
+    let mut client = asking(&gate, &rest_of_known()).await;
+    until(&gate, DEPTH, "", 1.0).await;
+    let next = Request::get("/known").bytes(0, 9);
+    client.send(&next).await.unwrap();
+    valve.open();
+    holder.rest().await;
+    for (first, length) in [(3 * CHUNK, CHUNK + 1), (0, 10)] {
+        assert_eq!(client.head().await.unwrap().status, 206);
+        let (body, cut) = client.rest().await;
+        assert!(cut.is_none() && body.len() as u64 == length, "{cut:?}");
+        object.content.verify(first, &body).unwrap();
+    }
     assert_all_free(&gate).await;
 }
 
