@@ -250,6 +250,33 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn who_panics_gives_its_slot_and_its_place_back() {
+        let limit = limit(1, 1);
+        let own = limit.clone();
+        let holder = tokio::spawn(async move {
+            let _held = own.enter(Class::Small).await.unwrap();
+            panic!("with a slot");
+        });
+        assert!(holder.await.unwrap_err().is_panic());
+        assert_eq!((limit.active(), waiting(&limit)), (0, 0));
+
+        let held = limit.enter(Class::Small).await.unwrap();
+        let own = limit.clone();
+        let waiter = tokio::spawn(async move {
+            let panic = async {
+                tokio::task::yield_now().await;
+                assert_eq!(waiting(&own), 0, "with a place in the queue");
+            };
+            tokio::join!(own.enter(Class::Small), panic).0
+        });
+        assert!(waiter.await.unwrap_err().is_panic());
+        assert_eq!((limit.active(), waiting(&limit)), (1, 0));
+        drop(held);
+        assert_eq!(limit.active(), 0);
+        assert!(limit.try_enter(Class::Small).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_slot_goes_over_to_the_first_in_the_queue() {
         let limit = limit(1, 2);
         let held = limit.enter(Class::Large).await.unwrap();
