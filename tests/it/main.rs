@@ -35,6 +35,7 @@ mod cases {
     mod origins_failover_bodies;
     mod origins_failover_breaker;
     mod origins_failover_storm;
+    mod origins_failover_unanswered;
     mod origins_failover_versions;
     mod origins_ways;
     mod ranges;
