@@ -136,6 +136,29 @@ async fn an_origin_that_changes_begins_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_switch_is_turned_off_and_on_again() {
+    let (origin, mut gate) = tripped().await;
+    let asked = origin.log().len();
+    assert_eq!(gate.get("/film").await.status(), 503);
+    assert_eq!(origin.log().len(), asked);
+    gate.reload(|settings| settings.routes[0].features.breaker = false)
+        .unwrap();
+    let film = Object::from(&Script::new(403, SIZE));
+    both_ways(&gate, &Request::get("/film"), &film).await;
+    for _ in 0..3 {
+        assert_eq!(gate.get("/down").await.status(), 500);
+    }
+    gate.reload(|settings| settings.routes[0].features.breaker = true)
+        .unwrap();
+    for _ in 0..2 {
+        gate.get("/down").await;
+    }
+    let asked = origin.log().len();
+    assert_eq!(gate.get("/next").await.status(), 503);
+    assert_eq!(origin.log().len(), asked);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_place_that_is_held_counts_after_a_reload_too() {
     let (origin, other) = origins().await;
     let valve = Valve::at(0);
