@@ -12,6 +12,7 @@ mod redirects;
 mod reload;
 mod routing;
 mod signatures;
+mod switches;
 mod tls;
 mod uploads;
 
