@@ -86,6 +86,32 @@ async fn after_five_failures_in_a_row_nobody_is_asked() {
     assert!(refused >= 5.0, "{refused}");
 }
 
+/// Never three in a row, but two of three.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_fails_too_often_is_left_alone() {
+    let (origin, _) = half_broken(Script::new(329, SIZE)).await;
+    origin.put("/fine", failing(200));
+    let gate = gate(&[&[origin.address()]], |settings| {
+        breakers(settings, 5, LONG);
+        settings.origins[0].breaker.failure_rate = 0.5;
+        settings.origins[0].breaker.min_requests = 10;
+        settings.origins[0].breaker.window = LONG;
+    })
+    .await;
+    for _ in 0..3 {
+        fail(&gate, 2).await;
+        assert_eq!(gate.get("/fine").await.status(), 200);
+    }
+    // Nine say nothing yet.
+    assert_eq!(sample(&gate, TRIPS, "").await, 0.0);
+    fail(&gate, 1).await;
+    assert_eq!(gate.metric(TRIPS).await, 1.0);
+    assert_eq!(gate.metric(STATE).await, 2.0);
+    let asked = origin.log().len();
+    assert_not_asked(&gate.get("/fine").await);
+    assert_eq!(origin.log().len(), asked, "{:#?}", origin.log());
+}
+
 /// Connections that fail count like bad answers.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_refuses_connections_is_left_alone_too() {
