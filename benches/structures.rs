@@ -187,7 +187,8 @@ impl Stage {
 
     fn create(&self, number: u8, total: u64) -> Arc<Object> {
         let object = self.store.conceive(manifest_of(number, total));
-        self.runtime.block_on(self.store.publish(&object));
+        self.runtime
+            .block_on(self.store.publish(&object, self.store.mark()));
         object
     }
 

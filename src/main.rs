@@ -1,13 +1,10 @@
 //! The `tidegate` command.
 
+mod command;
+
 use clap::{Parser, Subcommand};
-use std::{
-    io::Write,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
-use tidegate::{admin::explanation, config, demo, server};
+use std::{path::PathBuf, process::ExitCode};
+use tidegate::{config, demo, server};
 
 /// Memory that is given back is given back to the system: streams come and go in bursts.
 #[global_allocator]
@@ -41,20 +38,13 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
-    /// Show which route takes a URL, what its origins are asked for, and its cache key
-    Explain {
-        /// The URL, as clients ask for it
-        url: String,
-        /// Ask this configuration instead of a running Tidegate
-        #[arg(long, value_name = "FILE", conflicts_with = "admin")]
-        config: Option<PathBuf>,
-        /// The admin address of a running Tidegate
-        #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9090")]
-        admin: http::Uri,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
+    /// Show which route takes a URL, what its origins are asked for, its cache key, and whether it
+    /// would be a hit now
+    Explain(command::Explain),
+    /// Show what is stored under a URL: freshness, validators, and which chunks are there
+    Inspect(command::Inspect),
+    /// Take objects out of the cache of a running Tidegate, or make them stale
+    Purge(command::Purge),
     /// Run an origin with a sample film and the proxy before it, on loopback, with lines to try
     Demo,
 }
@@ -72,12 +62,9 @@ fn main() -> ExitCode {
     let outcome = match command {
         Command::Run { config } => run(&config),
         Command::Check { config } => check(&config),
-        Command::Explain {
-            url,
-            config,
-            admin,
-            json,
-        } => explain(&url, config.as_deref(), &admin, json),
+        Command::Explain(asked) => command::run_explain(asked),
+        Command::Inspect(asked) => command::run_inspect(asked),
+        Command::Purge(asked) => command::run_purge(asked),
         Command::Demo => try_out(),
     };
     match outcome {
@@ -100,46 +87,6 @@ fn check(file: &std::path::Path) -> Outcome {
     config::load(file)?;
     println!("{}: no mistakes", file.display());
     Ok(())
-}
-
-fn explain(url: &str, file: Option<&Path>, admin: &http::Uri, json: bool) -> Outcome {
-    let explained = match file {
-        // Whether its secrets can be read here does not matter for this.
-        Some(file) => {
-            let unreadable = |e| format!("{}: {e}", file.display());
-            let text = std::fs::read_to_string(file).map_err(unreadable)?;
-            config::parse(&text)?.configured().explain(url)?
-        }
-        None => {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?;
-            runtime.block_on(async {
-                let address = address_of(admin).await?;
-                Ok::<_, Box<dyn std::error::Error>>(explanation(address, url).await?)
-            })?
-        }
-    };
-    let text = match json {
-        true => format!("{}\n", serde_json::to_string_pretty(&explained)?),
-        false => explained.to_string(),
-    };
-    match std::io::stdout().write_all(text.as_bytes()) {
-        // Whoever reads may have read enough.
-        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(e.into()),
-        _ => Ok(()),
-    }
-}
-
-async fn address_of(admin: &http::Uri) -> Result<SocketAddr, Box<dyn std::error::Error>> {
-    let wrong = || format!("{admin} is not an admin address such as http://127.0.0.1:9090");
-    let authority = admin.authority().ok_or_else(wrong)?;
-    let place = (
-        authority.host().trim_matches(['[', ']']),
-        authority.port_u16().unwrap_or(80),
-    );
-    let mut found = tokio::net::lookup_host(place).await?;
-    Ok(found.next().ok_or_else(wrong)?)
 }
 
 fn try_out() -> Outcome {

@@ -28,6 +28,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("server", EVERYTHING),
     ("demo", EVERYTHING),
+    ("command", EVERYTHING),
     ("main", EVERYTHING),
     ("lib", &[]),
 ];

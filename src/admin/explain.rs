@@ -4,13 +4,13 @@
 //! file that nobody runs yet.
 
 use crate::{
-    domain::{Extra, ExtraKind, ObjectKey, split_target},
+    domain::{Extra, ExtraKind, FreshnessRules, ObjectKey, Overrides, split_target},
     origin,
     proxy::{Matcher, Route, object_id, spelled},
 };
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::{fmt, time::Duration};
 
 /// The parts of a configuration that decide what a URL gets.
 #[derive(Clone, Debug)]
@@ -40,6 +40,9 @@ pub struct Explanation {
     pub dropped: Vec<String>,
     /// The route's settings, by name.
     pub settings: Vec<(String, String)>,
+    /// What a request for it would get now, where a running process was asked.
+    #[serde(default)]
+    pub now: Option<String>,
 }
 
 /// One origin of a route.
@@ -155,6 +158,7 @@ impl Configured {
             key: keyed.key.as_ref().map(Key::of),
             dropped: keyed.dropped.iter().map(ToString::to_string).collect(),
             settings: self.settings(route),
+            now: None,
         })
     }
 
@@ -183,19 +187,7 @@ impl Configured {
     fn settings(&self, route: &Route) -> Vec<(String, String)> {
         let chunk = route.chunk_size.unwrap_or(self.chunk_size);
         let chunk = bytesize::ByteSize(chunk.into()).display().iec().to_string();
-        let ttl = [
-            ("ttl.ok", route.freshness.ttl.ok),
-            ("ttl.redirect", route.freshness.ttl.redirect),
-            ("ttl.client_error", route.freshness.ttl.client_error),
-            ("ttl.server_error", route.freshness.ttl.server_error),
-        ];
-        let ttl = ttl.map(|(name, ttl)| {
-            let shown = ttl.map(|ttl| humantime::format_duration(ttl).to_string());
-            (
-                name,
-                shown.unwrap_or_else(|| "the origin's word only".into()),
-            )
-        });
+        let ttl = freshness_of(&route.freshness);
         let next_on: Vec<_> = route
             .next_on
             .iter()
@@ -225,6 +217,50 @@ impl Configured {
     }
 }
 
+/// How long answers are fresh, by name.
+fn freshness_of(rules: &FreshnessRules) -> Vec<(&'static str, String)> {
+    let shown = |duration: Duration| humantime::format_duration(duration).to_string();
+    let ttl = &rules.ttl;
+    let classes = [
+        ("ttl.ok", ttl.ok),
+        ("ttl.redirect", ttl.redirect),
+        ("ttl.client_error", ttl.client_error),
+        ("ttl.server_error", ttl.server_error),
+    ];
+    let classes = classes.map(|(name, ttl)| {
+        (
+            name,
+            ttl.map_or_else(|| "the origin's word only".into(), shown),
+        )
+    });
+    let overrides = match rules.overrides {
+        Overrides::Nothing => "nothing",
+        Overrides::Lifetime => "lifetime",
+        Overrides::All => "all",
+    };
+    let kinds = ttl.kinds.len() + ttl.statuses.len();
+    let others = [
+        ("ttl.statuses and kinds", kinds.to_string()),
+        ("ttl.playlist", shown(ttl.playlist)),
+        ("ttl.segment", shown(ttl.segment)),
+        ("freshness.override", overrides.to_owned()),
+        ("freshness.minimum", shown(rules.minimum)),
+        ("freshness.maximum", shown(rules.maximum)),
+        ("freshness.heuristic", format!("{}%", rules.heuristic)),
+        ("freshness.jitter", format!("{}%", rules.jitter)),
+        (
+            "freshness.stale_while_revalidate",
+            shown(rules.stale_while_revalidate),
+        ),
+        ("freshness.stale_if_error", shown(rules.stale_if_error)),
+        (
+            "freshness.keep",
+            rules.keep.map_or_else(|| "until evicted".into(), shown),
+        ),
+    ];
+    classes.into_iter().chain(others).collect()
+}
+
 fn describe(route: &Route) -> String {
     let hosts: Vec<_> = route.hosts.iter().map(|host| host.to_string()).collect();
     let path = match &route.matcher {
@@ -241,6 +277,9 @@ impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut line = |name: &str, value: &str| writeln!(f, "{name:<28}{value}");
         line("url", &self.url)?;
+        if let Some(now) = &self.now {
+            line("now", now)?;
+        }
         line("route", &self.route)?;
         for origin in &self.origins {
             let ttl = origin

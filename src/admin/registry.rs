@@ -14,6 +14,8 @@ pub struct Readings {
     storage: &'static ChunkStorage,
     in_flight: IntGauge,
     store_size: IntGauge,
+    index_objects: IntGauge,
+    index_tags: IntGauge,
 }
 
 impl Readings {
@@ -35,6 +37,14 @@ impl Readings {
             "tidegate_store_limit_bytes",
             "Bytes that the store may take on disk: `cache.max_size`.",
         )?;
+        let index_objects = IntGauge::new(
+            "tidegate_store_objects",
+            "Objects on disk, a variant being one; it rises while the directory is read after a start. Each takes some hundreds of bytes of memory.",
+        )?;
+        let index_tags = IntGauge::new(
+            "tidegate_store_tags",
+            "Different tags (Surrogate-Key, Cache-Tag) of the objects on disk. A rise without more objects says that the origin makes tags up.",
+        )?;
         let store = storage.fills().store();
         limit.set(store.config().max_size as i64);
         let build = build_info()?;
@@ -47,6 +57,11 @@ impl Readings {
             Box::new(stored.evictions.clone()),
             Box::new(stored.checksum_failures.clone()),
             Box::new(stored.disk_errors.clone()),
+            Box::new(stored.purged_objects.clone()),
+            Box::new(stored.purged_bytes.clone()),
+            Box::new(index_objects.clone()),
+            Box::new(index_tags.clone()),
+            Box::new(requests.purges.clone()),
             Box::new(fills.running.clone()),
             Box::new(fills.chunks.clone()),
             Box::new(fills.lies.clone()),
@@ -70,6 +85,8 @@ impl Readings {
             storage,
             in_flight,
             store_size,
+            index_objects,
+            index_tags,
         })
     }
 
@@ -78,6 +95,9 @@ impl Readings {
         let fills = self.storage.fills();
         self.in_flight.set(fills.bytes_in_flight() as i64);
         self.store_size.set(fills.store().size() as i64);
+        let (objects, tags) = fills.store().index_size();
+        self.index_objects.set(objects as i64);
+        self.index_tags.set(tags as i64);
         let mut page = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut page)?;
         Ok(page)

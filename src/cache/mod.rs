@@ -15,6 +15,7 @@ mod storage;
 mod writer;
 
 pub use crate::fill::{Coverage, Errand, FillError, Gathered};
+pub use crate::store::{How, Object, PurgeError, Purged};
 pub use lock::{ContactLock, OF_THE_REQUEST};
 pub use order::{Incoming, Order};
 pub use reader::Reader;

@@ -4,6 +4,7 @@
 use crate::{
     domain::{ByteRange, ChunkRun, Sizes},
     fill::{Board, Body, Errand, Offer, Tally, Visit},
+    store::Mark,
 };
 use parking_lot::Mutex;
 use std::{
@@ -42,6 +43,8 @@ pub struct Order {
     left: AtomicBool,
     /// The generation that it found.
     found: AtomicU64,
+    /// The moment among the purges at which the origin was asked last.
+    asked: AtomicU64,
     leashed: AtomicBool,
     insists: AtomicBool,
     /// What the origin said before this moment is not enough.
@@ -90,6 +93,7 @@ impl Order {
             landed: watch::Sender::new(false),
             left: AtomicBool::new(false),
             found: AtomicU64::new(0),
+            asked: AtomicU64::new(Mark::default().number()),
             leashed: AtomicBool::new(false),
             insists: AtomicBool::new(false),
             validated_since: Mutex::new(None),
@@ -182,6 +186,15 @@ impl Order {
 
     pub(super) fn insists(&self) -> bool {
         self.insists.load(Relaxed)
+    }
+
+    /// The origin is about to be asked: what it answers can't undo a later purge.
+    pub fn asks(&self, now: Mark) {
+        self.asked.store(now.number(), Relaxed);
+    }
+
+    pub(super) fn asked(&self) -> Mark {
+        Mark::from_number(self.asked.load(Relaxed))
     }
 
     pub(super) fn note_found(&self, generation: u64) {

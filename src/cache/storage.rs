@@ -82,7 +82,9 @@ impl ChunkStorage {
             && object.is_versioned()
             && self.fills.board(&object).ended().is_none();
         if same {
-            store.update(&object, meta::stored(meta)).await;
+            store
+                .update(&object, meta::stored(meta), order.asked())
+                .await;
         }
         // It may have been replaced or removed meanwhile.
         let current = store.open_object(object.id());
@@ -177,7 +179,7 @@ impl Storage for ChunkStorage {
         // another.
         let intake = Intake::of_client(self.fills.clone(), board.clone(), run, held);
         if is_new {
-            self.fills.store().publish(&object).await;
+            self.fills.store().publish(&object, order.asked()).await;
         }
         let end = incoming.part.map(ByteRange::end).or(object.total());
         *order.leads.lock() = Some(board);
@@ -224,11 +226,12 @@ impl Storage for ChunkStorage {
             return Ok(false);
         };
         // A newer generation may have come while this one was validated.
-        if order(key)?.found() != object.generation() {
+        let order = order(key)?;
+        if order.found() != object.generation() {
             return Ok(false);
         }
-        store.update(&object, meta::stored(meta)).await;
-        Ok(true)
+        let meta = meta::stored(meta);
+        Ok(store.update(&object, meta, order.asked()).await)
     }
 
     fn support_streaming_partial_write(&self) -> bool {

@@ -5,14 +5,15 @@ use super::{
     credentials::{parameter, secret},
     fields::sendable_name,
     files,
-    scalar::{DAY, count, duration, size, switch, timeout},
+    scalar::{DAY, count, duration, size, switch, text, timeout},
     spot::Spot,
 };
 use crate::{
     proxy::{Bypass, Clients},
     server::{Admin, Listen, Server, Tls},
 };
-use std::time::Duration;
+use ipnet::IpNet;
+use std::{net::IpAddr, time::Duration};
 
 pub(super) fn server(at: &Spot) -> Option<Server> {
     let default = Server::default();
@@ -67,11 +68,24 @@ fn tls(at: &Spot) -> Option<Tls> {
 pub(super) fn admin(at: &Spot, taken: &mut Taken) -> Option<Admin> {
     at.section(|keys| {
         let address = keys.required("address", |at| taken.take(at));
-        let token_file = keys.optional("token_file", files::readable);
+        let token_file = keys.optional("token_file", files::secret);
         Some(Admin {
             address: address?,
             token_file,
         })
+    })
+}
+
+/// Networks, as CIDR blocks; a bare address is a network of one.
+fn networks(at: &Spot) -> Option<Vec<IpNet>> {
+    at.distinct("network", |at| {
+        const EXPECTED: &str = "an IP address or network such as 10.0.0.0/8 or \"2001:db8::/32\"";
+        let text = text(at, EXPECTED)?;
+        let address = || text.parse::<IpAddr>().ok().map(IpNet::from);
+        match text.parse::<IpNet>().ok().or_else(address) {
+            Some(network) => Some(network.trunc()),
+            None => at.expected(EXPECTED),
+        }
     })
 }
 
@@ -82,6 +96,7 @@ pub(super) fn clients(at: &Spot) -> Option<Clients> {
             idle_timeout: keys.or("idle_timeout", default.idle_timeout, timeout),
             read_timeout: keys.or("read_timeout", default.read_timeout, timeout),
             min_rate: keys.or("min_rate", default.min_rate, size(1..=1 << 40)),
+            purge_from: keys.or("purge_from", default.purge_from, networks),
             max_ranges: keys.or("max_ranges", default.max_ranges, count(1..=1024)),
             bypass: keys.optional("bypass", bypass),
         })

@@ -184,7 +184,8 @@ impl Bench {
         };
         let fills = Fills::new(store, config, None);
         let object = fills.store().conceive(manifest());
-        fills.store().publish(&object).await;
+        let store = fills.store();
+        store.publish(&object, store.mark()).await;
         let source = Scripted::new();
         Self {
             directory,

@@ -7,7 +7,11 @@ use crate::{
     traffic::Features,
 };
 use http::{HeaderName, StatusCode};
-use std::time::Duration;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use std::{
+    net::{Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
 
 /// One route: which requests, which origins, and how they are kept.
 #[derive(Clone, Debug)]
@@ -136,6 +140,15 @@ pub struct Clients {
     pub max_ranges: usize,
     /// How an operator's request gets past the cache.
     pub bypass: Option<Bypass>,
+    /// The networks whose `PURGE` requests are carried out; nobody's when empty.
+    pub purge_from: Vec<IpNet>,
+}
+
+/// The addresses of this machine itself.
+fn loopback() -> Vec<IpNet> {
+    let v4 = Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8);
+    let v6 = Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128);
+    vec![v4.into(), v6.into()]
 }
 
 impl Default for Clients {
@@ -146,6 +159,7 @@ impl Default for Clients {
             min_rate: 64 << 10,
             max_ranges: 32,
             bypass: None,
+            purge_from: loopback(),
         }
     }
 }

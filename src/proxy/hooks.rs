@@ -82,6 +82,10 @@ impl ProxyHttp for Proxy {
         let Some(host) = headers::host(request) else {
             return error::answer(session, ctx, StatusCode::BAD_REQUEST, "bad-host").await;
         };
+        if request.method.as_str() == "PURGE" {
+            ctx.host = host;
+            return self.answer_purge(session, ctx).await;
+        }
         let target = headers::target(request);
         let (path, _) = split_target(&target);
         let Some(bound) = self.routes.find(&host, path) else {
@@ -236,6 +240,9 @@ impl ProxyHttp for Proxy {
             request.insert_header(header::RANGE, field)?;
         }
         self.detach_body(session, ctx);
+        if let Some(order) = &ctx.order {
+            order.asks(self.storage.fills().store().mark());
+        }
         let call = self.call(session, ctx);
         attach(request, call);
         Ok(())

@@ -30,12 +30,19 @@ impl HitForMiss {
             keys: Mutex::new(LruCache::new(CAPACITY)),
         }
     }
+
+    /// How long a key is still remembered.
+    pub fn remembered(&self, key: &CacheKey) -> Option<Duration> {
+        let since = self.keys.lock().peek(&key.primary_bin()).copied()?;
+        REMEMBERED
+            .checked_sub(since.elapsed())
+            .filter(|left| !left.is_zero())
+    }
 }
 
 impl CacheablePredictor for HitForMiss {
     fn cacheable_prediction(&self, key: &CacheKey) -> bool {
-        let since = self.keys.lock().peek(&key.primary_bin()).copied();
-        since.is_none_or(|since| since.elapsed() >= REMEMBERED)
+        self.remembered(key).is_none()
     }
 
     fn predicted_uncacheable_reason(&self, key: &CacheKey) -> Option<NoCacheReason> {

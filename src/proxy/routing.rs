@@ -52,12 +52,24 @@ impl Routes {
     }
 }
 
+impl Routes {
+    /// All routes that take requests for this host, whatever the path.
+    pub fn of_host(&self, host: &str) -> Vec<Arc<BoundRoute>> {
+        let routes = self.0.read();
+        let of_host = routes.iter().filter(|bound| bound.route.takes_host(host));
+        of_host.cloned().collect()
+    }
+}
+
 impl Route {
     /// Whether this takes a request for this host and path.
     pub fn takes(&self, host: &str, path: &str) -> bool {
+        self.takes_host(host) && self.matcher.takes(path)
+    }
+
+    fn takes_host(&self, host: &str) -> bool {
         let hosts = &self.hosts;
-        (hosts.is_empty() || hosts.iter().any(|pattern| pattern.takes(host)))
-            && self.matcher.takes(path)
+        hosts.is_empty() || hosts.iter().any(|pattern| pattern.takes(host))
     }
 }
 

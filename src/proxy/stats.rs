@@ -15,6 +15,8 @@ pub struct Stats {
     pub aborts: IntCounterVec,
     /// Time from a request to the first byte of its answer's body or, without a body, to its end.
     pub first_byte: HistogramVec,
+    /// Purges, by what was named and what became of them.
+    pub purges: IntCounterVec,
     /// Requests under way.
     pub active: IntGauge,
     /// Answers that waited to be stored first, by how that ended.
@@ -59,6 +61,14 @@ impl Default for Stats {
                 "Answers of routes with mode store_first that waited for their bytes, by outcome: stored, not_kept (sent as it came in, since the store could not keep it), left (by the client), failed (answered with an error). A rise of not_kept points at the disk or a store too small, of failed at origins.",
                 "outcome",
             ),
+            purges: IntCounterVec::new(
+                Opts::new(
+                    "tidegate_purges_total",
+                    "Purges by what they named and their outcome: hard, soft and dry_run were done, failed ones were not or not lastingly, refused ones came from outside clients.purge_from. A rise of refused says that strangers try.",
+                ),
+                &["kind", "outcome"],
+            )
+            .expect(WELL_FORMED),
             first_byte: HistogramVec::new(first_byte.buckets(buckets), &["outcome"])
                 .expect(WELL_FORMED),
             active: IntGauge::new(
@@ -74,6 +84,11 @@ impl Stats {
     /// A request has been answered.
     pub fn answered(&self, handling: Handling) {
         self.requests.with_label_values(&[handling.label()]).inc();
+    }
+
+    /// A purge was asked for.
+    pub fn purged(&self, kind: &'static str, outcome: &'static str) {
+        self.purges.with_label_values(&[kind, outcome]).inc();
     }
 
     /// Its first byte came after `took`.

@@ -6,11 +6,11 @@ use super::{
     table::Table,
 };
 use crate::{
-    admin::{Pages, Readings, State},
+    admin::{Guard, Pages, Readings, State},
     cache::ChunkStorage,
     fill::Fills,
     origin::{Client, Sessions},
-    proxy::{Foundation, Guard, Proxy, Routes, Stats},
+    proxy::{self, Foundation, Proxy, Routes, Stats},
     store::{self, Store},
 };
 use futures_util::FutureExt;
@@ -50,7 +50,7 @@ pub(super) async fn start(settings: Settings) -> Result<Running, StartError> {
     let stats = Arc::new(Stats::default());
     let (state, active) = (Arc::new(State::default()), Arc::default());
     let readings = Readings::new(storage, &client, &stats)?;
-    let guard = settings.clients.bypass.as_ref().map(Guard::load);
+    let guard = settings.clients.bypass.as_ref().map(proxy::Guard::load);
     let proxy = Proxy::new(Foundation {
         routes,
         clients: settings.clients.clone(),
@@ -62,6 +62,7 @@ pub(super) async fn start(settings: Settings) -> Result<Running, StartError> {
         stats,
         active: Arc::clone(&active),
     });
+    let purger = proxy.purger();
 
     let (shutdown, watch) = watch::channel(false);
     let (admin_shutdown, admin_watch) = watch::channel(false);
@@ -72,10 +73,19 @@ pub(super) async fn start(settings: Settings) -> Result<Running, StartError> {
         let name = socket.hand_over(&mut fds);
         services.push(Box::new(client_service(&settings, &proxy, listen, &name)?));
     }
-    if let Some(socket) = admin_socket {
+    if let Some((socket, socket_address)) = admin_socket.zip(admin_address) {
         let name = socket.hand_over(&mut fds);
         // It answers until the last client's answer has ended.
-        let pages = Pages::new(readings, state.clone(), table.in_force.clone());
+        let guard = Guard::new(
+            socket_address.ip(),
+            settings.admin.as_ref().and_then(|a| a.token_file.clone()),
+        );
+        let pages = Pages::new(
+            readings,
+            state.clone(),
+            table.in_force.clone(),
+            (guard, purger),
+        );
         admin.push(Box::new(admin_service(pages, &name)));
     }
     let fds = Arc::new(Mutex::new(fds));

@@ -14,6 +14,8 @@ impl Store {
             let written = self.load_manifest(object.id());
             if written.is_some_and(|m| m.generation == object.generation()) {
                 let _ = std::fs::remove_file(self.paths.manifest(object.id()));
+                let mut index = self.index.lock();
+                index.remove(object.id(), object.generation());
             }
         }
         self.table.lock().has_left(object);
@@ -48,6 +50,7 @@ impl Store {
             Some(manifest) => {
                 self.paths.write_manifest(object.id(), &manifest.encode())?;
                 object.note_manifest();
+                self.index.lock().insert(&manifest);
                 Ok(())
             }
             None => Ok(()),
@@ -61,6 +64,16 @@ impl Store {
 
     pub(super) fn load(&self, id: ObjectId) -> Option<Object> {
         Object::load(self.load_manifest(id)?, &self.paths).ok()
+    }
+
+    /// What lies on disk of an object becomes known to purges, if anything does.
+    pub(super) fn learn(&self, id: ObjectId) -> Option<Object> {
+        let _files = self.files(id);
+        let object = self
+            .load(id)
+            .filter(|object| !object.present().is_empty())?;
+        self.index.lock().insert(&object.manifest()?);
+        Some(object)
     }
 
     pub(super) fn load_manifest(&self, id: ObjectId) -> Option<Manifest> {

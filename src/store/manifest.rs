@@ -8,7 +8,7 @@
 //!
 //! JSON, so that an operator can look at it; header values are bytes, written as Latin-1 text.
 
-use super::ObjectId;
+use super::{ObjectId, purge::just_before};
 use crate::domain::{Grid, Validators};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
@@ -58,6 +58,11 @@ impl Meta {
     /// The validators of the stored response.
     pub fn validators(&self) -> Validators {
         Validators::of(&self.headers)
+    }
+
+    /// Not fresh any more: the windows in which it may be served stale begin now.
+    pub(super) fn soften(&mut self, now: SystemTime) {
+        self.fresh_until = self.fresh_until.min(just_before(now));
     }
 }
 

@@ -23,10 +23,13 @@ mod body;
 mod budget;
 mod config;
 mod files;
+mod index;
 mod manifest;
 mod memory;
 mod object;
 mod paths;
+mod purge;
+mod purges;
 mod reading;
 mod recovery;
 mod stats;
@@ -39,14 +42,23 @@ pub use body::CorruptChunk;
 pub use config::Config;
 pub use manifest::{Manifest, Meta};
 pub use object::{Object, ObjectId};
+pub use purge::{How, PurgeError, Purged};
+pub use purges::Mark;
 pub use reading::Read;
 pub use stats::Stats;
 
+use crate::domain::{Tags, place_of};
 use budget::Budget;
+use index::Index;
 use memory::Memory;
 use parking_lot::Mutex;
 use paths::Paths;
-use std::{io, sync::Arc, time::Duration};
+use purges::Force;
+use std::{
+    io,
+    sync::{Arc, atomic::AtomicBool},
+    time::{Duration, SystemTime},
+};
 use table::Table;
 use tokio::sync::{Semaphore, watch};
 
@@ -63,6 +75,12 @@ pub struct Store {
     writes: Semaphore,
     queue: Semaphore,
     recovered: watch::Sender<bool>,
+    /// Whether the walk met a folder that it could not read.
+    is_blind: AtomicBool,
+    /// Every manifest in the directory. Taken last of all locks, and never kept.
+    index: Mutex<Index>,
+    /// One purge at a time.
+    purging: Arc<Semaphore>,
     stats: Stats,
     /// Held as long as this process owns the directory.
     lock: Mutex<Option<std::fs::File>>,
@@ -132,6 +150,9 @@ impl Store {
             writes: Semaphore::new(config.writes),
             queue: Semaphore::new(config.write_queue),
             recovered: watch::Sender::new(false),
+            is_blind: AtomicBool::new(false),
+            index: Mutex::default(),
+            purging: Arc::new(Semaphore::new(1)),
             stats: Stats::default(),
             lock: Mutex::new(Some(lock)),
             config,
@@ -150,6 +171,8 @@ impl Store {
         // Places are given in turn: who has all of them has waited for all writes before.
         let all = u32::try_from(self.config.write_queue).unwrap_or(u32::MAX);
         let _all = tokio::time::timeout(DISK_PATIENCE, self.queue.acquire_many(all)).await;
+        let _none = tokio::time::timeout(DISK_PATIENCE, self.purging.acquire()).await;
+        self.purging.close();
         self.queue.close();
         self.writes.close();
         self.lock.lock().take();
@@ -228,15 +251,32 @@ impl Store {
     /// Puts a new generation in the place of the one that is there, which goes behind. It reaches
     /// the disk with its first chunk; an object without `total` reaches it with
     /// [`Store::complete`].
-    pub async fn publish(self: &Arc<Self>, object: &Arc<Object>) {
+    ///
+    /// What was `asked` for before a purge that means it is not kept and nobody finds it, or is
+    /// stale from the start: then the answer is false.
+    pub async fn publish(self: &Arc<Self>, object: &Arc<Object>, asked: Mark) -> bool {
         // What is only on disk has to be known before its manifest is overwritten.
         let old = self.find_by_id(object.id()).await;
-        let replaced = self.table.lock().replace(object.clone());
+        let (place, tags) = (place_of(object.key()), object.tags());
+        let (replaced, purged) = {
+            let mut table = self.table.lock();
+            let purged = table.purges.since(asked, &[(&place, &tags)]);
+            match purged {
+                Some(Force::Hard) => {
+                    object.retire();
+                    return false;
+                }
+                Some(Force::Soft) => object.soften(SystemTime::now()),
+                None => {}
+            }
+            (table.replace(object.clone()), purged)
+        };
         let generations = replaced.into_iter().chain(old);
         for old in generations.filter(|old| old.generation() != object.generation()) {
             let store = self.clone();
             tokio::task::spawn_blocking(move || store.retire(&old));
         }
+        purged.is_none()
     }
 
     /// Gives an object its length, now that its last byte is known, and its manifest.
@@ -245,10 +285,21 @@ impl Store {
         self.write_manifest_behind(object).await;
     }
 
-    /// New response metadata for an object whose bytes stay: what a 304 brings.
-    pub async fn update(self: &Arc<Self>, object: &Arc<Object>, meta: Meta) {
-        object.set_meta(meta);
+    /// New response metadata for an object whose bytes stay: what a 304 brings. What was `asked`
+    /// for before a purge that means the object changes nothing; then the answer is false.
+    pub async fn update(self: &Arc<Self>, object: &Arc<Object>, meta: Meta, asked: Mark) -> bool {
+        let place = place_of(object.key());
+        let (before, after) = (object.tags(), Tags::of(&meta.headers));
+        {
+            let table = self.table.lock();
+            let faces = [(&*place, &before), (&*place, &after)];
+            if table.purges.since(asked, &faces).is_some() {
+                return false;
+            }
+            object.set_meta(meta);
+        }
         self.write_manifest_behind(object).await;
+        true
     }
 
     /// A disk that does not answer in time is not waited for.

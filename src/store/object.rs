@@ -19,6 +19,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
+    time::SystemTime,
 };
 
 /// The name of an object within the store: a hash of its key and variant.
@@ -189,6 +190,14 @@ impl Object {
     pub(super) fn set_meta(&self, meta: Meta) {
         let validators = meta.validators();
         *self.meta.write() = (Arc::new(meta), validators);
+    }
+
+    /// Not fresh any more.
+    pub(super) fn soften(&self, now: SystemTime) {
+        let mut meta = self.meta.write();
+        let mut stale = Meta::clone(&meta.0);
+        stale.soften(now);
+        meta.0 = Arc::new(stale);
     }
 
     pub(super) fn set_total(&self, total: u64) {

@@ -14,7 +14,7 @@ use rustix::fs::{FlockOperation, flock};
 use std::{
     fs::{DirBuilder, File, OpenOptions, Permissions},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
@@ -78,6 +78,14 @@ impl Paths {
         create_options()
             .create_new(true)
             .open(self.body(id, generation))
+    }
+
+    /// Bytes that the body of a generation takes on disk.
+    pub fn allocated(&self, id: ObjectId, generation: u64) -> u64 {
+        /// The unit of `st_blocks`, whatever the file system's own blocks are.
+        const UNIT: u64 = 512;
+        let body = std::fs::metadata(self.body(id, generation));
+        body.map_or(0, |body| body.blocks() * UNIT)
     }
 
     /// Opens the body of a generation.

@@ -9,6 +9,7 @@ use crate::domain::Grid;
 use std::{
     collections::HashSet,
     path::{Path, PathBuf},
+    sync::atomic::Ordering::Relaxed,
 };
 
 /// What the file's name says that it is.
@@ -26,7 +27,10 @@ pub(super) fn walk(store: &Store) {
                 let files = entries.flatten().map(|entry| entry.path()).collect();
                 objects += walk_folder(store, files);
             }
-            Err(e) => store.stats.disk_error("reading a folder", &e),
+            Err(e) => {
+                store.is_blind.store(true, Relaxed);
+                store.stats.disk_error("reading a folder", &e);
+            }
         }
     }
     log::info!("{objects} objects found on disk, {} bytes", store.size());
@@ -38,13 +42,13 @@ fn walk_folder(store: &Store, files: Vec<PathBuf>) -> usize {
     let mut objects = 0;
     for path in &files {
         if let Named::Manifest(id) = named(path) {
-            match store.load(id) {
-                Some(object) if !object.present().is_empty() => {
+            match store.learn(id) {
+                Some(object) => {
                     owned.insert(store.paths.body(id, object.generation()));
                     enter(store, &object);
                     objects += 1;
                 }
-                _ => remove_unless_open(store, id, path),
+                None => remove_unless_open(store, id, path),
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What the store counts.
 
-use super::body::ReadError;
+use super::{Purged, body::ReadError};
 use prometheus::IntCounter;
 use std::{
     io,
@@ -15,6 +15,10 @@ pub struct Stats {
     pub evictions: IntCounter,
     /// Chunks whose bytes did not match their checksum.
     pub checksum_failures: IntCounter,
+    /// Objects that purges took out of service or made stale.
+    pub purged_objects: IntCounter,
+    /// Bytes that these took on disk.
+    pub purged_bytes: IntCounter,
     /// Operations that the disk failed.
     pub disk_errors: IntCounter,
     last_logged: AtomicU64,
@@ -33,6 +37,14 @@ impl Default for Stats {
             checksum_failures: counter(
                 "tidegate_store_checksum_failures_total",
                 "Chunks whose bytes did not match their checksum; they were fetched again. A rise points at a failing disk.",
+            ),
+            purged_objects: counter(
+                "tidegate_store_purged_objects_total",
+                "Objects that purges took out of service or made stale; a variant is an object. A rise beside a falling hit ratio says that purges empty the cache.",
+            ),
+            purged_bytes: counter(
+                "tidegate_store_purged_bytes_total",
+                "Bytes on disk of the objects that purges took out of service or made stale. A rise says how much has to be fetched, or validated, again.",
             ),
             disk_errors: counter(
                 "tidegate_store_disk_errors_total",
@@ -56,6 +68,11 @@ impl Stats {
                 "cache directory: {doing} failed: {error}; serving goes on without keeping what comes in"
             );
         }
+    }
+
+    pub(super) fn purged(&self, purged: Purged) {
+        self.purged_objects.inc_by(purged.objects);
+        self.purged_bytes.inc_by(purged.bytes);
     }
 
     pub(super) fn read_failed(&self, error: &ReadError) {

@@ -1,7 +1,7 @@
 //! The objects that are open: one instance for each key, and the recently used kept for the next
 //! request.
 
-use super::{Object, ObjectId};
+use super::{Object, ObjectId, purges::Purges};
 use lru::LruCache;
 use std::{
     collections::{HashMap, HashSet},
@@ -18,6 +18,8 @@ pub(super) struct Table {
     removals: Box<[u64; STRIPES]>,
     /// Generations whose files are about to go.
     leaving: HashSet<(ObjectId, u64)>,
+    /// What has been purged.
+    pub purges: Purges,
     sweep_at: usize,
 }
 
@@ -38,6 +40,7 @@ impl Table {
             recent: LruCache::new(NonZeroUsize::new(open_objects).unwrap_or(NonZeroUsize::MIN)),
             removals: Box::new([0; STRIPES]),
             leaving: HashSet::new(),
+            purges: Purges::default(),
             sweep_at: SWEEP_FLOOR,
         }
     }
@@ -91,6 +94,27 @@ impl Table {
         is_current
     }
 
+    /// All that is open.
+    pub fn open(&self) -> Vec<Arc<Object>> {
+        self.live.values().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Takes out this generation, be it open or only on disk: its files are about to go.
+    pub fn expel(&mut self, id: ObjectId, generation: u64) {
+        self.leaving.insert((id, generation));
+        self.distrust(id);
+        let open = self.live.get(&id).and_then(Weak::upgrade);
+        if open.is_some_and(|open| open.generation() == generation) {
+            self.live.remove(&id);
+            self.recent.pop(&id);
+        }
+    }
+
+    /// What is being loaded of an object at this moment is not believed.
+    pub fn distrust(&mut self, id: ObjectId) {
+        self.removals[stripe(id)] += 1;
+    }
+
     /// Whether a generation was taken out and its files are about to go: what the disk still
     /// shows of it is not to be believed.
     pub fn is_leaving(&self, object: &Object) -> bool {
@@ -100,6 +124,13 @@ impl Table {
     /// Its files are gone.
     pub fn has_left(&mut self, object: &Object) {
         self.leaving.remove(&(object.id(), object.generation()));
+    }
+
+    /// The files of all these are gone.
+    pub fn have_left(&mut self, generations: impl Iterator<Item = (ObjectId, u64)>) {
+        for generation in generations {
+            self.leaving.remove(&generation);
+        }
     }
 
     /// Takes out exactly this generation, if nobody but the caller and this table has it.

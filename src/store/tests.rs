@@ -88,7 +88,7 @@ fn content(object: &Object, index: u32) -> Bytes {
 
 async fn create(store: &Arc<Store>, manifest: Manifest) -> Arc<Object> {
     let object = store.conceive(manifest);
-    store.publish(&object).await;
+    store.publish(&object, store.mark()).await;
     object
 }
 

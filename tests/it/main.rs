@@ -38,6 +38,7 @@ mod cases {
     mod origins_failover_unanswered;
     mod origins_failover_versions;
     mod origins_ways;
+    mod purge;
     mod ranges;
     mod regressions;
     mod s3;

@@ -1,0 +1,131 @@
+//! `POST /purge`: what it may say, and what is answered.
+
+use crate::{
+    cache::{How, PurgeError, Purged},
+    proxy::{Target, Unpurged},
+};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+
+/// The body of a request to purge.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Order {
+    /// All variants of this URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Everything below this URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
+    /// Everything with this tag.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// Everything.
+    #[serde(skip_serializing_if = "is_off")]
+    pub all: bool,
+    /// Objects become stale instead of going.
+    #[serde(skip_serializing_if = "is_off")]
+    pub soft: bool,
+    /// Nothing is done.
+    #[serde(skip_serializing_if = "is_off")]
+    pub dry_run: bool,
+}
+
+/// What a purge found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Objects that were meant; a variant is an object.
+    pub objects: u64,
+    /// Bytes that they take on disk.
+    pub bytes: u64,
+    /// Whether they became stale instead of going.
+    pub soft: bool,
+    /// Whether nothing was done.
+    pub dry_run: bool,
+}
+
+fn is_off(switch: &bool) -> bool {
+    !switch
+}
+
+impl Order {
+    /// Reads a request's body; what is wrong with it otherwise.
+    pub fn parse(body: &[u8]) -> Result<(Target, How), String> {
+        const EXPECTED: &str = "expected a JSON object with one of url, prefix, tag (text) and all (true), and perhaps soft and dry_run (true or false)";
+        let order: Self = serde_json::from_slice(body).map_err(|e| format!("{EXPECTED}: {e}"))?;
+        let all = order.all.then_some(Target::All);
+        let named = [
+            order.url.map(Target::Url),
+            order.prefix.map(Target::Prefix),
+            order.tag.map(Target::Tag),
+            all,
+        ];
+        let mut named = named.into_iter().flatten();
+        match (named.next(), named.next()) {
+            (Some(target), None) => Ok((
+                target,
+                How {
+                    soft: order.soft,
+                    dry_run: order.dry_run,
+                },
+            )),
+            (None, _) => Err(format!("{EXPECTED}: none of them is there")),
+            (Some(_), Some(_)) => Err(format!("{EXPECTED}: there are several of them")),
+        }
+    }
+}
+
+impl Outcome {
+    /// Of what was found and how.
+    pub fn new(purged: Purged, how: How) -> Self {
+        Self {
+            objects: purged.objects,
+            bytes: purged.bytes,
+            soft: how.soft,
+            dry_run: how.dry_run,
+        }
+    }
+}
+
+/// The status that says why nothing, or not all, was purged.
+pub(super) fn status_of(why: &Unpurged) -> StatusCode {
+    match why {
+        Unpurged::NotAUrl(_) | Unpurged::NoTag => StatusCode::BAD_REQUEST,
+        Unpurged::Store(PurgeError::Learning | PurgeError::Busy | PurgeError::Closed) => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        Unpurged::Store(PurgeError::Blind | PurgeError::Disk(_)) => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_target_is_named_and_nothing_unknown() {
+        let parse = |body: &str| Order::parse(body.as_bytes());
+        let soft = How {
+            soft: true,
+            dry_run: false,
+        };
+        let tag = Target::Tag("a".into());
+        assert_eq!(parse(r#"{"tag":"a","soft":true}"#), Ok((tag, soft)));
+        assert_eq!(parse(r#"{"all":true}"#), Ok((Target::All, How::default())));
+        for wrong in [
+            "",
+            "[]",
+            "{}",
+            r#"{"all":false}"#,
+            r#"{"all":"yes"}"#,
+            r#"{"tag":"a","url":"http://a/"}"#,
+            r#"{"tag":"a","all":true}"#,
+            r#"{"tag":"a","hard":true}"#,
+            r#"{"tag":7}"#,
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

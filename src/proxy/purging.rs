@@ -1,0 +1,247 @@
+//! Purging: what an operator or a `PURGE` request names, found by the routes and the key function
+//! that are in force.
+
+use super::{
+    cache_status::{self, Handling},
+    context::Context,
+    error,
+    foundation::Proxy,
+    headers,
+    predictor::HitForMiss,
+    routing::Routes,
+    stats::Stats,
+};
+use crate::{
+    cache::{ChunkStorage, How, Object, PurgeError, Purged},
+    domain::{LONGEST_TAG, ObjectKey, Selector, split_target},
+};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use pingora_cache::CacheKey;
+use pingora_core::Result;
+use pingora_http::ResponseHeader;
+use pingora_proxy::Session;
+use std::{sync::Arc, time::Duration};
+
+/// What is to be purged, as it was named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// All variants of one URL.
+    Url(String),
+    /// Everything whose host is this and whose path begins so.
+    Prefix(String),
+    /// Everything that the origin gave this tag.
+    Tag(String),
+    /// Everything.
+    All,
+}
+
+/// Purges one cache.
+#[derive(Clone, Debug)]
+pub struct Purger {
+    routes: Arc<Routes>,
+    storage: &'static ChunkStorage,
+    version: u32,
+    predictor: &'static HitForMiss,
+    stats: Arc<Stats>,
+}
+
+/// Why nothing, or not all, was purged.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unpurged {
+    /// It is not a URL with a host.
+    #[error(
+        "{0:?} is not a URL: give it as clients do, with its host, such as http://video.example/film.mp4"
+    )]
+    NotAUrl(String),
+    /// No object has such a tag.
+    #[error("a tag has 1 to {LONGEST_TAG} bytes")]
+    NoTag,
+    /// The store could not do it.
+    #[error(transparent)]
+    Store(#[from] PurgeError),
+}
+
+/// The most variants of one URL that are looked at.
+pub const MOST_INSPECTED: usize = 256;
+
+impl Target {
+    /// The value of the label `kind` in the metrics.
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Url(_) => "url",
+            Self::Prefix(_) => "prefix",
+            Self::Tag(_) => "tag",
+            Self::All => "all",
+        }
+    }
+}
+
+impl Purger {
+    /// Purges what is named, and counts it.
+    pub async fn purge(&self, target: &Target, how: How) -> Result<Purged, Unpurged> {
+        let done = match self.selector(target) {
+            Ok(selector) => {
+                let store = self.storage.fills().store();
+                store.purge(selector, how).await.map_err(Unpurged::from)
+            }
+            Err(why) => Err(why),
+        };
+        let outcome = match &done {
+            Ok(_) if how.dry_run => "dry_run",
+            Ok(_) if how.soft => "soft",
+            Ok(_) => "hard",
+            Err(_) => "failed",
+        };
+        self.stats.purged(target.label(), outcome);
+        done
+    }
+
+    /// What is stored under a URL, in all its variants, up to [`MOST_INSPECTED`] of them.
+    pub async fn inspect(&self, url: &str) -> Result<Vec<Arc<Object>>, Unpurged> {
+        let selector = self.selector(&Target::Url(url.to_owned()))?;
+        let store = self.storage.fills().store();
+        Ok(store.select(selector, MOST_INSPECTED).await?)
+    }
+
+    /// How long requests for a URL still go past the cache, since the origin's last answer was
+    /// not to be stored.
+    pub fn passes(&self, url: &str) -> Option<Duration> {
+        let key = self.key(url).ok()??.encode();
+        self.predictor.remembered(&CacheKey::new(key, ""))
+    }
+
+    /// The key of a request without fields of its own; `None` where no route makes one.
+    fn key(&self, url: &str) -> Result<Option<ObjectKey>, Unpurged> {
+        let (host, target) = parts(url)?;
+        let bound = self.routes.find(&host, split_target(&target).0);
+        let keyed = bound.and_then(|bound| {
+            let none = HeaderMap::new();
+            bound.route.keyed(self.version, &host, &target, &none).ok()
+        });
+        Ok(keyed.and_then(|keyed| keyed.key))
+    }
+
+    /// The objects that are meant, by the keys that requests have.
+    pub fn selector(&self, target: &Target) -> Result<Selector, Unpurged> {
+        match target {
+            Target::Url(url) => {
+                let (host, target) = parts(url)?;
+                // What no route takes any more may still be stored, under its plain name.
+                Ok(match self.key(url)? {
+                    Some(key) => Selector::of_url(&key),
+                    None => Selector::at(&host, &target),
+                })
+            }
+            Target::Prefix(prefix) => {
+                let (host, target) = parts(prefix)?;
+                // Routes may name the host otherwise in their keys.
+                let routes = self.routes.of_host(&host);
+                let mut hosts: Vec<_> = routes
+                    .iter()
+                    .map(|bound| bound.route.key.host_of(&host))
+                    .collect();
+                hosts.push(host);
+                hosts.sort_unstable();
+                hosts.dedup();
+                let hosts = hosts.iter().map(String::as_str);
+                Ok(Selector::of_prefix(hosts, &target))
+            }
+            Target::Tag(tag) if tag.is_empty() || tag.len() > LONGEST_TAG => Err(Unpurged::NoTag),
+            Target::Tag(tag) => Ok(Selector::Tag(tag.clone())),
+            Target::All => Ok(Selector::All),
+        }
+    }
+}
+
+/// Host and target of a URL, as keys spell them.
+fn parts(url: &str) -> Result<(String, String), Unpurged> {
+    let has_scheme = url.contains("://");
+    let parts = headers::spelled(url).filter(|(host, _)| has_scheme && !host.contains('@'));
+    parts.ok_or_else(|| Unpurged::NotAUrl(url.chars().take(200).collect()))
+}
+
+/// Fields of a request that somebody in front of us passes on for somebody else: its address says
+/// nothing of who wants the purge.
+const RELAYED: [&str; 4] = ["via", "forwarded", "x-forwarded-for", "x-real-ip"];
+
+impl Proxy {
+    /// What purges and inspects this proxy's cache.
+    pub fn purger(&self) -> Purger {
+        Purger {
+            routes: self.routes.clone(),
+            storage: self.storage,
+            version: self.cache_version,
+            predictor: self.predictor,
+            stats: self.stats.clone(),
+        }
+    }
+
+    /// Answers a `PURGE` request: it never goes to an origin, whoever sends it.
+    pub(super) async fn answer_purge(
+        &self,
+        session: &mut Session,
+        ctx: &mut Context,
+    ) -> Result<bool> {
+        let peer = session.client_addr().and_then(|peer| peer.as_inet());
+        let peer = peer.map(|peer| peer.ip().to_canonical());
+        let fields = &session.req_header().headers;
+        let is_relayed = RELAYED.iter().any(|name| fields.contains_key(*name));
+        let may = peer.filter(|_| !is_relayed).is_some_and(|peer| {
+            let mut allowed = self.clients.purge_from.iter();
+            allowed.any(|network| network.contains(&peer))
+        });
+        if !may {
+            self.stats.purged("url", "refused");
+            return error::answer(session, ctx, StatusCode::FORBIDDEN, "purge-refused").await;
+        }
+        let soft = session.req_header().headers.get("soft-purge");
+        let how = How {
+            soft: soft.is_some_and(|value| value.as_bytes() == b"1"),
+            dry_run: false,
+        };
+        let url = format!(
+            "http://{}{}",
+            ctx.host,
+            headers::target(session.req_header())
+        );
+        match self.purger().purge(&Target::Url(url), how).await {
+            Ok(purged) => {
+                told(session, ctx, purged).await?;
+                Ok(true)
+            }
+            Err(Unpurged::NotAUrl(_) | Unpurged::NoTag) => {
+                error::answer(session, ctx, StatusCode::BAD_REQUEST, "purge-of-no-url").await
+            }
+            Err(Unpurged::Store(PurgeError::Disk(_))) => {
+                let status = StatusCode::INTERNAL_SERVER_ERROR;
+                error::answer(session, ctx, status, "purge-not-durable").await
+            }
+            Err(Unpurged::Store(_)) => {
+                let status = StatusCode::SERVICE_UNAVAILABLE;
+                error::answer(session, ctx, status, "purge-unavailable").await
+            }
+        }
+    }
+}
+
+/// Says what a `PURGE` request came to.
+async fn told(session: &mut Session, ctx: &mut Context, purged: Purged) -> Result<()> {
+    ctx.handling = Handling::Own;
+    ctx.detail = Some("purged");
+    let body = format!(
+        "{{\"objects\":{},\"bytes\":{}}}\n",
+        purged.objects, purged.bytes
+    );
+    // What may follow the head of a request that is not read on is not a request.
+    session.as_downstream_mut().set_keepalive(None);
+    let mut response = ResponseHeader::build(StatusCode::OK, Some(4))?;
+    response.insert_header(header::CONTENT_LENGTH, HeaderValue::from(body.len()))?;
+    response.insert_header(header::CONTENT_TYPE, "application/json")?;
+    response.insert_header(header::CACHE_CONTROL, "no-store")?;
+    let field = cache_status::field(Handling::Own, false, ctx.detail);
+    response.insert_header("Cache-Status", field)?;
+    session
+        .write_response_header(Box::new(response), false)
+        .await?;
+    session.write_response_body(Some(body.into()), true).await
+}
