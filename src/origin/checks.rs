@@ -1,7 +1,8 @@
 //! Active health checks: each server is asked from time to time, by itself.
 
 use super::{
-    Check, Client, Failure, Origin, Purpose, Server, failure::Cause, health::Change, sending,
+    Check, Client, Failure, Origin, Purpose, Server, failure::Cause, health::Change,
+    interim::Interim, sending,
 };
 use http::Method;
 use pingora_http::RequestHeader;
@@ -72,8 +73,8 @@ async fn probe(
     sending::sign(origin, place, &mut head)?;
     let (name, stats) = (server.name(), client.stats());
     stats.requested(origin.name(), name, Purpose::Check);
-    let mut interim = Vec::new();
-    let asked = client.ask(origin, place, Some(&server.addresses), &head, &mut interim);
+    let interim = Interim::nowhere();
+    let asked = client.ask(origin, place, Some(&server.addresses), &head, &interim);
     let answered = timeout(check.timeout, async {
         let mut connection = asked.await?;
         let status = connection.session.response_header().map(|head| head.status);

@@ -3,18 +3,19 @@
 use super::{
     Failure, Origin, Stats,
     failure::Cause,
+    interim::{self, Interim},
     resolve::Addresses,
     server::Place,
     warm::{Warm, WarmUp},
 };
-use http::{HeaderValue, Uri, Version, header, uri::PathAndQuery};
+use http::{HeaderValue, StatusCode, Uri, Version, header, uri::PathAndQuery};
 use pingora_core::{
     Error, ErrorType,
     connectors::{ConnectorOptions, http::Connector},
     protocols::http::client::HttpSession,
     upstreams::peer::HttpPeer,
 };
-use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_http::RequestHeader;
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
 
@@ -52,8 +53,6 @@ pub(super) enum Kept {
 const ADDRESSES: usize = 3;
 /// Kept connections that may turn out to be closed before a new one is made.
 const KEPT: usize = 3;
-/// Interim (1xx) answers that are taken in before the final one.
-const INTERIM: usize = 8;
 
 impl Client {
     /// A client that keeps up to `idle_connections` for the next request.
@@ -141,7 +140,7 @@ impl Client {
         place: &Place,
         known: Option<&Addresses>,
         head: &RequestHeader,
-        interim: &mut Vec<ResponseHeader>,
+        interim: &Interim,
     ) -> Result<Connection, Failure> {
         let patience = origin.config().first_byte_timeout;
         for kept in 0.. {
@@ -209,7 +208,7 @@ async fn exchange(
     connection: &mut Connection,
     head: &RequestHeader,
     patience: Duration,
-    interim: &mut Vec<ResponseHeader>,
+    interim: &Interim,
 ) -> Result<(), Box<Error>> {
     connection.send_head(head).await?;
     connection.session.finish_request_body().await?;
@@ -220,13 +219,17 @@ async fn exchange(
 pub(super) async fn read_head(
     session: &mut HttpSession,
     patience: Duration,
-    interim: &mut Vec<ResponseHeader>,
+    interim: &Interim,
 ) -> Result<(), Box<Error>> {
     let reading = async {
-        for _ in 0..=INTERIM {
+        for _ in 0..=interim::MOST {
             session.read_response_header().await?;
             match session.response_header() {
-                Some(head) if head.status.is_informational() => interim.push(head.clone()),
+                Some(head) if head.status == StatusCode::SWITCHING_PROTOCOLS => {
+                    // It is never asked for.
+                    return Error::e_explain(ErrorType::InvalidHTTPHeader, "unasked for: 101");
+                }
+                Some(head) if head.status.is_informational() => interim.pass(head),
                 Some(_) => return Ok(()),
                 None => break,
             }

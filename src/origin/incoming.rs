@@ -9,6 +9,7 @@ use super::{
     attempts::Attempts,
     client::Connection,
     failure::Cause,
+    interim::Interim,
     sending::{Answered, Ask, send_on},
 };
 use crate::{
@@ -181,7 +182,7 @@ impl Incoming {
         loop {
             self.resumed += 1;
             let request = tail.request(&self.asked).ok_or_else(|| failure.clone())?;
-            let answered = send_on(attempts, self.ask, &request).await;
+            let answered = send_on(attempts, self.ask, &request, &Interim::nowhere()).await;
             let Answered {
                 attempts: at,
                 connection,

@@ -14,11 +14,12 @@
 //! | `limit.rs` | the limit of requests, and the queue before it |
 //! | `server.rs`, `group.rs` | a server with its record; an origin with its servers |
 //! | `resolve`, `dial.rs`, `tls.rs`, `credentials` | names, connections, certificates, secrets |
-//! | `upstream.rs`, `attempts.rs`, `sending.rs`, `incoming.rs` | a route's origins: whom to ask next, asking, the body that comes in |
-//! | `as_source.rs`, `session.rs`, `handover.rs`, `upload.rs` | the two faces: for fills, for Pingora |
+//! | `upstream.rs`, `attempts.rs`, `sending.rs`, `interim.rs`, `incoming.rs` | a route's origins: whom to ask next, asking, the heads and the body that come in |
+//! | `as_source.rs`, `session.rs`, `asking.rs`, `handover.rs`, `upload.rs` | the two faces: for fills, for Pingora |
 //! | `checks.rs`, `speculation.rs`, `warm.rs` | asking ahead: health checks, preparations |
 
 mod as_source;
+mod asking;
 mod attempts;
 mod balance;
 mod breaker;
@@ -32,6 +33,7 @@ mod group;
 mod handover;
 mod health;
 mod incoming;
+mod interim;
 mod latency;
 mod limit;
 mod recent;

@@ -6,6 +6,7 @@ use super::{
     client::Connection,
     credentials::Identity,
     failure::Cause,
+    interim::Interim,
     redirect::{self, Verdict},
     server::{Place, Server},
     stats::{Hedge, Purpose},
@@ -35,8 +36,6 @@ pub(super) struct Answered {
     pub leg: usize,
     pub connection: Connection,
     pub head: ResponseHeader,
-    /// Interim answers that came before.
-    pub interim: Vec<ResponseHeader>,
 }
 
 /// An answer that is passed on if none is better.
@@ -44,7 +43,6 @@ struct Spare {
     leg: usize,
     connection: Connection,
     head: ResponseHeader,
-    interim: Vec<ResponseHeader>,
 }
 
 impl Upstream {
@@ -56,15 +54,17 @@ impl Upstream {
         asked: &RequestHeader,
     ) -> Result<Answered, Failure> {
         let attempts = Attempts::new(self.clone(), ask.key, ask.urgency);
-        send_on(attempts, ask, asked).await
+        send_on(attempts, ask, asked, &Interim::nowhere()).await
     }
 }
 
-/// The same, with what earlier attempts have left.
+/// The same, with what earlier attempts have left. Interim answers are passed on as they come,
+/// those of a server that then fails too: they are hints about what is asked for.
 pub(super) async fn send_on(
     mut attempts: Attempts,
     ask: Ask,
     asked: &RequestHeader,
+    interim: &Interim,
 ) -> Result<Answered, Failure> {
     // An answer that made another server worth asking, in case that none of them is better.
     let mut spare: Option<Spare> = None;
@@ -82,15 +82,13 @@ pub(super) async fn send_on(
                         leg: spare.leg,
                         connection: spare.connection,
                         head: spare.head,
-                        interim: spare.interim,
                     })
                 }
                 _ => Err(last),
             };
         }
-        let mut interim = Vec::new();
         let leg = attempts.leg_index();
-        match first_answer(&mut attempts, ask, asked, &mut interim).await {
+        match first_answer(&mut attempts, ask, asked, interim).await {
             Ok((connection, head)) if may_go_on && attempts.upstream.goes_on(head.status) => {
                 let status = head.status;
                 let what = format!("{}: {status}", attempts.server_name());
@@ -101,7 +99,6 @@ pub(super) async fn send_on(
                         leg,
                         connection,
                         head,
-                        interim,
                     });
                 }
             }
@@ -115,7 +112,6 @@ pub(super) async fn send_on(
                     leg,
                     connection,
                     head,
-                    interim,
                 });
             }
             Err(failure) => {
@@ -131,7 +127,7 @@ async fn first_answer(
     attempts: &mut Attempts,
     ask: Ask,
     asked: &RequestHeader,
-    interim: &mut Vec<ResponseHeader>,
+    interim: &Interim,
 ) -> Result<(Connection, ResponseHeader), Failure> {
     let hedges = ask.may_hedge && attempts.upstream.features().hedging;
     let server = attempts.current().map(|a| a.server().clone());
@@ -206,9 +202,9 @@ async fn race(
     purpose: Purpose,
     asked: &RequestHeader,
 ) -> Raced {
-    let mut passed = Vec::new();
+    let passed = Interim::nowhere();
     let server = second.attempt.server().clone();
-    let other = ask_server(upstream, leg, &server, purpose, asked, &mut passed);
+    let other = ask_server(upstream, leg, &server, purpose, asked, &passed);
     tokio::pin!(first, other);
     tokio::select! {
         answered = &mut first => match answered {
@@ -236,7 +232,7 @@ async fn ask_server(
     server: &Arc<Server>,
     purpose: Purpose,
     asked: &RequestHeader,
-    interim: &mut Vec<ResponseHeader>,
+    interim: &Interim,
 ) -> Reply {
     let leg = &upstream.legs()[leg];
     let origin = &leg.origin;

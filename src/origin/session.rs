@@ -6,9 +6,11 @@
 
 use super::{
     Failure, Handover, Purpose, Upstream,
+    asking::{Asking, Came},
     attempts::Attempts,
     client::Connection,
     incoming::Incoming,
+    interim::Interim,
     sending::{Answered, Ask, send_on},
     upload::{self, Pieces, Upload, Uploader},
 };
@@ -30,7 +32,7 @@ use pingora_core::{
     upstreams::peer::{HttpPeer, Peer},
 };
 use pingora_http::{RequestHeader, ResponseHeader};
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
 
 /// What travels with a request from the proxy's hooks to its session, as an extension of its
@@ -132,8 +134,7 @@ impl Connector for Sessions {
 #[derive(Default)]
 pub struct Exchange {
     state: State,
-    /// Heads that are still to be handed out before the body.
-    heads: VecDeque<ResponseHeader>,
+    /// The head that was read last, interim or final.
     head: Option<ResponseHeader>,
     /// The body's writer, for Pingora to take.
     writer: Option<Uploader>,
@@ -147,6 +148,8 @@ enum State {
     Idle,
     /// To be asked, as often as it takes.
     Asked(Call, Box<RequestHeader>),
+    /// Being asked: heads are to come.
+    Asking(Call, Box<RequestHeader>, Box<Asking>),
     /// To be sent to one server, with a body that the client may be sending already.
     Queued(Call, Box<RequestHeader>, Pieces),
     /// The body is on its way to the one server that was connected to.
@@ -160,27 +163,46 @@ enum State {
     Done,
 }
 
+/// What a request of Pingora's asks for.
+fn ask_of(call: &Call) -> Ask {
+    Ask {
+        key: call.key,
+        urgency: call.urgency,
+        purpose: Purpose::Request,
+        may_hedge: false,
+    }
+}
+
+/// Begins to ask.
+fn asking(call: &Call, request: &RequestHeader) -> Asking {
+    let (call, request) = (call.clone(), request.clone());
+    Asking::new(|interim| async move {
+        match repeatable(&request.method) {
+            true => send_on(attempts(&call), ask_of(&call), &request, &interim).await,
+            false => once(&call, &request, &interim).await,
+        }
+    })
+}
+
 impl Exchange {
-    /// Asks, and keeps the heads that came.
-    async fn ask(&mut self, call: Call, request: Box<RequestHeader>) -> Result<()> {
-        let ask = Ask {
-            key: call.key,
-            urgency: call.urgency,
-            purpose: Purpose::Request,
-            may_hedge: false,
-        };
-        let answered = match repeatable(&request.method) {
-            true => {
-                let attempts = attempts(&call);
-                send_on(attempts, ask, &request).await
+    /// Reads the next head of an answer.
+    async fn read_asked(
+        &mut self,
+        call: Call,
+        request: Box<RequestHeader>,
+        mut asking: Box<Asking>,
+    ) -> Result<()> {
+        let answered = match asking.next().await {
+            Came::Interim(head) => {
+                self.head = Some(head);
+                self.state = State::Asking(call, request, asking);
+                return Ok(());
             }
-            false => once(&call, &request).await,
+            Came::Final(answered) => answered.map_err(|failure| call.report.failed(failure))?,
         };
-        let mut answered = answered.map_err(|failure| call.report.failed(failure))?;
         call.report.answered(answered.leg);
-        self.heads.extend(std::mem::take(&mut answered.interim));
-        let (head, incoming) = Incoming::new(answered, ask, *request);
-        self.heads.push_back(head);
+        let (head, incoming) = Incoming::new(answered, ask_of(&call), *request);
+        self.head = Some(head);
         self.state = State::Answering(Box::new(incoming));
         self.handover = call.handover;
         Ok(())
@@ -193,7 +215,7 @@ impl Exchange {
             true => State::Uploading(upload),
             false => State::Direct(upload),
         };
-        self.heads.push_back(head);
+        self.head = Some(head);
         Ok(())
     }
 
@@ -208,11 +230,29 @@ impl Exchange {
         }
     }
 
+    /// Whether more heads are to follow the one that was read last.
+    fn is_interim(&self) -> bool {
+        let head = self.head.as_ref();
+        head.is_some_and(|head| head.status.is_informational())
+    }
+
     fn has_body(&self) -> bool {
         let status = self.head.as_ref().map_or(200, |head| head.status.as_u16());
         !self.is_head && !matches!(status, 204 | 304)
     }
 }
+
+/// Lets Pingora take the head that was read last before the next one. It takes in one go what it
+/// finds, and of an interim answer and the final one that is to be stored it keeps only the latter.
+/// Reading and taking are polled in turn, each first now and then.
+async fn passed_on() {
+    for _ in 0..TURNS {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Of the futures that Pingora polls side by side for a request.
+const TURNS: usize = 4;
 
 fn attempts(call: &Call) -> Attempts {
     Attempts::new(call.upstream.clone(), call.key, call.urgency).reporting_to(call.report.clone())
@@ -224,16 +264,18 @@ fn repeatable(method: &Method) -> bool {
 }
 
 /// Sends a request that must not reach two servers: only connecting is tried more than once.
-async fn once(call: &Call, request: &RequestHeader) -> std::result::Result<Answered, Failure> {
+async fn once(
+    call: &Call,
+    request: &RequestHeader,
+    interim: &Interim,
+) -> std::result::Result<Answered, Failure> {
     let (mut attempts, mut connection) = connect(call, request, true).await?;
-    let mut interim = Vec::new();
-    match upload::answer(&mut attempts, &mut connection, &mut interim).await {
+    match upload::answer(&mut attempts, &mut connection, interim).await {
         Ok(head) => Ok(Answered {
             leg: attempts.leg_index(),
             attempts,
             connection,
             head,
-            interim,
         }),
         Err(failure) => {
             attempts.failed(failure.clone());
@@ -301,25 +343,25 @@ impl Session for Exchange {
     fn set_write_timeout(&mut self, _timeout: Option<Duration>) {}
 
     async fn read_response_header(&mut self) -> Result<()> {
+        if self.is_interim() {
+            passed_on().await;
+        }
         match std::mem::take(&mut self.state) {
-            State::Asked(call, request) => self.ask(call, request).await?,
+            State::Asked(call, request) => {
+                let asking = Box::new(asking(&call, &request));
+                self.read_asked(call, request, asking).await
+            }
+            State::Asking(call, request, asking) => self.read_asked(call, request, asking).await,
             State::Queued(call, request, pieces) => {
                 let connected = connect(&call, &request, false).await;
                 let (attempts, connection) =
                     connected.map_err(|failure| call.report.failed(failure))?;
                 call.report.answered(attempts.leg_index());
                 let upload = Upload::new(attempts, connection, pieces);
-                self.read_head(Box::new(upload)).await?;
+                self.read_head(Box::new(upload)).await
             }
-            State::Uploading(upload) => self.read_head(upload).await?,
-            state => self.state = state,
-        }
-        match self.heads.pop_front() {
-            Some(head) => {
-                self.head = Some(head);
-                Ok(())
-            }
-            None => Error::e_explain(ErrorType::InternalError, "no head is expected"),
+            State::Uploading(upload) => self.read_head(upload).await,
+            _ => Error::e_explain(ErrorType::InternalError, "no head is expected"),
         }
     }
 
@@ -390,12 +432,7 @@ impl Session for Exchange {
     }
 
     async fn check_response_end_or_error(&mut self, headers: bool) -> Result<bool> {
-        let interim = !self.heads.is_empty()
-            || matches!(
-                self.state,
-                State::Uploading(_) | State::Asked(..) | State::Queued(..)
-            );
-        if headers && interim {
+        if headers && self.is_interim() {
             return Ok(false);
         }
         let has_body = self.has_body();

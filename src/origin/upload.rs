@@ -5,10 +5,12 @@ use super::{
     attempts::Attempts,
     client::{Connection, Kept, read_head},
     failure::Cause,
+    interim::Interim,
     sending,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::StatusCode;
 use pingora_core::{Error, ErrorType, Result, protocols::http::custom::BodyWrite};
 use pingora_http::{RequestHeader, ResponseHeader};
 use std::time::Duration;
@@ -126,6 +128,11 @@ impl Upload {
                 Step::Read(Ok(())) => {
                     let head = self.connection.session.response_header().cloned();
                     let head = head.ok_or_else(|| Failure::new(Cause::Broken, "no head"))?;
+                    if head.status == StatusCode::SWITCHING_PROTOCOLS {
+                        let failure = Failure::new(Cause::Broken, "unasked for: 101");
+                        self.attempts.failed(failure.clone());
+                        return Err(failure);
+                    }
                     let now = super::now();
                     if !head.status.is_informational() {
                         let status = head.status;
@@ -258,7 +265,7 @@ impl BodyWrite for Uploader {
 pub(super) async fn answer(
     attempts: &mut Attempts,
     connection: &mut Connection,
-    interim: &mut Vec<ResponseHeader>,
+    interim: &Interim,
 ) -> std::result::Result<ResponseHeader, Failure> {
     let leg = attempts.leg().cloned();
     let server = attempts.current().map(|a| a.server().clone());

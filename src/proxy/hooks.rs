@@ -19,7 +19,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, Version, header};
 use pingora_cache::{
     CacheKey, CacheMeta, CacheOptionOverrides, ForcedFreshness, HitHandler, NoCacheReason,
     RespCacheable, key::HashBinary,
@@ -56,6 +56,11 @@ impl ProxyHttp for Proxy {
             for name in [header::RANGE, header::CACHE_CONTROL, header::PRAGMA] {
                 request.remove_header(&name);
             }
+        }
+        // Interim answers are not for HTTP/1.0, which knows none.
+        if session.req_header().version < Version::HTTP_11 {
+            session.req_header_mut().remove_header(&header::EXPECT);
+            session.as_downstream_mut().set_ignore_info_resp(true);
         }
         let downstream = session.as_downstream_mut();
         // Only for a connection that the client wants to keep.
@@ -340,6 +345,9 @@ impl ProxyHttp for Proxy {
         response: &ResponseHeader,
         ctx: &mut Context,
     ) -> Result<bool> {
+        if response.status.is_informational() {
+            return Ok(false);
+        }
         Ok(deliver(
             &ctx.asked,
             response,
@@ -354,6 +362,9 @@ impl ProxyHttp for Proxy {
         response: &mut ResponseHeader,
         ctx: &mut Context,
     ) -> RangeType {
+        if response.status.is_informational() {
+            return RangeType::None;
+        }
         let delivery = deliver(
             &ctx.asked,
             response,

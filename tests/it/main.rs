@@ -27,6 +27,7 @@ mod cases {
     mod following;
     mod harness;
     mod headers;
+    mod interim;
     mod keys;
     mod kill;
     mod leaving;

@@ -4,17 +4,22 @@ use super::{Answer, Cut, Head, Request};
 use crate::patience::within;
 use std::{collections::VecDeque, net::SocketAddr};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
 };
 
 /// One connection, usable for one request after the other.
 pub struct Client {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     buffer: Vec<u8>,
     body: Body,
     methods: VecDeque<String>,
 }
+
+/// What a client speaks on.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 /// How the end of the present body is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,18 +46,23 @@ impl Client {
     /// Nothing when nobody listens.
     pub async fn try_connect(address: SocketAddr) -> Option<Self> {
         let stream = within("a connection", TcpStream::connect(address)).await;
-        stream.ok().map(Self::new)
+        stream.ok().map(Self::tcp)
     }
 
     async fn over(socket: TcpSocket, address: SocketAddr) -> Self {
         let stream = within("a connection", socket.connect(address)).await;
-        Self::new(stream.unwrap())
+        Self::tcp(stream.unwrap())
     }
 
-    fn new(stream: TcpStream) -> Self {
+    fn tcp(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
+        Self::on(stream)
+    }
+
+    /// A client on a connection that is there already.
+    pub fn on(stream: impl Stream + 'static) -> Self {
         Self {
-            stream,
+            stream: Box::new(stream),
             buffer: Vec::new(),
             body: Body::None,
             methods: VecDeque::new(),
@@ -112,6 +122,36 @@ impl Client {
                 return Ok(head);
             }
         }
+    }
+
+    /// Reads the header of an interim answer.
+    pub async fn interim(&mut self) -> Result<Head, Cut> {
+        let head = self.any_head().await?;
+        assert!(head.status < 200, "it is final: {head:?}");
+        Ok(head)
+    }
+
+    /// The status of the next header, interim or not, which stays to be read.
+    pub async fn next_status(&mut self) -> Result<u16, Cut> {
+        let line = loop {
+            if let Some(end) = self.buffer.windows(2).position(|two| two == b"\r\n") {
+                break String::from_utf8_lossy(&self.buffer[..end]).into_owned();
+            }
+            self.more("a header").await?;
+        };
+        let status = line.split(' ').nth(1).and_then(|code| code.parse().ok());
+        status.ok_or_else(|| Cut(format!("not an answer: {line:?}")))
+    }
+
+    /// Sends bytes as they are, as a request of a method.
+    pub async fn send_raw(&mut self, method: &str, text: &str) {
+        self.methods.push_back(method.to_owned());
+        let sent = within(
+            "a request to be sent",
+            self.stream.write_all(text.as_bytes()),
+        )
+        .await;
+        sent.unwrap();
     }
 
     async fn any_head(&mut self) -> Result<Head, Cut> {

@@ -136,7 +136,12 @@ async fn answer_request(
     desk: &Desk,
     place: usize,
 ) -> State {
+    let mut head = script.interim.to_owned();
     if let Some(valve) = script.valve.as_ref().filter(|_| script.holds_head) {
+        if stream.write_all(head.as_bytes()).await.is_err() {
+            return State::Left;
+        }
+        head.clear();
         tokio::select! {
             _ = valve.beyond(0) => (),
             () = peer_left(stream) => return State::Left,
@@ -144,7 +149,7 @@ async fn answer_request(
     }
     let answer = answer::decide(seen, script);
     desk.note(place, |seen| seen.status = answer.status);
-    let mut head = format!("HTTP/1.1 {} As Scripted\r\n", answer.status);
+    head += &format!("HTTP/1.1 {} As Scripted\r\n", answer.status);
     for (name, value) in &answer.headers {
         head += &format!("{name}: {value}\r\n");
     }

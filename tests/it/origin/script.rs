@@ -26,6 +26,8 @@ pub struct Script {
     pub valve: Option<Valve>,
     /// Whether the valve holds the header back too.
     pub holds_head: bool,
+    /// Interim heads, as they are: sent with the final one, or before it where that is held back.
+    pub interim: &'static str,
     pub cut: Option<Cut>,
     /// The last word, for each request on its own.
     pub twist: Option<Twist>,
@@ -131,6 +133,7 @@ impl Script {
             rate: None,
             valve: None,
             holds_head: false,
+            interim: "",
             cut: None,
             twist: None,
         }

@@ -1,0 +1,136 @@
+//! Interim (1xx) answers of an origin.
+
+use crate::{
+    client::{H2, Head, Request},
+    gate::{CHUNK, Gate},
+    origin::{Origin, Script, Valve},
+};
+
+const HINTS: &str =
+    "HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\nX-Hint: yes\r\n\r\n";
+const MANY: &str = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\nX-Hint: 1\r\n\r\n\
+                    HTTP/1.1 103 Early Hints\r\nX-Hint: 2\r\nCache-Control: no-store\r\n\r\n";
+const SIZE: u64 = 2 * CHUNK;
+
+async fn scene(script: Script) -> (Origin, Gate) {
+    let origin = Origin::with(script).await;
+    let gate = Gate::before(&origin).await;
+    (origin, gate)
+}
+
+/// A final head with nothing of the interim ones.
+fn is_clean(head: &Head) {
+    for name in ["x-hint", "link"] {
+        assert_eq!(head.header(name), None, "{head:?}");
+    }
+    assert_ne!(head.header("cache-control"), Some("no-store"), "{head:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hints_reach_the_client_before_the_origin_has_its_answer() {
+    for cache_control in ["max-age=60", "no-store"] {
+        for request in [
+            Request::get("/film"),
+            Request::get("/film").bytes(5, 9),
+            Request::get("/film").header("If-None-Match", "\"other\""),
+        ] {
+            let valve = Valve::at(0);
+            let (_origin, gate) = scene(Script {
+                interim: HINTS,
+                valve: Some(valve.clone()),
+                holds_head: true,
+                cache_control: Some(cache_control),
+                ..Script::new(400, SIZE)
+            })
+            .await;
+            let mut client = gate.client().await;
+            client.send(&request).await.unwrap();
+            let hints = client.interim().await.unwrap();
+            assert_eq!(hints.status, 103);
+            assert_eq!(hints.header("x-hint"), Some("yes"), "{hints:?}");
+            valve.open();
+            let head = client.head().await.unwrap();
+            assert!(matches!(head.status, 200 | 206), "{head:?}");
+            assert_eq!(head.header("x-hint"), None, "{head:?}");
+            let (body, cut) = client.rest().await;
+            assert_eq!((Some(body.len() as u64), cut), (head.length(), None));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_that_come_with_the_final_head_reach_the_client_and_not_the_store() {
+    let (origin, gate) = scene(Script {
+        interim: MANY,
+        ..Script::new(401, SIZE)
+    })
+    .await;
+    let mut client = gate.client().await;
+    client.send(&Request::get("/film")).await.unwrap();
+    for (status, hint) in [(102, "1"), (103, "2")] {
+        let head = client.interim().await.unwrap();
+        assert_eq!((head.status, head.header("x-hint")), (status, Some(hint)));
+    }
+    let head = client.head().await.unwrap();
+    is_clean(&head);
+    assert_eq!(client.rest().await.0.len() as u64, SIZE);
+    origin.settled().await;
+
+    client.send(&Request::get("/film")).await.unwrap();
+    // `head` would pass over interim ones; this does not.
+    assert!(client.next_status().await.unwrap() == 200);
+    let head = client.head().await.unwrap();
+    assert!(head.cache_status().is_hit(), "{head:?}");
+    is_clean(&head);
+    assert_eq!(client.rest().await.0.len() as u64, SIZE);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_can_not_have_them_get_the_answer_alone() {
+    let (origin, gate) = scene(Script {
+        interim: MANY,
+        ..Script::new(402, SIZE)
+    })
+    .await;
+    origin.put(
+        "/page",
+        Script {
+            interim: MANY,
+            cache_control: Some("no-store"),
+            ..Script::new(403, 10)
+        },
+    );
+    for target in ["/film", "/page"] {
+        let mut old = gate.client().await;
+        let text =
+            format!("GET {target} HTTP/1.0\r\nHost: media.test\r\nExpect: 100-continue\r\n\r\n");
+        old.send_raw("GET", &text).await;
+        assert_eq!(old.next_status().await.unwrap(), 200);
+        let head = old.head().await.unwrap();
+        assert_eq!(head.header("x-hint"), None, "{head:?}");
+
+        let target = format!("{target}?h2");
+        origin.put(
+            &target,
+            Script {
+                interim: MANY,
+                ..Script::new(404, SIZE)
+            },
+        );
+        let client = H2::connect(gate.address(), 1 << 20).await;
+        let answer = client.ask(&Request::get(&target)).await;
+        assert_eq!((answer.status(), answer.body.len() as u64), (200, SIZE));
+        is_clean(&answer.head);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_origin_that_switches_protocols_unasked_has_failed() {
+    let (_origin, gate) = scene(Script {
+        interim: "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+        ..Script::new(405, SIZE)
+    })
+    .await;
+    let answer = gate.get("/film").await;
+    assert_eq!(answer.status(), 502, "{answer}");
+}
