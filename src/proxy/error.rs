@@ -2,6 +2,7 @@
 
 use super::{
     cache_status::{self, Handling},
+    client_stream::keep_date,
     context::Context,
     headers,
 };
@@ -168,6 +169,8 @@ async fn send(
     let field = cache_status::field(Handling::Own, false, Some(detail));
     response.insert_header("Cache-Status", field)?;
     response.insert_header(header::VIA, headers::via(http::Version::HTTP_11))?;
+    // It is made now, whatever was to be answered before.
+    keep_date(session, None);
     session
         .write_response_header(Box::new(response), true)
         .await

@@ -5,7 +5,9 @@ use super::{
     asking::{attach, uri},
     bypass::Grant,
     cache_status::{self, Handling},
+    client_stream::keep_date,
     context::{Contact, Context},
+    date_line::Date,
     delivery::{Asked, Delivery, announced, deliver},
     error, first_contact,
     foundation::Proxy,
@@ -436,6 +438,7 @@ impl ProxyHttp for Proxy {
             }
             bound.route.response_headers.apply(response)?;
         }
+        keep_date(session, Date::of(&response.headers));
         Ok(())
     }
 

@@ -9,8 +9,10 @@ mod answer;
 mod asking;
 mod bypass;
 mod cache_status;
+mod client_stream;
 mod config;
 mod context;
+mod date_line;
 mod delivery;
 mod departure;
 mod error;
@@ -31,6 +33,7 @@ mod trim;
 mod window;
 
 pub use bypass::{Bypass, Guard};
+pub use client_stream::ClientStream;
 pub use config::{Clients, KeyRules, Matcher, Mode, Route, RouteOrigin};
 pub use foundation::{Foundation, Proxy};
 pub use headers::spelled;

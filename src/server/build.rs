@@ -1,7 +1,7 @@
 //! The rooms put together, from the store up.
 
 use super::{
-    Listen, Running, Settings, StartError,
+    Listen, Running, Settings, StartError, connection,
     listener::{self, BoundListener},
     table::Table,
 };
@@ -150,15 +150,18 @@ fn client_service(
     listen: &Listen,
     name: &str,
 ) -> Result<ProxyService, StartError> {
-    // Only clients that speak a protocol of their own would get here, and none can.
-    let no_custom_clients = Arc::new(|_, _, _: &ShutdownWatch| async { None }.boxed());
+    let h2c = listen.h2c;
+    let serve = Arc::new(move |proxy, stream, shutdown: &ShutdownWatch| {
+        connection::serve(proxy, stream, shutdown.clone(), h2c).boxed()
+    });
     let conf = Arc::new(server_conf(settings));
     let mut service = ProxyServiceBuilder::new(&conf, proxy.clone())
-        .custom(Sessions, no_custom_clients)
+        .custom(Sessions, serve)
         .build();
     if let Some(app) = service.app_logic_mut() {
         let mut options = HttpServerOptions::default();
-        options.h2c = listen.h2c;
+        // All connections but those over which HTTP/2 was negotiated are ours to begin.
+        options.force_custom = true;
         options.h2_idle_timeout = Some(settings.clients.idle_timeout);
         app.server_options = Some(options);
     }

@@ -5,6 +5,7 @@
 //! are started here with sockets that are already bound, on the runtime of the caller.
 
 mod build;
+mod connection;
 pub mod listener;
 mod run;
 mod settings;

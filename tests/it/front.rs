@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use h2::{Reason, RecvStream, server::SendResponse};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::{
-    RootCertStore, ServerConfig,
+    ClientConfig, RootCertStore, ServerConfig,
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer},
     server::WebPkiClientVerifier,
@@ -24,7 +24,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     task::{JoinHandle, JoinSet},
 };
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 /// An authority whose certificates nobody knows but those who are given its file.
 pub struct Authority {
@@ -109,6 +109,18 @@ impl Authority {
             .unwrap();
         config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
         Arc::new(config)
+    }
+
+    /// What connects to those whose certificates this authority has given.
+    pub fn connector(&self, alpn: &[&str]) -> TlsConnector {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.certificate.clone()).unwrap();
+        let provider = Arc::new(ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider);
+        let builder = builder.with_safe_default_protocol_versions().unwrap();
+        let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+        config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+        TlsConnector::from(Arc::new(config))
     }
 
     fn issue(&self, name: &str) -> (rcgen::Certificate, KeyPair) {

@@ -20,6 +20,7 @@ mod cases {
     mod bypass;
     mod conditional;
     mod crowd;
+    mod date;
     mod differential;
     mod disk;
     mod errors;

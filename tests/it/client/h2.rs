@@ -1,6 +1,6 @@
 //! HTTP/2 by prior knowledge, with a window that can be withheld.
 
-use super::{Answer, Cut, Head, Request};
+use super::{Answer, Cut, Head, Request, Stream};
 use crate::patience::within;
 use bytes::Bytes;
 use h2::{RecvStream, client::SendRequest};
@@ -25,6 +25,11 @@ impl H2 {
         let stream = within("a connection", TcpStream::connect(address))
             .await
             .unwrap();
+        Self::on(stream, stream_window).await
+    }
+
+    /// The same on a connection that is there already.
+    pub async fn on(stream: impl Stream + 'static, stream_window: u32) -> Self {
         let mut builder = h2::client::Builder::new();
         builder.initial_window_size(stream_window);
         builder.initial_connection_window_size(8 << 20);

@@ -17,10 +17,10 @@ pub struct Answer {
 /// Decides what to answer.
 pub fn decide(seen: &Seen, script: &Script) -> Answer {
     let mut headers = script.headers.clone();
-    headers.push((
-        "Date",
-        httpdate::fmt_http_date(std::time::SystemTime::now()),
-    ));
+    if !headers.iter().any(|(name, _)| *name == "Date") {
+        let now = httpdate::fmt_http_date(std::time::SystemTime::now());
+        headers.push(("Date", now));
+    }
     headers.extend(script.etag().map(|tag| ("ETag", tag)));
     headers.extend(script.last_modified().map(|date| ("Last-Modified", date)));
     headers.extend(
