@@ -58,8 +58,11 @@ impl ClientStream {
         let mut ahead = line;
         let passed = ahead.pass(bytes);
         let written = ready!(Pin::new(&mut self.inner).poll_write(cx, &passed))?;
-        // As far as it was taken: the rest comes again.
-        line.pass(&bytes[..written]);
+        match written == passed.len() {
+            true => line = ahead,
+            // The rest comes again.
+            false => drop(line.pass(&bytes[..written])),
+        }
         if written > 0 {
             *self.next.get_mut() = None;
         }
