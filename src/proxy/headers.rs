@@ -148,11 +148,31 @@ pub fn variance(stored: &HeaderMap, request: &HeaderMap) -> Option<HashBinary> {
         let lines = request.get_all(name.as_str()).iter();
         let values: Vec<_> = lines
             .flat_map(|v| v.as_bytes().split(|b| *b == b','))
-            .map(|member| member.trim_ascii())
+            .map(|member| normal(&name, member))
             .collect();
         builder.add_owned_name_value(name, values.join(&b','));
     }
     builder.finalize()
+}
+
+/// A member of a list in the form in which it is compared (RFC 9111, section 4.1). Browsers differ
+/// in case and white space where the fields' own rules see no difference; each spelling would be
+/// a variant of its own. The order stays: it may break ties. What has quotes is left alone, and
+/// so are the values of a media type's parameters: their case may matter.
+fn normal(field: &str, member: &[u8]) -> Vec<u8> {
+    let member = member.trim_ascii();
+    let whole = matches!(field, "accept-language" | "accept-charset");
+    if !whole && field != "accept" || member.contains(&b'"') {
+        return member.to_vec();
+    }
+    let parts = member.split(|b| *b == b';').enumerate();
+    let parts: Vec<_> = parts
+        .map(|(nth, part)| match whole || nth == 0 {
+            true => part.trim_ascii().to_ascii_lowercase(),
+            false => part.trim_ascii().to_vec(),
+        })
+        .collect();
+    parts.join(&b';')
 }
 
 /// Whether a request may be answered from the cache at all.
@@ -248,5 +268,29 @@ mod tests {
         }
         let raw = RequestHeader::build("GET", b"/a\xff", None).unwrap();
         assert_eq!(target(&raw), "/a%FF");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_that_mean_the_same_select_the_same() {
+        let table = [
+            ("accept-language", " de-CH ; Q=0.8 ", "de-ch;q=0.8"),
+            ("accept-charset", "UTF-8", "utf-8"),
+            ("accept", "Video/MP4; profile=Ab", "video/mp4;profile=Ab"),
+            (
+                "accept",
+                "video/mp4; codecs=\"A b\"",
+                "video/mp4; codecs=\"A b\"",
+            ),
+            ("x-own", " A; b ", "A; b"),
+        ];
+        for (field, member, expected) in table {
+            let found = normal(field, member.as_bytes());
+            assert_eq!(String::from_utf8(found).unwrap(), expected, "{member}");
+        }
     }
 }
