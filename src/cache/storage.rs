@@ -4,7 +4,7 @@ use super::{Incoming, Order, Reader, meta, writer::Writer};
 use crate::{
     domain::{ByteRange, ChunkIndex, ChunkRun, Grid, Validators},
     fill::{Board, Fills, Intake},
-    store::{Manifest, Object, ObjectId},
+    store::{Manifest, Meta, Object, ObjectId},
 };
 use async_trait::async_trait;
 use pingora_cache::{
@@ -21,7 +21,7 @@ use std::{
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     task::Poll,
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 /// The store and its fills, as pingora-cache sees them.
@@ -53,6 +53,24 @@ impl ChunkStorage {
     /// The fills behind it.
     pub fn fills(&self) -> &Arc<Fills> {
         &self.fills
+    }
+
+    /// Makes what is stored under a key one that is to be asked for before it is used again.
+    pub async fn expire(&self, key: &CacheKey) {
+        let store = self.fills.store();
+        let Some(object) = store.find(id_of(key), key.primary_key()).await else {
+            return;
+        };
+        let meta = object.meta();
+        let now = SystemTime::now();
+        if meta.fresh_until >= now {
+            let over = now.checked_sub(Duration::from_secs(1)).unwrap_or(now);
+            let expired = Meta {
+                fresh_until: over,
+                ..(*meta).clone()
+            };
+            store.update(&object, expired).await;
+        }
     }
 
     /// Looks an object up. Where that is not answered from memory, what a miss will need of the

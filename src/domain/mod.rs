@@ -52,7 +52,7 @@ pub use sizes::Sizes;
 pub use spelling::{normal_target, split_target};
 pub use tags::{LONGEST_TAG, MOST_TAGS, Tags};
 pub use template::Template;
-pub use validator::{EntityTag, Validators};
+pub use validator::{EntityTag, Validators, head_differs};
 pub use variant::{
     BadValue, Derivative, Derivatives, Kind, OnBad, Parameter, Scale, Steps, Variants, Words,
     is_word, written,

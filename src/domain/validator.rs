@@ -134,9 +134,44 @@ impl Validators {
     }
 }
 
+/// Whether the answer to a HEAD speaks of another version than the one that is stored: whatever
+/// it says of validators and length differs (RFC 9111, section 4.3.5).
+pub fn head_differs(head: &HeaderMap, stored: &HeaderMap) -> bool {
+    [header::ETAG, header::LAST_MODIFIED, header::CONTENT_LENGTH]
+        .iter()
+        .any(|name| {
+            head.get(name)
+                .is_some_and(|said| stored.get(name) != Some(said))
+        })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_head_differs_by_what_it_says() {
+        let of = |list: &[(&'static str, &'static str)]| -> HeaderMap {
+            let fields = list.iter();
+            fields
+                .map(|(name, value)| {
+                    let name = http::HeaderName::from_static(name);
+                    (name, HeaderValue::from_static(value))
+                })
+                .collect()
+        };
+        let stored = of(&[("etag", "\"a\""), ("content-length", "5")]);
+        let table = [
+            (of(&[]), false),
+            (of(&[("etag", "\"a\"")]), false),
+            (of(&[("etag", "\"b\""), ("content-length", "5")]), true),
+            (of(&[("content-length", "6")]), true),
+            (of(&[("last-modified", "then")]), true),
+        ];
+        for (head, differs) in table {
+            assert_eq!(head_differs(&head, &stored), differs, "{head:?}");
+        }
+    }
 
     fn tag(text: &str) -> EntityTag {
         EntityTag::parse(text).unwrap()

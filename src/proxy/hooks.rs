@@ -267,6 +267,7 @@ impl ProxyHttp for Proxy {
         headers::strip_hop_by_hop(response);
         response.remove_header(&header::WARNING);
         self.invalidate(session, response, ctx).await;
+        self.compare_head(session, response, ctx).await;
         if session.cache.bypassing() && response.status == StatusCode::OK {
             // Known not to be stored, but it may be by now.
             return first_contact::prepare(response, ctx).map(|_| ());

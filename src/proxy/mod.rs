@@ -18,6 +18,7 @@ mod departure;
 mod error;
 mod first_contact;
 mod foundation;
+mod head;
 mod headers;
 mod hits;
 mod hooks;
