@@ -43,6 +43,7 @@ mod cases {
     mod purge;
     mod ranges;
     mod regressions;
+    mod rfc9111;
     mod s3;
     mod sizes;
     mod stale;

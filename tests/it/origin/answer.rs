@@ -17,10 +17,12 @@ pub struct Answer {
 /// Decides what to answer.
 pub fn decide(seen: &Seen, script: &Script) -> Answer {
     let mut headers = script.headers.clone();
+    // A script may have a date of its own, or none: an empty one.
     if !headers.iter().any(|(name, _)| *name == "Date") {
         let now = httpdate::fmt_http_date(std::time::SystemTime::now());
         headers.push(("Date", now));
     }
+    headers.retain(|(name, value)| *name != "Date" || !value.is_empty());
     headers.extend(script.etag().map(|tag| ("ETag", tag)));
     headers.extend(script.last_modified().map(|date| ("Last-Modified", date)));
     headers.extend(
