@@ -1,6 +1,6 @@
 //! What belongs to a key, and what clients send that may not change what others get.
 
-use super::exchange::{Case, Step, case, get, play, with};
+use super::exchange::{Case, Step, case, get, play, play_with, with};
 
 fn first() -> Step {
     get().controls("max-age=600").asks()
@@ -132,4 +132,12 @@ async fn what_is_not_keyed_changes_nothing() {
         )
     }))
     .await;
+    // What the operator sets is the same for all.
+    let name = "x-forwarded-proto";
+    let set = |settings: &mut tidegate::server::Settings| {
+        let rules = &mut settings.routes[0].request_headers;
+        rules.set = vec![(name.parse().unwrap(), "https".parse().unwrap())];
+    };
+    let set_for_all = first().field(name, "http").sends(name, "https");
+    play_with(set, [case("by setting", [set_for_all, get().hits()])]).await;
 }

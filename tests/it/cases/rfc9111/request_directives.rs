@@ -21,7 +21,10 @@ fn insisted(value: &'static str) -> Case {
 fn content(value: &'static str) -> Case {
     case(
         value,
-        [get().says(&OLD).tagged().asks(), says(value).hits()],
+        [
+            get().says(&OLD).tagged().asks(),
+            says(value).hits().status(200).gives(1),
+        ],
     )
 }
 
