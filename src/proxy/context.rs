@@ -168,14 +168,15 @@ impl Context {
     /// wait for all the rest.
     pub fn brings_more_than(&self, answer: &ResponseHeader, request: &RequestHeader) -> bool {
         let leads_whole = self.handling.leads() && self.incoming.is_some_and(|i| i.part.is_none());
-        let is_part = matches!(
+        // These are never stored: they are made of an object for this client.
+        let is_made = matches!(
             answer.status,
             StatusCode::PARTIAL_CONTENT
                 | StatusCode::NOT_MODIFIED
                 | StatusCode::PRECONDITION_FAILED
                 | StatusCode::RANGE_NOT_SATISFIABLE
         );
-        leads_whole && !self.stores_first && (is_part || request.method == Method::HEAD)
+        leads_whole && !self.stores_first && (is_made || request.method == Method::HEAD)
     }
 
     /// The route; hooks after `request_filter` have one.
