@@ -110,9 +110,6 @@ pub fn object_request(request: &RequestHeader) -> HeaderMap {
     for name in NOT_OF_THE_OBJECT {
         headers.remove(name);
     }
-    for name in UNKEYED {
-        headers.remove(name);
-    }
     headers.append(header::VIA, via(request.version));
     headers
 }
@@ -132,32 +129,6 @@ const NOT_OF_THE_OBJECT: [HeaderName; 13] = [
     header::CACHE_CONTROL,
     header::PRAGMA,
 ];
-
-/// Fields by which a client could have an origin answer for another place, or in another way, than
-/// the key says: what is stored would then be one client's choice for all. Requests whose answers
-/// may be stored go without them; a route's `request_headers` may set them for all alike.
-const UNKEYED: [&str; 12] = [
-    "forwarded",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-prefix",
-    "x-forwarded-proto",
-    "x-forwarded-scheme",
-    "x-forwarded-server",
-    "x-host",
-    "x-http-method-override",
-    "x-method-override",
-    "x-original-url",
-    "x-rewrite-url",
-];
-
-/// Takes out of a request what its key does not know of and what an answer for all is not made of.
-pub fn strip_unkeyed(request: &mut RequestHeader) {
-    request.remove_header(&header::ACCEPT_ENCODING);
-    for name in UNKEYED {
-        request.remove_header(name);
-    }
-}
 
 /// Our line of `Via`, for a message that came by `version`.
 pub fn via(version: http::Version) -> header::HeaderValue {

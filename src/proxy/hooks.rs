@@ -236,7 +236,7 @@ impl ProxyHttp for Proxy {
         request.append_header(header::VIA, headers::via(session.req_header().version))?;
         ctx.window = None;
         if session.cache.enabled() || session.cache.bypassing() {
-            headers::strip_unkeyed(request);
+            request.remove_header(&header::ACCEPT_ENCODING);
         }
         ctx.kept_back = session.cache.enabled();
         if ctx.kept_back {
