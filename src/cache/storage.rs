@@ -69,7 +69,7 @@ impl ChunkStorage {
                 fresh_until: over,
                 ..(*meta).clone()
             };
-            store.update(&object, expired).await;
+            store.update(&object, expired, store.mark()).await;
         }
     }
 

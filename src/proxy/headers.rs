@@ -269,11 +269,6 @@ mod tests {
         let raw = RequestHeader::build("GET", b"/a\xff", None).unwrap();
         assert_eq!(target(&raw), "/a%FF");
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
 
     #[test]
     fn spellings_that_mean_the_same_select_the_same() {

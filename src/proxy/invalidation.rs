@@ -1,12 +1,8 @@
 //! What a request that changes something puts out of date (RFC 9111, section 4.4).
 
 use super::{context::Context, foundation::Proxy, headers};
-use crate::{
-    cache::id_of,
-    domain::{normal_target, split_target},
-};
+use crate::domain::normal_target;
 use http::{HeaderMap, Method, header};
-use pingora_cache::CacheKey;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 use url::Url;
@@ -27,20 +23,10 @@ impl Proxy {
         }
         let own = headers::target(request);
         let named = named_places(&ctx.host, &own, &response.headers);
-        let keys = std::iter::once(own).chain(named).filter_map(|target| {
-            let bound = self.routes.find(&ctx.host, split_target(&target).0)?;
-            let version = self.cache_version;
-            let keyed = bound
-                .route
-                .keyed(version, &ctx.host, &target, &request.headers);
-            Some(keyed.ok()?.key?.encode())
-        });
-        let store = self.storage.fills().store();
-        for key in keys {
-            let id = id_of(&CacheKey::new(key.as_slice(), ""));
-            if let Some(object) = store.find(id, &key).await {
-                store.remove(&object);
-            }
+        for target in std::iter::once(own).chain(named) {
+            self.purger()
+                .expel(&format!("http://{}{target}", ctx.host))
+                .await;
         }
     }
 }

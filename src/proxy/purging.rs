@@ -103,6 +103,16 @@ impl Purger {
         Ok(store.select(selector, MOST_INSPECTED).await?)
     }
 
+    /// Takes out what is stored under a URL now, as a request that changes it does. Unlike a purge
+    /// it is not held against answers that are still to come: whoever may write could otherwise
+    /// keep the cache from keeping anything.
+    pub(super) async fn expel(&self, url: &str) {
+        let store = self.storage.fills().store();
+        for object in self.inspect(url).await.unwrap_or_default() {
+            store.remove(&object);
+        }
+    }
+
     /// How long requests for a URL still go past the cache, since the origin's last answer was
     /// not to be stored.
     pub fn passes(&self, url: &str) -> Option<Duration> {
