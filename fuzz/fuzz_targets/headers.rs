@@ -52,7 +52,7 @@ fn conditions(asked: &HeaderMap, stored: &Validators) {
     }
     assert_eq!(Preconditions::of(&without_dates).evaluate(stored), outcome);
     // The object's own tag always meets a condition on it.
-    if let Some(tag) = &stored.etag {
+    if let Some(tag) = stored.etag.as_ref().filter(|tag| tag.as_str().is_ascii()) {
         let mut own = HeaderMap::new();
         own.insert(header::IF_NONE_MATCH, tag.as_str().parse().unwrap());
         let outcome = Preconditions::of(&own).evaluate(stored);
@@ -69,9 +69,10 @@ fn tags(field: &[u8], stored: &Validators) {
         assert!(!weak.strong_eq(&tag) && weak.weak_eq(&tag));
     }
     if if_range_holds(field, stored) {
-        let text = std::str::from_utf8(field).unwrap().trim();
+        // Bytes beyond ASCII stand for the characters of the same number.
+        let text: String = field.iter().map(|&byte| char::from(byte)).collect();
         let tag = stored.strong_etag().map(EntityTag::as_str);
-        assert!(tag == Some(text) || stored.strong_last_modified() == Some(text));
+        assert!(tag == Some(text.trim()) || stored.strong_last_modified() == Some(text.trim()));
     }
     assert!(!stored.tell_versions_apart() || stored.same_version(stored));
 }

@@ -5,7 +5,12 @@
 use libfuzzer_sys::fuzz_target;
 use tidegate_fuzz::domain::{Extra, ExtraKind, ObjectKey};
 
-fuzz_target!(|input: (u32, (&str, &str, Option<&str>), Vec<(u8, &str, &str)>, &[u8])| {
+fuzz_target!(|input: (
+    u32,
+    (&str, &str, Option<&str>),
+    Vec<(u8, &str, &str)>,
+    &[u8]
+)| {
     let (version, (host, path, query), extras, bytes) = input;
     let key = ObjectKey {
         version,

@@ -20,7 +20,11 @@ fn check(set: &RangeSet, total: u64, limit: usize) {
     match set.select(total, limit) {
         Selection::Ranges(ranges) => {
             assert!(!ranges.is_empty() && ranges.len() <= limit);
-            assert!(ranges.iter().all(|range| range.end() <= total && range.len() > 0));
+            assert!(
+                ranges
+                    .iter()
+                    .all(|range| range.end() <= total && range.len() > 0)
+            );
             // Ascending, and neither overlapping nor adjacent.
             assert!(ranges.windows(2).all(|two| two[0].end() < two[1].start()));
             let sum: u64 = ranges.iter().map(|range| range.len()).sum();

@@ -8,7 +8,7 @@
 //! RUSTC_BOOTSTRAP=1 cargo fuzz run -s none ranges -- -max_total_time=600
 //! ```
 //!
-//! `headers` and `keys` likewise. `-s none` and `RUSTC_BOOTSTRAP` are for a stable compiler; on a
+//! `headers`, `keys`, `caching` and `targets` likewise. `-s none` and `RUSTC_BOOTSTRAP` are for a stable compiler; on a
 //! nightly one neither is needed. An input that fails is left in `fuzz/artifacts`: make a test of
 //! it. Corpora stay where they were grown.
 

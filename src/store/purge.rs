@@ -343,3 +343,6 @@ fn mark_replaced(victims: &mut Victims) {
 pub(super) fn just_before(now: SystemTime) -> SystemTime {
     now - Duration::from_millis(2)
 }
+
+#[cfg(test)]
+mod tests;

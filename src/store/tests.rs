@@ -7,13 +7,13 @@ use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 
 const CHUNK: u32 = 65536;
 
-struct Bench {
+pub(super) struct Bench {
     directory: tempfile::TempDir,
-    config: Config,
+    pub(super) config: Config,
 }
 
 impl Bench {
-    fn new(max_size: u64) -> Self {
+    pub(super) fn new(max_size: u64) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let config = Config {
             max_size,
@@ -24,7 +24,7 @@ impl Bench {
     }
 
     /// Opens the store and waits for its walk.
-    fn open(&self) -> Arc<Store> {
+    pub(super) fn open(&self) -> Arc<Store> {
         let store = Store::open(self.config.clone()).unwrap();
         store.recover();
         store
@@ -62,7 +62,7 @@ impl Bench {
     }
 }
 
-fn manifest(name: u8, generation: u64, total: u64) -> Manifest {
+pub(super) fn manifest(name: u8, generation: u64, total: u64) -> Manifest {
     let id = ObjectId([name; 16]);
     Manifest {
         id,
@@ -86,13 +86,17 @@ fn content(object: &Object, index: u32) -> Bytes {
         .into()
 }
 
-async fn create(store: &Arc<Store>, manifest: Manifest) -> Arc<Object> {
+pub(super) async fn create(store: &Arc<Store>, manifest: Manifest) -> Arc<Object> {
     let object = store.conceive(manifest);
     store.publish(&object, store.mark()).await;
     object
 }
 
-async fn keep(store: &Arc<Store>, object: &Arc<Object>, index: u32) -> Result<(), KeepError> {
+pub(super) async fn keep(
+    store: &Arc<Store>,
+    object: &Arc<Object>,
+    index: u32,
+) -> Result<(), KeepError> {
     let bytes = content(object, index);
     let (left, right) = (
         bytes.slice(..bytes.len() / 2),

@@ -242,15 +242,25 @@ async fn what_is_malformed_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_purge_request_is_for_those_who_are_named() {
     let origin = Origin::with(Script::new(970, CHUNK)).await;
-    for allowed in [false, true] {
+    for (allowed, relay) in [
+        (false, None),
+        (true, None),
+        (false, Some("Via")),
+        (false, Some("X-Forwarded-For")),
+    ] {
         let gate = Gate::with(&origin, |settings| {
-            if allowed {
-                settings.clients.purge_from = vec!["127.0.0.0/8".parse().unwrap()];
+            // This machine may by default, unless it asks for somebody else.
+            if !allowed && relay.is_none() {
+                settings.clients.purge_from = vec!["127.0.0.2/32".parse().unwrap()];
             }
         })
         .await;
         gate.get("/film").await;
-        let answer = gate.ask(Request::new("PURGE", "/film")).await;
+        let mut purge = Request::new("PURGE", "/film");
+        if let Some(name) = relay {
+            purge = purge.header(name, "1.1 front");
+        }
+        let answer = gate.ask(purge).await;
         assert_eq!(answer.status(), if allowed { 200 } else { 403 }, "{answer}");
         assert_eq!(is_stored(&gate, "/film").await, !allowed);
     }

@@ -102,6 +102,13 @@ async fn an_unknown_length_that_turns_out_wrong_goes_on_to_the_client_and_is_dro
                     let answer = ask(&gate, http2, &Request::get("/film")).await;
                     object.verify(&Expected::Whole, &answer).unwrap();
                     origin.settled().await;
+                    // A request ends a moment after its answer; the key is remembered then.
+                    let ended = async {
+                        while gate.metric("requests_active").await > 0.0 {
+                            tokio::task::yield_now().await;
+                        }
+                    };
+                    crate::patience::within("the request to end", ended).await;
                     assert_eq!(origin.log().len(), nth, "{mode:?} {size} {http2} {answer}");
                     if nth > 1 {
                         let forward = answer.head.cache_status();

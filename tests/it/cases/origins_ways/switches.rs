@@ -21,7 +21,7 @@ async fn most_at_a_time(parallel: bool) -> usize {
     let most = Arc::new(AtomicUsize::new(0));
     let counter: Mutex<Weak<Origin>> = Mutex::new(Arc::downgrade(&origin));
     let script = Script {
-        rate: Some(8 << 20),
+        rate: Some(2 << 20),
         ..Script::new(460, SIZE)
     };
     let object = Object::from(&script);

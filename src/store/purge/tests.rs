@@ -1,0 +1,224 @@
+//! Purges against a plain model, and at the size of a large cache.
+
+use super::*;
+use crate::{
+    domain::{ExtraKind, ObjectKey},
+    store::{
+        Config, Manifest,
+        tests::{Bench, create, keep, manifest},
+    },
+};
+use http::{HeaderName, HeaderValue};
+use proptest::prelude::*;
+use std::{collections::BTreeMap, time::Instant};
+
+fn key(path: String) -> Vec<u8> {
+    ObjectKey {
+        version: 1,
+        host: "a.example".into(),
+        path,
+        query: None,
+        extras: Vec::new(),
+    }
+    .encode()
+}
+
+fn tagged(manifest: Manifest, path: String, tags: &str) -> Manifest {
+    let mut manifest = Manifest {
+        key: key(path),
+        ..manifest
+    };
+    let name = HeaderName::from_static("surrogate-key");
+    let value = HeaderValue::from_str(tags).unwrap();
+    manifest.meta.headers.insert(name, value);
+    manifest.meta.fresh_until = SystemTime::now() + Duration::from_secs(3600);
+    manifest
+}
+
+/// One step of a history. Objects are numbered; an odd one is `red`, every third is `blue`.
+#[derive(Clone, Debug)]
+enum Step {
+    /// A new generation comes, with its chunk.
+    Store(u8),
+    /// It is taken out.
+    Remove(u8),
+    /// A purge that is held against what came before.
+    Purge(Which, bool),
+    /// The process starts anew.
+    Restart,
+}
+
+#[derive(Clone, Debug)]
+enum Which {
+    Url(u8),
+    Prefix(u8),
+    Tag(bool),
+    All,
+}
+
+impl Which {
+    fn selector(&self) -> Selector {
+        match self {
+            Self::Url(n) => Selector::at("a.example", &path(*n)),
+            Self::Prefix(group) => Selector::of_prefix(["a.example"], &format!("/{group}/")),
+            Self::Tag(true) => Selector::Tag("red".into()),
+            Self::Tag(false) => Selector::Tag("blue".into()),
+            Self::All => Selector::All,
+        }
+    }
+
+    fn means(&self, n: u8) -> bool {
+        match self {
+            Self::Url(own) => *own == n,
+            Self::Prefix(group) => n % 4 == *group,
+            Self::Tag(true) => n % 2 == 1,
+            Self::Tag(false) => n % 3 == 0,
+            Self::All => true,
+        }
+    }
+}
+
+fn path(n: u8) -> String {
+    format!("/{}/{n}", n % 4)
+}
+
+fn tags(n: u8) -> &'static str {
+    match (n % 2, n % 3) {
+        (1, 0) => "red blue",
+        (1, _) => "red",
+        (_, 0) => "blue",
+        _ => "none",
+    }
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let which = prop_oneof![
+        (1u8..12).prop_map(Which::Url),
+        (0u8..4).prop_map(Which::Prefix),
+        any::<bool>().prop_map(Which::Tag),
+        Just(Which::All),
+    ];
+    let step = prop_oneof![
+        6 => (1u8..12).prop_map(Step::Store),
+        1 => (1u8..12).prop_map(Step::Remove),
+        3 => (which, any::<bool>()).prop_map(|(which, soft)| Step::Purge(which, soft)),
+        1 => Just(Step::Restart),
+    ];
+    prop::collection::vec(step, 1..40)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn what_is_found_is_what_was_stored_and_not_purged(steps in steps()) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(history(steps));
+    }
+}
+
+/// Generation and whether it is fresh, by number.
+type Model = BTreeMap<u8, (u64, bool)>;
+
+async fn history(steps: Vec<Step>) {
+    let bench = Bench::new(64 << 20);
+    let mut store = bench.open();
+    let mut model = Model::new();
+    for (generation, step) in (1..).zip(steps) {
+        match step {
+            Step::Store(n) => {
+                let fresh = tagged(manifest(n, generation, 1000), path(n), tags(n));
+                let object = create(&store, fresh).await;
+                keep(&store, &object, 0).await.unwrap();
+                model.insert(n, (generation, true));
+            }
+            Step::Remove(n) => {
+                if let Some(object) = store.find_by_id(ObjectId([n; 16])).await {
+                    store.remove(&object);
+                }
+                model.remove(&n);
+            }
+            Step::Purge(which, soft) => {
+                let how = How {
+                    soft,
+                    dry_run: false,
+                };
+                let meant = model.keys().filter(|n| which.means(**n)).count() as u64;
+                let purged = store.purge(which.selector(), how).await.unwrap();
+                assert_eq!(purged.objects, meant, "{which:?}");
+                model.retain(|n, _| soft || !which.means(*n));
+                let softened = model.iter_mut().filter(|(n, _)| which.means(**n));
+                softened.for_each(|(_, (_, fresh))| *fresh &= !soft);
+            }
+            Step::Restart => {
+                store.close().await;
+                drop(store);
+                store = bench.open();
+            }
+        }
+        assert_same(&store, &model).await;
+    }
+}
+
+async fn assert_same(store: &Arc<Store>, model: &Model) {
+    let now = SystemTime::now();
+    for n in 1..12 {
+        let found = store.find_by_id(ObjectId([n; 16])).await;
+        let found = found.map(|object| (object.generation(), object.meta().fresh_until >= now));
+        assert_eq!(found, model.get(&n).copied(), "{n} of {model:?}");
+    }
+}
+
+/// Puts so many objects on disk as a process before would have left them, without their chunks.
+fn fill(config: &Config, count: u32) {
+    let store = Store::open(config.clone()).unwrap();
+    for n in 0..count {
+        let tag = if n % 10 == 0 { "tenth" } else { "other" };
+        let path = format!("/{}/film-{n}.mp4", n % 2);
+        let mut object = tagged(manifest(1, 7, 1000), path, tag);
+        object.id.0[..4].copy_from_slice(&n.to_be_bytes());
+        std::fs::File::create(store.paths.body(object.id, 7)).unwrap();
+        store
+            .paths
+            .write_manifest(object.id, &object.encode())
+            .unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_of_a_hundred_thousand_go_by_tag_in_a_second() {
+    const COUNT: u32 = 100_000;
+    let bench = Bench::new(64 << 20);
+    fill(&bench.config, COUNT);
+    let store = bench.open();
+    assert_eq!(store.index_size().0, COUNT as usize);
+    // Not optimised, everything here takes several times as long.
+    let patience = if cfg!(debug_assertions) { 8 } else { 1 };
+    let purge = async |selector, expected: u32| {
+        let began = Instant::now();
+        let purged = store.purge(selector, How::default()).await.unwrap();
+        assert_eq!(purged.objects, u64::from(expected));
+        began.elapsed()
+    };
+    let by_tag = purge(Selector::Tag("tenth".into()), COUNT / 10).await;
+    assert!(by_tag < Duration::from_secs(patience), "{by_tag:?}");
+    let below = Selector::of_prefix(["a.example"], "/1/");
+    let by_prefix = purge(below, COUNT / 2).await;
+    assert!(
+        by_prefix < Duration::from_secs(5 * patience),
+        "{by_prefix:?}"
+    );
+    let rest = purge(Selector::All, COUNT * 4 / 10).await;
+    println!("10,000 by tag {by_tag:?}, 50,000 by prefix {by_prefix:?}, 40,000 {rest:?}");
+    assert_eq!(store.index_size(), (0, 0));
+}
+
+#[test]
+fn a_variant_lies_at_the_place_of_its_url() {
+    let mut variant = ObjectKey::decode(&key("/0/1".into())).unwrap();
+    variant.extras.push(crate::domain::Extra {
+        kind: ExtraKind::Variant,
+        name: "width".into(),
+        value: "720".into(),
+    });
+    assert_eq!(place_of(&variant.encode()), place_of(&key("/0/1".into())));
+}
