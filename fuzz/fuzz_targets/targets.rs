@@ -47,8 +47,9 @@ fn derivatives(switches: u8, query: Option<&str>) {
     };
     // The one form of a derivative is a form of it, and of no other.
     let canonical: Vec<String> = written(&derivative.values).collect();
+    let canonical = canonical.join("&");
     let again = variants
-        .derivative(Some(&canonical.join("&")))
+        .derivative(Some(&canonical))
         .expect("the one form is a form");
     assert_eq!(again.values, derivative.values);
     assert!(again.rest.is_empty() && again.dropped.is_empty());

@@ -2,15 +2,16 @@
 
 use super::*;
 use crate::{
-    domain::{ExtraKind, ObjectKey},
+    domain::{ChunkIndex, ExtraKind, ObjectKey},
     store::{
         Config, Manifest,
         tests::{Bench, create, keep, manifest},
     },
 };
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use proptest::prelude::*;
-use std::{collections::BTreeMap, time::Instant};
+use std::{collections::BTreeMap, fs::File, time::Instant};
 
 fn key(path: String) -> Vec<u8> {
     ObjectKey {
@@ -168,15 +169,19 @@ async fn assert_same(store: &Arc<Store>, model: &Model) {
     }
 }
 
-/// Puts so many objects on disk as a process before would have left them, without their chunks.
+/// Puts so many objects on disk as a process before would have left them.
 fn fill(config: &Config, count: u32) {
     let store = Store::open(config.clone()).unwrap();
     for n in 0..count {
         let tag = if n % 10 == 0 { "tenth" } else { "other" };
         let path = format!("/{}/film-{n}.mp4", n % 2);
-        let mut object = tagged(manifest(1, 7, 1000), path, tag);
+        let mut object = tagged(manifest(1, 7, 4), path, tag);
         object.id.0[..4].copy_from_slice(&n.to_be_bytes());
-        std::fs::File::create(store.paths.body(object.id, 7)).unwrap();
+        let file = File::create(store.paths.body(object.id, 7)).unwrap();
+        let content = Bytes::from_static(b"film");
+        let checksum = crc32c::crc32c(&content);
+        let body = Body::new(file, 7, object.chunk_size);
+        body.write(ChunkIndex(0), &[content], checksum).unwrap();
         store
             .paths
             .write_manifest(object.id, &object.encode())
@@ -184,32 +189,40 @@ fn fill(config: &Config, count: u32) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn ten_thousand_of_a_hundred_thousand_go_by_tag_in_a_second() {
-    const COUNT: u32 = 100_000;
-    let bench = Bench::new(64 << 20);
-    fill(&bench.config, COUNT);
+/// Fills a store, and purges a tenth by tag, then half of the rest by prefix, then all.
+async fn purge_in_parts(count: u32) {
+    let bench = Bench::new(16 << 30);
+    fill(&bench.config, count);
     let store = bench.open();
-    assert_eq!(store.index_size().0, COUNT as usize);
-    // Not optimised, everything here takes several times as long.
-    let patience = if cfg!(debug_assertions) { 8 } else { 1 };
+    assert_eq!(store.index_size().0, count as usize);
     let purge = async |selector, expected: u32| {
         let began = Instant::now();
         let purged = store.purge(selector, How::default()).await.unwrap();
         assert_eq!(purged.objects, u64::from(expected));
-        began.elapsed()
+        let took = began.elapsed();
+        // Not optimised, everything here takes several times as long.
+        let patience = if cfg!(debug_assertions) { 1000 } else { 100 };
+        let patience = Duration::from_micros(patience) * expected.max(1000);
+        assert!(took < patience, "{took:?} for {expected}");
+        took
     };
-    let by_tag = purge(Selector::Tag("tenth".into()), COUNT / 10).await;
-    assert!(by_tag < Duration::from_secs(patience), "{by_tag:?}");
+    let by_tag = purge(Selector::Tag("tenth".into()), count / 10).await;
     let below = Selector::of_prefix(["a.example"], "/1/");
-    let by_prefix = purge(below, COUNT / 2).await;
-    assert!(
-        by_prefix < Duration::from_secs(5 * patience),
-        "{by_prefix:?}"
-    );
-    let rest = purge(Selector::All, COUNT * 4 / 10).await;
-    println!("10,000 by tag {by_tag:?}, 50,000 by prefix {by_prefix:?}, 40,000 {rest:?}");
+    let by_prefix = purge(below, count / 2).await;
+    let rest = purge(Selector::All, count * 4 / 10).await;
+    println!("of {count}: a tenth by tag {by_tag:?}, half by prefix {by_prefix:?}, all {rest:?}");
     assert_eq!(store.index_size(), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thousands_go_at_once() {
+    purge_in_parts(10_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "writes 1.2 GB; run it optimised: cargo test --release --lib hundred_thousand -- --ignored"]
+async fn ten_thousand_of_a_hundred_thousand_go_in_a_second() {
+    purge_in_parts(100_000).await;
 }
 
 #[test]
