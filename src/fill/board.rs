@@ -156,6 +156,13 @@ impl Board {
         }
     }
 
+    /// Whether nobody has fetched `chunk`, or was sent for it.
+    pub(super) fn is_unasked(&self, chunk: ChunkIndex) -> bool {
+        let state = self.state.lock();
+        let held = state.buffers.contains_key(&chunk) || self.object.has(chunk);
+        !held && !state.flights.expects(chunk, now())
+    }
+
     /// A flight whose run is given.
     pub(super) fn depart(&self, run: ChunkRun, driver: Driver) -> FlightId {
         self.state.lock().flights.depart(run, driver, now())

@@ -276,8 +276,8 @@ impl Cursor {
         if !self.visit.reads_ahead() && board.is_under_way() {
             return;
         }
-        let nowhere = |c: &ChunkIndex| matches!(board.place(*c), Place::Nowhere);
-        let between = (chunk.0..=ahead.0).map(ChunkIndex).find(nowhere);
+        let unasked = |c: &ChunkIndex| board.is_unasked(*c);
+        let between = (chunk.0..=ahead.0).map(ChunkIndex).find(unasked);
         let Some(first) = between.filter(|_| board.comes_in_parts()) else {
             return;
         };

@@ -167,6 +167,14 @@ impl Flights {
         self.flights.iter().any(|f| f.will_bring(chunk))
     }
 
+    /// Whether `chunk` need not be fetched ahead: a fill was sent for it, or another flight is near
+    /// enough to be waited for.
+    pub fn expects(&self, chunk: ChunkIndex, now: Instant) -> bool {
+        let brings = |f: &&Flight| f.will_bring(chunk);
+        let mut flights = self.flights.iter().filter(brings);
+        flights.any(|f| f.driver == Driver::Fill || f.is_near(chunk, self.near, Reach::Parts, now))
+    }
+
     /// Where the flight is that has come least far.
     pub fn first_next(&self) -> Option<ChunkIndex> {
         self.flights.iter().map(|f| f.next).min()
@@ -255,6 +263,17 @@ mod tests {
         assert_eq!(plan(&flights, 50, 60, now), Plan::Fetch(run(50, 60)));
         flights.moved(whole, ChunkIndex(49), now);
         assert_eq!(plan(&flights, 50, 60, now), Plan::Follow);
+    }
+
+    #[test]
+    fn what_a_fill_was_sent_for_is_not_fetched_ahead() {
+        let now = Instant::now();
+        let mut flights = Flights::new(1 << 20);
+        flights.depart(run(3, 7), Driver::Fill, now);
+        flights.depart(run(20, 90), CLIENT, now);
+        let expected = |chunk| flights.expects(ChunkIndex(chunk), now);
+        assert!(expected(3) && expected(6) && expected(20));
+        assert!(!expected(7) && !expected(2) && !expected(60));
     }
 
     #[test]
