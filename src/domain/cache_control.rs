@@ -231,7 +231,8 @@ mod tests {
     #[test]
     fn the_most_specific_word_counts() {
         let cc = ("cache-control", "max-age=1");
-        let table: &[(&[(&'static str, &'static str)], Option<u64>)] = &[
+        type Fields<'a> = &'a [(&'static str, &'static str)];
+        let table: &[(Fields<'_>, Option<u64>)] = &[
             (&[], None),
             (&[cc], Some(1)),
             (&[cc, ("cdn-cache-control", "max-age=2")], Some(2)),

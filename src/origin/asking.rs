@@ -21,8 +21,8 @@ pub(super) struct Asking {
 
 /// What comes next.
 pub(super) enum Came {
-    Interim(ResponseHeader),
-    Final(Reply),
+    Interim(Box<ResponseHeader>),
+    Final(Box<Reply>),
 }
 
 impl Asking {
@@ -44,14 +44,14 @@ impl Asking {
         loop {
             // They have come before the final one, even where both came at once.
             if let Ok(head) = self.heads.try_recv() {
-                return Came::Interim(head);
+                return Came::Interim(Box::new(head));
             }
             if let Some(reply) = self.reply.take() {
-                return Came::Final(reply);
+                return Came::Final(Box::new(reply));
             }
             tokio::select! {
                 biased;
-                Some(head) = self.heads.recv() => return Came::Interim(head),
+                Some(head) = self.heads.recv() => return Came::Interim(Box::new(head)),
                 reply = self.asked.get_mut() => self.reply = Some(reply),
             }
         }

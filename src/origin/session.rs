@@ -194,11 +194,11 @@ impl Exchange {
     ) -> Result<()> {
         let answered = match asking.next().await {
             Came::Interim(head) => {
-                self.head = Some(head);
+                self.head = Some(*head);
                 self.state = State::Asking(call, request, asking);
                 return Ok(());
             }
-            Came::Final(answered) => answered.map_err(|failure| call.report.failed(failure))?,
+            Came::Final(answered) => (*answered).map_err(|failure| call.report.failed(failure))?,
         };
         call.report.answered(answered.leg);
         let (head, incoming) = Incoming::new(answered, ask_of(&call), *request);

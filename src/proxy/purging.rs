@@ -96,7 +96,7 @@ impl Purger {
         done
     }
 
-    /// What is stored under a URL, in all its variants, up to [`MOST_INSPECTED`] of them.
+    /// What is stored under a URL, in all its variants, up to 256 of them.
     pub async fn inspect(&self, url: &str) -> Result<Vec<Arc<Object>>, Unpurged> {
         let selector = self.selector(&Target::Url(url.to_owned()))?;
         let store = self.storage.fills().store();

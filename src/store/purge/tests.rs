@@ -73,7 +73,7 @@ impl Which {
             Self::Url(own) => *own == n,
             Self::Prefix(group) => n % 4 == *group,
             Self::Tag(true) => n % 2 == 1,
-            Self::Tag(false) => n % 3 == 0,
+            Self::Tag(false) => n.is_multiple_of(3),
             Self::All => true,
         }
     }
