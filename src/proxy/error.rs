@@ -103,6 +103,9 @@ pub async fn fail(session: &mut Session, e: &Error, ctx: &mut Context) -> FailTo
         let of_fill = ctx.failed.as_ref().and_then(retry_after_fill);
         let failure = ctx.report.failure();
         let retry_after = of_fill.or_else(|| failure.and_then(|why| why.retry_after()));
+        // The connection ends with this answer: the client is to know, or it would send its next
+        // request there.
+        session.as_downstream_mut().set_keepalive(None);
         if let Err(e) = send(session, ctx, code, detail, retry_after).await {
             log::debug!("an error could not be sent: {e}");
         }

@@ -37,6 +37,17 @@ fn assert_aborted(object: &Object, answer: &Answer) {
     object.content.verify(0, &answer.body).unwrap();
 }
 
+/// A client that was not told would send its next request into a connection that is being closed.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_ends_its_connection_says_so() {
+    let origin = Origin::start().await;
+    let gate = Gate::before(&origin).await;
+    drop(origin);
+    let answer = gate.get("/film").await;
+    assert_eq!(answer.status(), 502, "{answer}");
+    assert_eq!(answer.head.header("connection"), Some("close"), "{answer}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cut_body_is_an_aborted_answer_and_its_whole_chunks_stay() {
     let (origin, gate, object) = scene(cut_then_down(90, End::Close, Framing::Length)).await;
