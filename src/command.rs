@@ -199,10 +199,11 @@ fn told(outcome: &Outcome) -> String {
         (false, true) => "made stale",
         (false, false) => "purged",
     };
-    format!(
-        "{} objects {done}, {} bytes on disk",
-        outcome.objects, outcome.bytes
-    )
+    let objects = match outcome.objects {
+        1 => "1 object".to_owned(),
+        many => format!("{many} objects"),
+    };
+    format!("{objects} {done}, {} bytes on disk", outcome.bytes)
 }
 
 /// The address that an admin URL stands for.

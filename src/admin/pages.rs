@@ -118,7 +118,7 @@ impl Pages {
                 left.as_secs() + 1
             );
         }
-        let objects = match self.purger.inspect(url).await {
+        let objects = match self.purger.found(url).await {
             Ok(objects) => objects,
             Err(why) => return format!("not known: {why}"),
         };

@@ -103,6 +103,15 @@ impl Purger {
         Ok(store.select(selector, MOST_INSPECTED).await?)
     }
 
+    /// The same of what a request for the URL itself would find: not its derivatives, nor what
+    /// fields and cookies set apart.
+    pub async fn found(&self, url: &str) -> Result<Vec<Arc<Object>>, Unpurged> {
+        let key = self.key(url)?.map(|key| key.encode());
+        let mut objects = self.inspect(url).await?;
+        objects.retain(|object| Some(object.key()) == key.as_deref());
+        Ok(objects)
+    }
+
     /// Takes out what is stored under a URL now, as a request that changes it does. Unlike a purge
     /// it is not held against answers that are still to come: whoever may write could otherwise
     /// keep the cache from keeping anything.

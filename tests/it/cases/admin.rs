@@ -60,3 +60,58 @@ async fn every_metric_is_ours_and_explained() {
         assert!(helped, "{name} has no help");
     }
 }
+
+/// One page about the film on the admin address, as JSON.
+async fn about(gate: &Gate, page: &str, target: &str) -> serde_json::Value {
+    let url = format!("http://media.test{target}");
+    let url = url
+        .replace(':', "%3A")
+        .replace('/', "%2F")
+        .replace('?', "%3F");
+    let mut client = Client::connect(gate.admin_address()).await;
+    let answer = client
+        .ask(&Request::get(&format!("/{page}?url={url}")))
+        .await;
+    assert_eq!(answer.status(), 200, "{answer}");
+    serde_json::from_slice(&answer.body).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_stored_can_be_looked_at() {
+    let script = Script {
+        headers: vec![("Surrogate-Key", "red film".into())],
+        ..Script::new(142, 4 * CHUNK)
+    };
+    let origin = Origin::with(script).await;
+    let gate = Gate::before(&origin).await;
+    let nothing = about(&gate, "inspect", "/film").await;
+    assert_eq!(nothing["objects"].as_array().unwrap().len(), 0);
+    let outlook = about(&gate, "explain", "/film").await;
+    assert_eq!(outlook["now"], "a miss: nothing is stored");
+
+    gate.bytes("/film", CHUNK, 2 * CHUNK - 1).await;
+    crate::patience::within("the chunk to be stored", async {
+        while gate.metric("store_size_bytes").await < CHUNK as f64 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let found = about(&gate, "inspect", "/film").await;
+    let film = &found["objects"][0];
+    assert_eq!(film["place"], "media.test/film");
+    assert_eq!(
+        (&film["chunks"], &film["runs"]),
+        (&4.into(), &serde_json::json!([[1, 1]]))
+    );
+    assert_eq!(film["tags"], serde_json::json!(["film", "red"]));
+    assert_eq!(film["etag"], "\"v1\"");
+    let outlook = about(&gate, "explain", "/film").await;
+    let now = outlook["now"].as_str().unwrap();
+    assert!(
+        now.starts_with("fresh for 3") && now.contains("1 of 4 chunks"),
+        "{now}"
+    );
+    // Another object of the same path is another.
+    let other = about(&gate, "explain", "/film?b=1").await;
+    assert_eq!(other["now"], "a miss: nothing is stored");
+}
