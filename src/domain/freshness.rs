@@ -4,7 +4,7 @@
 //! share of its age since it was last modified, else it is not stored.
 
 use super::{
-    Extent, OVERFLOW, ResponseControl, date_of,
+    Extent, ResponseControl, date_of,
     lifetime::{FreshnessRules, Overrides},
     seconds,
 };
@@ -253,7 +253,7 @@ fn initial_age(answer: &Answer, date: SystemTime) -> Duration {
     let field = answer.headers.get(header::AGE);
     let field = field.and_then(|v| v.to_str().ok()).unwrap_or_default();
     let first = field.split(',').next().unwrap_or_default().trim();
-    let held = seconds(first).unwrap_or(0).min(OVERFLOW);
+    let held = seconds(first).unwrap_or(0);
     apparent.max(Duration::from_secs(held) + answer.delay)
 }
 

@@ -10,6 +10,7 @@ use http::{HeaderName, Uri, uri::PathAndQuery};
 use percent_encoding::percent_decode_str;
 use pingora_http::RequestHeader;
 use std::{borrow::Cow, time::SystemTime};
+use subtle::ConstantTimeEq;
 
 /// By what an operator's request is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,13 +119,7 @@ fn decoded(text: &str) -> Cow<'_, [u8]> {
 
 /// Whether a value is the secret, found out in a time that does not tell how much of it is right.
 fn is_same(value: &[u8], secret: &[u8]) -> bool {
-    let mut differs = u8::from(value.len() != secret.len());
-    for (at, byte) in secret.iter().enumerate() {
-        differs |= byte ^ value.get(at).copied().unwrap_or(!byte);
-        // Keeps the loop from being left at the first difference.
-        differs = std::hint::black_box(differs);
-    }
-    differs == 0
+    value.ct_eq(secret).into()
 }
 
 #[cfg(test)]
