@@ -106,7 +106,14 @@ const SETTINGS: &[(&str, &str, &[&str])] = &[
     (
         "config",
         "server",
-        &["Admin", "Listen", "Server", "Settings", "Tls"],
+        &[
+            "Admin",
+            "Certificate",
+            "Listen",
+            "Server",
+            "Settings",
+            "Tls",
+        ],
     ),
 ];
 

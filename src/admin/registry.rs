@@ -24,6 +24,7 @@ impl Readings {
         storage: &'static ChunkStorage,
         client: &Client,
         requests: &Arc<proxy::Stats>,
+        connections: &proxy::Connections,
     ) -> prometheus::Result<Self> {
         let in_flight = IntGauge::new(
             "tidegate_fill_in_flight_bytes",
@@ -72,6 +73,9 @@ impl Readings {
             Box::new(requests.store_first.clone()),
             Box::new(requests.first_byte.clone()),
             Box::new(requests.active.clone()),
+            Box::new(connections.active.clone()),
+            Box::new(connections.accepted.clone()),
+            Box::new(connections.refused.clone()),
             Box::new(ProcessCollector::for_self()),
         ];
         let registry = Registry::new();

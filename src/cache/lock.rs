@@ -4,12 +4,17 @@
 //! may have stored the object and given the lock back: the first would then be let through to the
 //! origin and bring in the whole object a second time. Here, whoever gets the lock looks once
 //! more, and is sent back to look up where the answer has come in the meantime.
+//!
+//! And whoever waits for the lock stops when its client leaves, which pingora-cache does not look
+//! at.
 
 use super::{Order, id_of};
 use crate::fill::Fills;
 use pingora_cache::{
     CacheKey,
-    lock::{CacheKeyLock, CacheLock, LockStatus, Locked, WritePermit},
+    lock::{
+        CacheKeyLock, CacheLock, LockCore, LockStatus, LockStub, Locked, ReadLock, WritePermit,
+    },
 };
 use std::{
     sync::Arc,
@@ -23,6 +28,7 @@ pub const OF_THE_REQUEST: &str = "of-the-request";
 #[derive(Debug)]
 pub struct ContactLock {
     inner: CacheLock,
+    age: Duration,
     fills: Arc<Fills>,
 }
 
@@ -31,6 +37,7 @@ impl ContactLock {
     pub fn new(age: Duration, fills: Arc<Fills>) -> Self {
         Self {
             inner: CacheLock::new(age),
+            age,
             fills,
         }
     }
@@ -55,8 +62,9 @@ impl ContactLock {
     }
 }
 
-impl CacheKeyLock for ContactLock {
-    fn lock(&self, key: &CacheKey, stale_writer: bool) -> Locked {
+impl ContactLock {
+    /// The lock, or a wait for it, whoever waits.
+    fn take(&self, key: &CacheKey, stale_writer: bool) -> Locked {
         let permit = match self.inner.lock(key, stale_writer) {
             Locked::Write(permit) if self.is_answered(key, stale_writer) => permit,
             locked => return locked,
@@ -65,6 +73,36 @@ impl CacheKeyLock for ContactLock {
         let wait = self.inner.lock(key, stale_writer);
         self.inner.release(key, permit, LockStatus::Done);
         wait
+    }
+
+    /// A wait that ends with this one, or when its client leaves: then the request goes on by
+    /// itself, to be ended by the next hook.
+    fn attended(&self, wait: ReadLock, key: &CacheKey) -> ReadLock {
+        let order = key.extensions.get::<Arc<Order>>();
+        let Some(order) = order.filter(|order| order.client.is_some()).cloned() else {
+            return wait;
+        };
+        // This one never ends by its own age.
+        let core = LockCore::new_arc(self.age * 2, false, Default::default());
+        let own = LockStub(core.clone()).read_lock();
+        tokio::spawn(async move {
+            let status = tokio::select! {
+                biased;
+                () = wait.wait() => wait.lock_status(),
+                () = order.gone() => LockStatus::GiveUp,
+            };
+            core.unlock(status);
+        });
+        own
+    }
+}
+
+impl CacheKeyLock for ContactLock {
+    fn lock(&self, key: &CacheKey, stale_writer: bool) -> Locked {
+        match self.take(key, stale_writer) {
+            Locked::Read(wait) => Locked::Read(self.attended(wait, key)),
+            write => write,
+        }
     }
 
     fn release(&self, key: &CacheKey, permit: WritePermit, reason: LockStatus) {

@@ -7,6 +7,7 @@
 //! broken store or fill never fails the request that fills; a reader ends with an error, never
 //! with too few bytes.
 
+mod attendance;
 mod lock;
 mod meta;
 mod order;
@@ -16,6 +17,7 @@ mod writer;
 
 pub use crate::fill::{Coverage, Errand, FillError, Gathered};
 pub use crate::store::{How, Object, PurgeError, Purged};
+pub use attendance::{ABSENT, Attendance};
 pub use lock::{ContactLock, OF_THE_REQUEST};
 pub use order::{Incoming, Order};
 pub use reader::Reader;

@@ -1,6 +1,7 @@
 //! What travels beside a request through pingora-cache: its extensions carry it from the hooks to
 //! the storage and back.
 
+use super::Attendance;
 use crate::{
     domain::{ByteRange, ChunkRun, Sizes},
     fill::{Board, Body, Errand, Offer, Tally, Visit},
@@ -32,6 +33,8 @@ pub struct Order {
     pub over_http2: bool,
     /// The sizes of objects that this request may create.
     pub sizes: Sizes,
+    /// Its client, where one waits for it that can be watched.
+    pub client: Option<Arc<dyn Attendance>>,
     /// Bytes given to this request, by where they came from.
     pub tally: Arc<Tally>,
     /// The object that this request creates.
@@ -41,6 +44,7 @@ pub struct Order {
     visit: Mutex<Weak<Visit>>,
     landed: watch::Sender<bool>,
     left: AtomicBool,
+    absent: AtomicBool,
     /// The generation that it found.
     found: AtomicU64,
     /// The moment among the purges at which the origin was asked last.
@@ -86,12 +90,14 @@ impl Order {
             closed,
             over_http2,
             sizes: Sizes::default(),
+            client: None,
             tally: Arc::default(),
             leads: Mutex::new(None),
             brings: Mutex::new(None),
             visit: Mutex::new(Weak::new()),
             landed: watch::Sender::new(false),
             left: AtomicBool::new(false),
+            absent: AtomicBool::new(false),
             found: AtomicU64::new(0),
             asked: AtomicU64::new(Mark::default().number()),
             leashed: AtomicBool::new(false),
@@ -149,6 +155,21 @@ impl Order {
         if let Some(visit) = visit.upgrade() {
             visit.leave();
         }
+    }
+
+    /// Waits until its client is gone; for ever where nobody can tell. It may be dropped at any
+    /// await.
+    pub async fn gone(&self) {
+        match &self.client {
+            Some(client) => client.gone().await,
+            None => std::future::pending().await,
+        }
+        self.absent.store(true, Relaxed);
+    }
+
+    /// Whether its client was found to be gone while it waited.
+    pub fn is_absent(&self) -> bool {
+        self.absent.load(Relaxed)
     }
 
     /// Whether what this request brings in was of no use to anybody at the last edge of a chunk,

@@ -1,6 +1,6 @@
 //! pingora-cache's `HandleHit`: one request's reader of an object.
 
-use super::Order;
+use super::{Order, attendance::absent};
 use crate::{
     domain::ByteRange,
     fill::{Board, Coverage, Cursor, FillError, Fills, Gathered, Visit},
@@ -141,7 +141,14 @@ impl HandleHit for Reader {
             self.leash = None;
         }
         let max = self.leash.unwrap_or(usize::MAX);
-        let read = self.cursor().next_within(max).await.map_err(broken)?;
+        let order = self.order.clone();
+        let read = tokio::select! {
+            // First: what is there is served, and nobody looks at the client for it.
+            biased;
+            read = self.cursor().next_within(max) => read.map_err(broken)?,
+            // Pingora itself looks at the client of a request that brings something in.
+            () = order.gone(), if !order.is_leading() => return Err(absent()),
+        };
         match (&mut self.leash, &read) {
             (Some(leash), Some(bytes)) => *leash = leash.saturating_sub(bytes.len()),
             // The request may go on for the sake of the cache; its client has what it wanted.

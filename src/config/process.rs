@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     proxy::{Bypass, Clients},
-    server::{Admin, Listen, Server, Tls},
+    server::{Admin, Certificate, Listen, Server, Tls},
 };
 use ipnet::IpNet;
 use std::{net::IpAddr, time::Duration};
@@ -40,6 +40,7 @@ fn listener(at: &Spot, taken: &mut Taken) -> Option<Listen> {
         let address = keys.required("address", |at| taken.take(at));
         let h2c = keys.or("h2c", false, switch);
         let tls = keys.optional("tls", tls);
+        let proxy_protocol = keys.optional("proxy_protocol", networks);
         if h2c && keys.has("tls") {
             keys.refuse(
                 "h2c",
@@ -50,15 +51,37 @@ fn listener(at: &Spot, taken: &mut Taken) -> Option<Listen> {
             address: address?,
             h2c,
             tls,
+            proxy_protocol,
         })
     })
 }
 
+/// One certificate and its key, or several: the name that a client asks for chooses.
 fn tls(at: &Spot) -> Option<Tls> {
+    at.section(|keys| {
+        let further = keys.optional("certificates", |at| {
+            let pairs = at.items("certificate")?;
+            Some(pairs.iter().filter_map(pair).collect::<Vec<_>>())
+        });
+        if further.is_none() || keys.has("certificate") || keys.has("key") {
+            let certificate = keys.required("certificate", files::readable);
+            let key = keys.required("key", files::readable);
+            let (certificate, key) = (certificate?, key?);
+            let mut certificates = vec![Certificate { certificate, key }];
+            certificates.extend(further.into_iter().flatten());
+            return Some(Tls { certificates });
+        }
+        Some(Tls {
+            certificates: further?,
+        })
+    })
+}
+
+fn pair(at: &Spot) -> Option<Certificate> {
     at.section(|keys| {
         let certificate = keys.required("certificate", files::readable);
         let key = keys.required("key", files::readable);
-        Some(Tls {
+        Some(Certificate {
             certificate: certificate?,
             key: key?,
         })
@@ -95,6 +118,30 @@ pub(super) fn clients(at: &Spot) -> Option<Clients> {
         Some(Clients {
             idle_timeout: keys.or("idle_timeout", default.idle_timeout, timeout),
             read_timeout: keys.or("read_timeout", default.read_timeout, timeout),
+            header_timeout: keys.or("header_timeout", default.header_timeout, timeout),
+            handshake_timeout: keys.or("handshake_timeout", default.handshake_timeout, timeout),
+            max_header_size: keys.or(
+                "max_header_size",
+                default.max_header_size,
+                size(1 << 10..=1 << 20),
+            ),
+            max_header_fields: keys.or(
+                "max_header_fields",
+                default.max_header_fields,
+                count(1..=256),
+            ),
+            max_connections: keys.or(
+                "max_connections",
+                default.max_connections,
+                count(1..=1_000_000),
+            ),
+            max_connections_per_address: keys
+                .optional("max_connections_per_address", count(1..=1_000_000)),
+            max_http2_streams: keys.or(
+                "max_http2_streams",
+                default.max_http2_streams,
+                count(1..=10_000),
+            ),
             min_rate: keys.or("min_rate", default.min_rate, size(1..=1 << 40)),
             purge_from: keys.or("purge_from", default.purge_from, networks),
             max_ranges: keys.or("max_ranges", default.max_ranges, count(1..=1024)),

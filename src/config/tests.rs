@@ -87,7 +87,7 @@ routes:
     assert_eq!(settings.clients.min_rate, 1);
     assert!(settings.listen[0].h2c && settings.listen[1].tls.is_some());
     let tls = settings.listen[1].tls.as_ref().unwrap();
-    assert_eq!(tls.key, Path::new("b.pem"));
+    assert_eq!(tls.certificates[0].key, Path::new("b.pem"));
     let route = &settings.routes[0];
     let named = ["b.c", "a"].map(RouteOrigin::named);
     assert_eq!(route.origins, named);

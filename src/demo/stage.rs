@@ -78,6 +78,7 @@ impl Stage {
             listen: vec![Listen {
                 address: listen,
                 h2c: false,
+                proxy_protocol: None,
                 tls: None,
             }],
             admin: Some(Admin {

@@ -9,6 +9,7 @@ use pingora_core::{
     protocols::tls::CaType,
     utils::tls::{CertKey, WrappedX509, parse_x509},
 };
+pub use rustls::sign::CertifiedKey;
 use rustls::{
     RootCertStore,
     crypto::ring,
@@ -16,7 +17,6 @@ use rustls::{
         CertificateDer, PrivateKeyDer,
         pem::{self, PemObject},
     },
-    sign::CertifiedKey,
 };
 use std::{
     fs, io,
@@ -95,18 +95,19 @@ fn authorities(file: &Path) -> Result<Arc<CaType>, TlsError> {
 }
 
 fn own(chain: &Path, file: &Path) -> Result<CertKey, TlsError> {
-    let certificates = certificates(chain)?;
-    let key = key(file)?;
-    let ders = certificates.iter().map(|der| der.to_vec()).collect();
-    let bytes = key.secret_der().to_vec();
-    match CertifiedKey::from_der(certificates, key, &ring::default_provider()) {
-        Ok(_) => Ok(CertKey::new(ders, bytes)),
-        Err(rustls::Error::InconsistentKeys(_)) => Err(Reason::Mismatch(chain.into()).of(file)),
-        Err(rustls::Error::InvalidCertificate(e)) => {
-            Err(Reason::Certificate(1, e.to_string()).of(chain))
-        }
-        Err(e) => Err(Reason::Key(e.to_string()).of(file)),
-    }
+    let certified = certified(chain, file)?;
+    let ders = certified.cert.iter().map(|der| der.to_vec()).collect();
+    Ok(CertKey::new(ders, key(file)?.secret_der().to_vec()))
+}
+
+/// Reads a certificate chain and its key, checked to belong together.
+pub fn certified(chain: &Path, file: &Path) -> Result<CertifiedKey, TlsError> {
+    let (certificates, key) = (certificates(chain)?, key(file)?);
+    CertifiedKey::from_der(certificates, key, &ring::default_provider()).map_err(|e| match e {
+        rustls::Error::InconsistentKeys(_) => Reason::Mismatch(chain.into()).of(file),
+        rustls::Error::InvalidCertificate(e) => Reason::Certificate(1, e.to_string()).of(chain),
+        e => Reason::Key(e.to_string()).of(file),
+    })
 }
 
 /// All certificates of a file, at least one; each of them parses.
@@ -149,7 +150,7 @@ impl Reason {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rcgen::{CertifiedKey, generate_simple_self_signed};
+    use rcgen::{CertifiedKey as Made, generate_simple_self_signed};
     use tempfile::TempDir;
 
     const BROKEN: &str = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
@@ -171,7 +172,7 @@ mod tests {
 
     /// A certificate and its key, in PEM.
     fn made() -> (String, String) {
-        let CertifiedKey { cert, signing_key } =
+        let Made { cert, signing_key } =
             generate_simple_self_signed(vec!["a.example".into()]).unwrap();
         (cert.pem(), signing_key.serialize_pem())
     }

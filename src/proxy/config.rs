@@ -134,6 +134,20 @@ pub struct Clients {
     pub idle_timeout: Duration,
     /// Longest wait for the next bytes of a request.
     pub read_timeout: Duration,
+    /// Longest time that the head of a request may take, from its first byte to its last.
+    pub header_timeout: Duration,
+    /// Longest time for TLS and the PROXY header together.
+    pub handshake_timeout: Duration,
+    /// Largest head of a request, in bytes.
+    pub max_header_size: u64,
+    /// Most fields in the head of a request.
+    pub max_header_fields: usize,
+    /// Most connections at a time.
+    pub max_connections: usize,
+    /// Most connections at a time from one address; not counted where absent.
+    pub max_connections_per_address: Option<usize>,
+    /// Most requests at a time on one HTTP/2 connection.
+    pub max_http2_streams: usize,
     /// Slowest rate, in bytes per second, at which a client may take an answer.
     pub min_rate: u64,
     /// Largest number of ranges answered in one request; above it the whole object is sent.
@@ -156,6 +170,13 @@ impl Default for Clients {
         Self {
             idle_timeout: Duration::from_secs(60),
             read_timeout: Duration::from_secs(30),
+            header_timeout: Duration::from_secs(10),
+            handshake_timeout: Duration::from_secs(10),
+            max_header_size: 32 << 10,
+            max_header_fields: 100,
+            max_connections: 16_384,
+            max_connections_per_address: None,
+            max_http2_streams: 100,
             min_rate: 64 << 10,
             max_ranges: 32,
             bypass: None,

@@ -2,12 +2,12 @@
 
 use super::{
     cache_status::{self, Handling},
-    client_stream::keep_date,
+    client::keep_date,
     context::Context,
     headers,
 };
 use crate::{
-    cache::FillError,
+    cache::{ABSENT, FillError},
     origin::{CLIENT_LEFT, NOT_ASKED},
 };
 use http::{HeaderValue, StatusCode, header};
@@ -41,10 +41,15 @@ impl Cause {
     }
 }
 
+/// Whether nobody is there any more.
+fn is_left(etype: &ErrorType) -> bool {
+    [UNWANTED, CLIENT_LEFT, ABSENT].contains(etype)
+}
+
 /// Whose doing an error was.
 pub fn cause(e: &Error) -> Cause {
     match (e.esource(), e.etype()) {
-        (_, etype) if *etype == UNWANTED || *etype == CLIENT_LEFT => Cause::Client,
+        (_, etype) if is_left(etype) => Cause::Client,
         (ErrorSource::Downstream, _) => Cause::Client,
         (ErrorSource::Upstream, _) => Cause::Origin,
         // What an answer waited for can't be had.
@@ -63,7 +68,7 @@ fn status(e: &Error) -> Option<StatusCode> {
             ErrorType::WriteError | ErrorType::ReadError | ErrorType::ConnectionClosed,
         ) => None,
         (Cause::Client, ErrorType::WriteTimedout | ErrorType::ReadTimedout) => None,
-        (Cause::Client, etype) if *etype == UNWANTED || *etype == CLIENT_LEFT => None,
+        (Cause::Client, etype) if is_left(etype) => None,
         (Cause::Client, _) => Some(StatusCode::BAD_REQUEST),
         (
             Cause::Origin,

@@ -1,8 +1,9 @@
 //! What the hooks stand on, and the decisions that take more than one of its parts.
 
 use super::{
-    Clients, Guard, Route,
+    Clients, Connections, Guard, Link, Route,
     context::{Contact, Context},
+    departure::Client,
     headers,
     key::Keyed,
     predictor::HitForMiss,
@@ -12,7 +13,7 @@ use super::{
     window,
 };
 use crate::{
-    cache::{ChunkStorage, ContactLock, Errand, Order, id_of},
+    cache::{Attendance, ChunkStorage, ContactLock, Errand, Order, id_of},
     domain::{
         Answer, BadValue, ByteRange, Freshness, Refusal, SURROGATE_CONTROL, Validators, judge,
     },
@@ -41,6 +42,7 @@ pub struct Proxy {
     pub(super) lock: &'static ContactLock,
     pub(super) predictor: &'static HitForMiss,
     pub(super) stats: Arc<Stats>,
+    pub(super) connections: Arc<Connections>,
     pub(super) active: Arc<AtomicUsize>,
 }
 
@@ -63,6 +65,8 @@ pub struct Foundation {
     pub storage: &'static ChunkStorage,
     /// Where requests are counted.
     pub stats: Arc<Stats>,
+    /// The connections of clients.
+    pub connections: Arc<Connections>,
     /// How many requests are under way.
     pub active: Arc<AtomicUsize>,
 }
@@ -70,6 +74,9 @@ pub struct Foundation {
 /// How long one request may keep others from asking the origin: a lock is held only until the
 /// head of the answer is there.
 const LOCK_AGE: Duration = Duration::from_secs(20);
+
+/// How long a connection is kept for a next request where there are nearly as many as may be.
+const CROWDED_IDLE: Duration = Duration::from_secs(5);
 
 impl Proxy {
     /// A proxy; what pingora-cache wants to live for ever is leaked once.
@@ -83,6 +90,7 @@ impl Proxy {
             chunk_size,
             storage,
             stats,
+            connections,
             active,
         } = foundation;
         Self {
@@ -99,7 +107,17 @@ impl Proxy {
             ))),
             predictor: Box::leak(Box::new(HitForMiss::new())),
             stats,
+            connections,
             active,
+        }
+    }
+
+    /// How long a connection is kept for a next request. Where there are many, those that only
+    /// wait make room first.
+    pub(super) fn idle_timeout(&self) -> Duration {
+        match self.connections.is_crowded() {
+            true => self.clients.idle_timeout.min(CROWDED_IDLE),
+            false => self.clients.idle_timeout,
         }
     }
 
@@ -144,6 +162,14 @@ impl Proxy {
         let over_http2 = session.as_downstream().is_http2();
         let mut order = Order::new(errand, chunk_size, closed, over_http2);
         order.sizes = bound.route.sizes;
+        let link = Link::of(session).filter(|_| session.subrequest_ctx.is_none());
+        order.client = link.map(|link| -> Arc<dyn Attendance> {
+            Arc::new(Client {
+                link,
+                upstream: bound.upstream.clone(),
+                is_http2: over_http2,
+            })
+        });
         order
     }
 

@@ -87,12 +87,12 @@ impl Proxy {
                 Wait::Failed(why) => return Ok(lacking(reader, why, ctx)),
             }
         }
-        let upstream = ctx.route().upstream.clone();
+        let order = reader.order().clone();
         let prepared = tokio::select! {
             // First: what is there is served, and nobody looks at the client for it.
             biased;
             prepared = reader.prepare(range) => prepared,
-            () = gone(&mut session.downstream_session, &upstream) => {
+            () = gone(&mut session.downstream_session, &order) => {
                 ctx.left = true;
                 return Ok(ask_the_origin(reader, ctx));
             }

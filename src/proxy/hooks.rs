@@ -5,13 +5,13 @@ use super::{
     asking::{attach, uri},
     bypass::Grant,
     cache_status::{self, Handling},
-    client_stream::keep_date,
+    client::{Date, Link, keep_date},
     context::{Contact, Context},
-    date_line::Date,
     delivery::{Asked, Delivery, announced, deliver},
+    departure::await_answer,
     error, first_contact,
     foundation::Proxy,
-    headers, store_first,
+    headers, store_first, strict,
 };
 use crate::{
     domain::{ObjectKey, RequestControl, split_target},
@@ -64,10 +64,13 @@ impl ProxyHttp for Proxy {
             session.req_header_mut().remove_header(&header::EXPECT);
             session.as_downstream_mut().set_ignore_info_resp(true);
         }
+        if let Some(link) = Link::of(session) {
+            link.head_has_come();
+        }
         let downstream = session.as_downstream_mut();
         // Only for a connection that the client wants to keep.
         if downstream.get_keepalive().is_some() {
-            downstream.set_keepalive(Some(self.clients.idle_timeout.as_secs().max(1)));
+            downstream.set_keepalive(Some(self.idle_timeout().as_secs().max(1)));
         }
         downstream.set_total_drain_timeout(Some(self.clients.read_timeout));
         downstream.set_read_timeout(Some(self.clients.read_timeout));
@@ -84,6 +87,9 @@ impl ProxyHttp for Proxy {
     async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
         if let Some(guard) = &self.guard {
             ctx.grant = guard.admit(session.req_header_mut(), SystemTime::now());
+        }
+        if let Err((status, why)) = strict::check(session, &self.clients) {
+            return error::answer(session, ctx, status, why).await;
         }
         let request = session.req_header();
         let Some(host) = headers::host(request) else {
@@ -120,6 +126,7 @@ impl ProxyHttp for Proxy {
         if ctx.grant == Some(Grant::Refresh) {
             order.renew();
         }
+        await_answer(session, order.client.clone());
         ctx.order = Some(Arc::new(order));
         ctx.route = Some(bound);
         Ok(false)
@@ -178,7 +185,8 @@ impl ProxyHttp for Proxy {
         session: &mut Session,
         ctx: &mut Context,
     ) -> Result<bool> {
-        if ctx.left {
+        let is_absent = ctx.order.as_ref().is_some_and(|order| order.is_absent());
+        if ctx.left || is_absent {
             return Err(store_first::left());
         }
         match ctx.failed.take() {

@@ -39,7 +39,7 @@ impl Proxy {
         parts: &[ByteRange],
         ctx: &mut Context,
     ) -> Wait {
-        let upstream = ctx.route().upstream.clone();
+        let order = reader.order().clone();
         let wait = tokio::select! {
             biased;
             gathered = reader.gather(parts) => match gathered {
@@ -50,7 +50,7 @@ impl Proxy {
                 }
                 Err(why) => Wait::Failed(why),
             },
-            () = gone(client, &upstream) => Wait::Left,
+            () = gone(client, &order) => Wait::Left,
         };
         let outcome = match &wait {
             Wait::Over if ctx.detail == Some(NOT_KEPT) => "not_kept",

@@ -1,7 +1,9 @@
 //! The rooms put together, from the store up.
 
 use super::{
-    Listen, Running, Settings, StartError, connection,
+    Listen, Running, Settings, StartError,
+    certificates::{Certificates, acceptor},
+    door::Door,
     listener::{self, BoundListener},
     table::Table,
 };
@@ -10,15 +12,15 @@ use crate::{
     cache::ChunkStorage,
     fill::Fills,
     origin::{Client, Sessions},
-    proxy::{self, Foundation, Proxy, Routes, Stats},
+    proxy::{self, Connections, Foundation, HeadLimits, Proxy, Routes, Stats},
     store::{self, Store},
+    traffic::ConnectionLimits,
 };
 use futures_util::FutureExt;
 use parking_lot::Mutex;
 use pingora_core::{
     apps::{HttpServerOptions, http_app::HttpServer},
-    listeners::{ListenerConfig, tls::TlsSettings},
-    protocols::l4::stream::L4BufferSettings,
+    protocols::http::v2::server::default_h2_options,
     server::{Fds, ListenFds, ShutdownWatch, configuration::ServerConf},
     services::{Service, listening},
 };
@@ -45,11 +47,16 @@ pub(super) async fn start(settings: Settings) -> Result<Running, StartError> {
         client: client.clone(),
         origins: Mutex::default(),
         in_force: Arc::default(),
+        certificates: Mutex::default(),
     };
     table.load(&settings)?;
     let stats = Arc::new(Stats::default());
     let (state, active) = (Arc::new(State::default()), Arc::default());
-    let readings = Readings::new(storage, &client, &stats)?;
+    let connections = Connections::new(ConnectionLimits {
+        all: settings.clients.max_connections,
+        per_address: settings.clients.max_connections_per_address,
+    });
+    let readings = Readings::new(storage, &client, &stats, &connections)?;
     let guard = settings.clients.bypass.as_ref().map(proxy::Guard::load);
     let proxy = Proxy::new(Foundation {
         routes,
@@ -60,6 +67,7 @@ pub(super) async fn start(settings: Settings) -> Result<Running, StartError> {
         chunk_size: settings.store.chunk_size,
         storage,
         stats,
+        connections: connections.clone(),
         active: Arc::clone(&active),
     });
     let purger = proxy.purger();
@@ -71,7 +79,9 @@ pub(super) async fn start(settings: Settings) -> Result<Running, StartError> {
     let mut admin: Vec<Box<dyn Service>> = Vec::new();
     for (listen, socket) in settings.listen.iter().zip(sockets) {
         let name = socket.hand_over(&mut fds);
-        services.push(Box::new(client_service(&settings, &proxy, listen, &name)?));
+        let certificates = table.shown(listen);
+        let door = door(&settings, listen, certificates, &connections)?;
+        services.push(Box::new(client_service(&settings, &proxy, door, &name)));
     }
     if let Some((socket, socket_address)) = admin_socket.zip(admin_address) {
         let name = socket.hand_over(&mut fds);
@@ -135,53 +145,63 @@ fn bounded(settings: &Settings) -> store::Config {
     }
 }
 
-/// Pingora keeps small writes back until a packet is full or the answer ends. Bytes that trickle
-/// in from an origin are to reach the client as they come.
-const AT_ONCE: L4BufferSettings = L4BufferSettings {
-    read: None,
-    write: Some(0),
-};
-
 type ProxyService = listening::Service<HttpProxy<Proxy, Sessions>>;
 
-fn client_service(
-    settings: &Settings,
-    proxy: &Proxy,
-    listen: &Listen,
-    name: &str,
-) -> Result<ProxyService, StartError> {
-    let h2c = listen.h2c;
+fn client_service(settings: &Settings, proxy: &Proxy, door: Door, name: &str) -> ProxyService {
+    let door = Arc::new(door);
     let serve = Arc::new(move |proxy, stream, shutdown: &ShutdownWatch| {
-        connection::serve(proxy, stream, shutdown.clone(), h2c).boxed()
+        let (door, shutdown) = (door.clone(), shutdown.clone());
+        async move { door.serve(proxy, stream, shutdown).await }.boxed()
     });
     let conf = Arc::new(server_conf(settings));
     let mut service = ProxyServiceBuilder::new(&conf, proxy.clone())
         .custom(Sessions, serve)
         .build();
     if let Some(app) = service.app_logic_mut() {
+        let clients = &settings.clients;
         let mut options = HttpServerOptions::default();
-        // All connections but those over which HTTP/2 was negotiated are ours to begin.
+        // All connections are ours to begin.
         options.force_custom = true;
-        options.h2_idle_timeout = Some(settings.clients.idle_timeout);
+        options.h2_idle_timeout = Some(clients.idle_timeout);
         app.server_options = Some(options);
+        let mut http2 = default_h2_options();
+        http2.max_concurrent_streams(clients.max_http2_streams as u32);
+        http2.max_header_list_size(clients.max_header_size as u32);
+        http2.max_send_buffer_size(HTTP2_SEND_BUFFER);
+        app.h2_options = Some(http2);
     }
-    match &listen.tls {
-        None => service.add_listener(ListenerConfig::tcp(name).l4_buffer(AT_ONCE)),
-        Some(tls) => {
-            let wrong = |reason: String| StartError::Tls {
-                address: listen.address,
-                reason,
-            };
-            let paths = tls.certificate.to_str().zip(tls.key.to_str());
-            let (certificate, key) =
-                paths.ok_or_else(|| wrong("a path that is not UTF-8".into()))?;
-            let tls = TlsSettings::intermediate(certificate, key);
-            let mut tls = tls.map_err(|e| wrong(e.to_string()))?;
-            tls.enable_h2();
-            service.add_listener(ListenerConfig::tcp(name).tls(tls).l4_buffer(AT_ONCE));
-        }
-    }
-    Ok(service)
+    service.add_tcp(name);
+    service
+}
+
+/// What one HTTP/2 answer may hold that is not yet written, in bytes: less than a client that
+/// stands still could make it hold with its windows.
+const HTTP2_SEND_BUFFER: usize = 128 << 10;
+
+/// How the connections of a listener are met.
+fn door(
+    settings: &Settings,
+    listen: &Listen,
+    certificates: Option<Arc<Certificates>>,
+    connections: &Arc<Connections>,
+) -> Result<Door, StartError> {
+    let clients = &settings.clients;
+    let tls = certificates.map(acceptor).transpose();
+    Ok(Door {
+        connections: connections.clone(),
+        balancers: listen.proxy_protocol.clone(),
+        tls: tls.map_err(|e| StartError::Tls {
+            address: listen.address,
+            reason: e.to_string(),
+        })?,
+        h2c: listen.h2c,
+        handshake: clients.handshake_timeout,
+        idle: clients.idle_timeout,
+        head: HeadLimits {
+            time: clients.header_timeout,
+            bytes: clients.max_header_size as usize,
+        },
+    })
 }
 
 fn admin_service(pages: Pages, name: &str) -> listening::Service<HttpServer<Pages>> {

@@ -5,14 +5,16 @@
 //! are started here with sockets that are already bound, on the runtime of the caller.
 
 mod build;
-mod connection;
+mod certificates;
+mod door;
 pub mod listener;
+mod proxy_protocol;
 mod run;
 mod settings;
 mod table;
 
 pub use run::{RunError, run};
-pub use settings::{Admin, Listen, Server, Settings, Tls};
+pub use settings::{Admin, Certificate, Listen, Server, Settings, Tls};
 
 use crate::{
     admin,

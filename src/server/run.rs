@@ -86,5 +86,5 @@ fn reload_from(running: &Running, settings: &mut Settings, read: Reread) {
     if !later.is_empty() {
         log::warn!("reload: restart to change {}", later.join(", "));
     }
-    log::info!("reload: origins and routes are as configured now");
+    log::info!("reload: origins, routes and certificates are as configured now");
 }

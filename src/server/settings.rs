@@ -1,6 +1,7 @@
 //! Everything that a process needs to know to run: the rooms' settings side by side.
 
 use crate::{admin::Configured, fill, origin, proxy, store};
+use ipnet::IpNet;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// The checked configuration of one process.
@@ -87,11 +88,21 @@ pub struct Listen {
     pub h2c: bool,
     /// TLS, with HTTP/2 and HTTP/1.1 by ALPN.
     pub tls: Option<Tls>,
+    /// The networks of load balancers that begin each connection with a PROXY header; none is
+    /// expected where absent.
+    pub proxy_protocol: Option<Vec<IpNet>>,
 }
 
-/// Files of a TLS listener, in PEM.
+/// What a TLS listener shows its clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
+    /// At least one; the first is for clients that ask for no name, or for none of theirs.
+    pub certificates: Vec<Certificate>,
+}
+
+/// Files in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
     /// The certificate chain.
     pub certificate: PathBuf,
     /// Its private key.

@@ -1,6 +1,9 @@
 //! The routes in force and their origins: built at the start, and anew at every reload.
 
-use super::{Settings, StartError};
+use super::{
+    Listen, Settings, StartError,
+    certificates::{Certificates, Set},
+};
 use crate::{
     admin::InForce,
     origin::{Client, Leg, Origin, Resolver, Resolving, Rules, Upstream},
@@ -16,6 +19,8 @@ pub(super) struct Table {
     pub client: Arc<Client>,
     pub origins: Mutex<Known>,
     pub in_force: Arc<InForce>,
+    /// What each TLS listener shows.
+    pub certificates: Mutex<Vec<(Listen, Arc<Certificates>)>>,
 }
 
 /// The origins in force.
@@ -29,6 +34,7 @@ impl Table {
     /// Puts a configuration's origins and routes in the place of those before, all or none. An
     /// origin whose settings are the same keeps its record: its breakers, its queue.
     pub fn load(&self, settings: &Settings) -> Result<(), StartError> {
+        let certificates = self.read_certificates(&settings.listen)?;
         let mut known = self.origins.lock();
         let resolver = match &known.resolver {
             Some((resolving, resolver)) if *resolving == settings.resolving => resolver.clone(),
@@ -63,11 +69,37 @@ impl Table {
         self.routes.replace(bound.collect());
         self.client.stats().watch(origins.clone());
         self.in_force.replace(settings.configured());
+        self.show(certificates);
         *known = Known {
             resolver: Some((settings.resolving.clone(), resolver)),
             origins,
         };
         Ok(())
+    }
+
+    /// The certificates of a listener, if it speaks TLS.
+    pub fn shown(&self, listen: &Listen) -> Option<Arc<Certificates>> {
+        let shown = self.certificates.lock();
+        let own = shown.iter().find(|(known, _)| known == listen);
+        own.map(|(_, certificates)| certificates.clone())
+    }
+
+    /// Reads the files of all TLS listeners anew.
+    fn read_certificates(&self, listeners: &[Listen]) -> Result<Vec<(Listen, Set)>, StartError> {
+        let with_tls = listeners.iter().filter_map(|l| Some((l, l.tls.as_ref()?)));
+        let read = with_tls.map(|(l, tls)| Ok((l.clone(), Set::load(tls, l.address)?)));
+        read.collect()
+    }
+
+    /// Shows what was read from now on. Listeners stay as they are from the start on.
+    fn show(&self, read: Vec<(Listen, Set)>) {
+        let mut shown = self.certificates.lock();
+        for (listen, set) in read {
+            match shown.iter().find(|(known, _)| *known == listen) {
+                Some((_, certificates)) => certificates.replace(set),
+                None => shown.push((listen, Arc::new(Certificates::new(set)))),
+            }
+        }
     }
 
     fn bind(&self, route: &Route, origins: &[Arc<Origin>]) -> Arc<BoundRoute> {

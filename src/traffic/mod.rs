@@ -1,10 +1,12 @@
 //! Who may go, when and how long: pure decisions about traffic. They take `now`.
 
+mod connections;
 mod features;
 mod queue;
 mod segment;
 mod urgency;
 
+pub use connections::{ConnectionCount, ConnectionLimits};
 pub use features::Features;
 pub use queue::{Arrival, Queue, Ticket};
 pub use segment::{LARGEST, SegmentSize, segment_deadline};

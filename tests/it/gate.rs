@@ -185,6 +185,7 @@ fn settings(origin: SocketAddr, directory: &Path) -> Settings {
             address: loopback,
             h2c: true,
             tls: None,
+            proxy_protocol: None,
         }],
         admin: Some(Admin {
             address: loopback,

@@ -8,7 +8,7 @@ use crate::{
     patience::within,
 };
 use rustls::pki_types::ServerName;
-use tidegate::server::Tls;
+use tidegate::server::{Certificate, Tls};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
@@ -129,7 +129,9 @@ async fn over_tls_http_1_keeps_the_date_and_http_2_is_still_negotiated() {
     let authority = Authority::new();
     let (certificate, key) = authority.write_identity(directory.path(), "media.test");
     let gate = Gate::with(&origin, |settings| {
-        settings.listen[0].tls = Some(Tls { certificate, key });
+        settings.listen[0].tls = Some(Tls {
+            certificates: vec![Certificate { certificate, key }],
+        });
     })
     .await;
     for alpn in [&[][..], &["http/1.1"]] {

@@ -86,6 +86,13 @@ async fn ambiguous_requests_are_refused() {
             with("POST").field("Content-Length", "+5"),
         ),
         refused(
+            "a length beside a coding",
+            with("POST")
+                .field("Content-Length", "5")
+                .field("Transfer-Encoding", "chunked")
+                .body("0\r\n\r\n"),
+        ),
+        refused(
             "a coding that is none",
             with("POST").field("Transfer-Encoding", "xchunked"),
         ),
@@ -94,16 +101,6 @@ async fn ambiguous_requests_are_refused() {
         refused("an empty name", get().field("", "1")),
     ])
     .await;
-}
-
-/// The chunks count; the length goes no further, and neither does the connection.
-#[tokio::test(flavor = "multi_thread")]
-async fn of_two_framings_one_counts_and_ends_the_connection() {
-    let both = with("POST")
-        .field("Transfer-Encoding", "chunked")
-        .body("0\r\n\r\n");
-    let both = both.controls("no-store").asks().sends_no("Content-Length");
-    play([case("both", [both.has("Connection", "close")])]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

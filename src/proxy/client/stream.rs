@@ -1,11 +1,22 @@
-//! A client's HTTP/1 connection, on which the answers that are passed on keep their own `Date`.
+//! A client's connection as Pingora reads and writes it.
 //!
-//! Pingora's sessions put in the present time, and can't be told not to. So the connection itself
-//! is asked, before an answer is written, to put the answer's own date back. Over HTTP/2 the date
-//! is part of a compressed block by then: there it stays Pingora's.
+//! On HTTP/1, answers that are passed on keep their own `Date`. Pingora's sessions put in the
+//! present time, and can't be told not to. So the connection itself is asked, before an answer is
+//! written, to put the answer's own date back. Over HTTP/2 the date is part of a compressed block
+//! by then: there it stays Pingora's.
+//!
+//! The head of a request has its bounds here as well: Pingora bounds each read of it, which lets a
+//! client that sends a byte at a time take hours, and holds up to a mebibyte for it.
 
-use super::date_line::{Date, DateLine};
+use super::{
+    date_line::{Date, DateLine},
+    head_read::{Excess, HeadLimits, HeadRead},
+    link::Link,
+};
+use crate::cache::Attendance;
 use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use futures_util::{FutureExt, future::BoxFuture};
 use parking_lot::Mutex;
 use pingora_core::protocols::{
     ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
@@ -15,43 +26,119 @@ use pingora_core::protocols::{
 };
 use pingora_proxy::Session;
 use std::{
+    fmt,
     io::{self, IoSlice},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
+    time::Instant,
+};
 
-/// A connection that is as its inner one but for the `Date` of answers.
+/// A connection that is as its inner one but for the `Date` of answers and the bounds on heads.
 #[derive(Debug)]
 pub struct ClientStream {
     inner: Stream,
+    link: Arc<Link>,
+    carrier: Arc<ProxyDigest>,
+    head: HeadRead,
+    /// The wait for a client that has closed its side to be gone.
+    leaving: Leaving,
+    /// What was read to see which protocol is spoken, to be read once more.
+    ahead: Bytes,
     /// The date of the answer whose head comes next.
     next: Mutex<Option<Date>>,
     /// The head that has begun to go by.
     line: Option<DateLine>,
-    /// Whether HTTP/2 was found to be spoken without having been negotiated.
-    is_h2c: bool,
+    is_http2: bool,
 }
 
+/// What HTTP/2 begins with (RFC 9113, section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
 impl ClientStream {
-    /// A connection on which nothing has been written yet.
-    pub fn new(inner: Stream) -> Self {
-        Self {
+    /// A connection of which nothing has been read or written yet.
+    pub fn new(inner: Stream, link: Arc<Link>, limits: HeadLimits) -> io::Result<Self> {
+        Ok(Self {
+            carrier: link.carrier()?,
             inner,
+            link,
+            head: HeadRead::new(limits),
+            leaving: Leaving::default(),
+            ahead: Bytes::new(),
             next: Mutex::default(),
             line: None,
-            is_h2c: false,
+            is_http2: false,
+        })
+    }
+
+    /// What requests know of the connection.
+    pub fn link(&self) -> &Arc<Link> {
+        &self.link
+    }
+
+    /// Looks at the first bytes to see whether HTTP/2 is spoken, and waits no longer than it takes
+    /// to tell. It must not be dropped before its end, or what was read is lost.
+    pub async fn detect_http2(&mut self) -> io::Result<bool> {
+        let mut first = BytesMut::with_capacity(PREFACE.len());
+        while PREFACE.starts_with(&first) && first.len() < PREFACE.len() {
+            let mut rest = vec![0; PREFACE.len() - first.len()];
+            match self.inner.read(&mut rest).await? {
+                0 => break,
+                read => first.extend_from_slice(&rest[..read]),
+            }
+        }
+        self.is_http2 = first == PREFACE;
+        self.ahead = first.freeze();
+        Ok(self.is_http2)
+    }
+
+    /// The protocol that TLS was negotiated for.
+    pub fn negotiated(&self) -> Option<ALPN> {
+        self.inner.selected_alpn_proto()
+    }
+
+    fn poll_inner_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.ahead.is_empty() {
+            return Pin::new(&mut self.inner).poll_read(cx, buffer);
+        }
+        let most = self.ahead.len().min(buffer.remaining());
+        buffer.put_slice(&self.ahead.split_to(most));
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads while an answer is made. To Pingora the end of what a client sends is the client's
+    /// leaving; it may only have said all (RFC 9112, section 9.6). Where it still owes a part of a
+    /// body, its end is one: Pingora asks for that with room for more than the one byte with which
+    /// it looks at a client that owes nothing.
+    fn poll_beside_answer(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let is_look = buffer.remaining() == 1;
+        ready!(self.poll_inner_read(cx, buffer))?;
+        let has_ended = buffer.remaining() == 1;
+        match self.link.served().filter(|_| is_look && has_ended) {
+            Some(client) => self.leaving.poll(cx, client).map(Ok),
+            None => Poll::Ready(Ok(())),
         }
     }
 
-    /// The same as one over which HTTP/2 is spoken.
-    pub fn h2c(inner: Stream) -> Self {
-        Self {
-            is_h2c: true,
-            ..Self::new(inner)
-        }
+    /// Says why the head of a request is not waited for, as far as that goes out at once: whoever
+    /// sends so little, or so much, may not read it.
+    fn refuse(&mut self, cx: &mut Context<'_>, excess: Excess) -> io::Error {
+        let answer = excess.answer();
+        let _ = Pin::new(&mut self.inner).poll_write(cx, answer.as_bytes());
+        let _ = Pin::new(&mut self.inner).poll_flush(cx);
+        excess.into()
     }
 
     fn poll_head(&mut self, cx: &mut Context<'_>, bytes: &[u8], mut line: DateLine) -> Written {
@@ -76,11 +163,33 @@ impl ClientStream {
     }
 }
 
+/// A wait for a client to be gone.
+#[derive(Default)]
+struct Leaving(Mutex<Option<BoxFuture<'static, ()>>>);
+
+impl Leaving {
+    fn poll(&mut self, cx: &mut Context<'_>, client: Arc<dyn Attendance>) -> Poll<()> {
+        let leaving = self.0.get_mut();
+        let wait = || async move { client.gone().await }.boxed();
+        let gone = leaving.get_or_insert_with(wait).poll_unpin(cx);
+        if gone.is_ready() {
+            *leaving = None;
+        }
+        gone
+    }
+}
+
+impl fmt::Debug for Leaving {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Leaving({})", self.0.lock().is_some())
+    }
+}
+
 type Written = Poll<io::Result<usize>>;
 
 /// Says which `Date` the next answer of a session is to bear, where it is over HTTP/1; with
 /// `None` it is the present time.
-pub(super) fn keep_date(session: &Session, date: Option<Date>) {
+pub(in crate::proxy) fn keep_date(session: &Session, date: Option<Date>) {
     let stream = session.as_downstream().stream();
     if let Some(stream) = stream.and_then(|s| (**s).as_any().downcast_ref::<ClientStream>()) {
         *stream.next.lock() = date;
@@ -128,7 +237,17 @@ impl AsyncRead for ClientStream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(cx, buffer)
+        if !self.link.expects_head() {
+            self.head.is_over();
+            return self.poll_beside_answer(cx, buffer);
+        }
+        let before = buffer.filled().len();
+        let read = self.poll_inner_read(cx, buffer);
+        let came = buffer.filled().len() - before;
+        match self.head.check(cx, came, Instant::now()) {
+            Ok(()) => read,
+            Err(excess) => Poll::Ready(Err(self.refuse(cx, excess))),
+        }
     }
 }
 
@@ -162,9 +281,9 @@ impl Ssl for ClientStream {
     }
 
     fn selected_alpn_proto(&self) -> Option<ALPN> {
-        match self.is_h2c {
+        match self.is_http2 {
             true => Some(ALPN::H2),
-            false => self.inner.selected_alpn_proto(),
+            false => Some(ALPN::H1),
         }
     }
 }
@@ -185,11 +304,7 @@ impl GetTimingDigest for ClientStream {
 
 impl GetProxyDigest for ClientStream {
     fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
-        self.inner.get_proxy_digest()
-    }
-
-    fn set_proxy_digest(&mut self, digest: ProxyDigest) {
-        self.inner.set_proxy_digest(digest);
+        Some(self.carrier.clone())
     }
 }
 
@@ -210,6 +325,10 @@ mod tests {
     use proptest::prelude::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
+    const LIMITS: HeadLimits = HeadLimits {
+        time: Duration::from_secs(10),
+        bytes: 64 << 10,
+    };
     const OLD: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
     const NEW: &str = "Wed, 25 Nov 2026 02:00:00 GMT";
 
@@ -220,7 +339,7 @@ mod tests {
     /// Writes answers over an inner stream that takes few bytes at once.
     async fn write(answers: Vec<(Option<&'static str>, Vec<u8>)>, takes: usize) -> Vec<u8> {
         let (near, mut far) = duplex(takes);
-        let mut stream = ClientStream::new(Box::new(near));
+        let mut stream = ClientStream::new(Box::new(near), Link::blind(), LIMITS).unwrap();
         let writing = async move {
             for (date, bytes) in answers {
                 let mut headers = HeaderMap::new();

@@ -1,0 +1,20 @@
+//! Whether a request's client is still there.
+
+use async_trait::async_trait;
+use pingora_core::{Error, ErrorType};
+use std::fmt;
+
+/// A client that is waited for, or that waits.
+#[async_trait]
+pub trait Attendance: fmt::Debug + Send + Sync {
+    /// Waits until nobody is there to be served, or nobody that others should wait behind. It may
+    /// be dropped at any await.
+    async fn gone(&self);
+}
+
+/// The end of a read that nobody waits for any more.
+pub const ABSENT: ErrorType = ErrorType::new("ClientAbsent");
+
+pub(super) fn absent() -> Box<Error> {
+    Error::explain(ABSENT, "the client has left").into_down()
+}

@@ -1,0 +1,133 @@
+//! What a request may know of the connection that it came over.
+
+use crate::cache::Attendance;
+use parking_lot::Mutex;
+use pingora_core::protocols::raw_connect::ProxyDigest;
+use pingora_http::ResponseHeader;
+use pingora_proxy::Session;
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+use tokio::{io::Interest, net::tcp::OwnedReadHalf};
+
+/// One client's connection, shared by its stream and its requests.
+#[derive(Debug)]
+pub struct Link {
+    socket: Option<Arc<OwnedReadHalf>>,
+    reads_head: AtomicBool,
+    /// Who waits for the answer that is made.
+    served: Mutex<Option<Arc<dyn Attendance>>>,
+}
+
+/// How the other side has closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// It sends no more, and may still read.
+    Half,
+    /// Nobody is there.
+    Whole,
+}
+
+/// How often it is looked at a client whose next request waits to be read: its leaving can't be
+/// waited for then.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+impl Link {
+    /// The link of a connection over this socket.
+    pub fn new(socket: Arc<OwnedReadHalf>) -> Arc<Self> {
+        Self::over(Some(socket))
+    }
+
+    /// The link of a connection that can't be watched.
+    pub fn blind() -> Arc<Self> {
+        Self::over(None)
+    }
+
+    fn over(socket: Option<Arc<OwnedReadHalf>>) -> Arc<Self> {
+        Arc::new(Self {
+            socket,
+            reads_head: AtomicBool::new(false),
+            served: Mutex::new(None),
+        })
+    }
+
+    /// The link of the connection that a request came over, where it came over one of ours.
+    pub fn of(session: &Session) -> Option<Arc<Self>> {
+        let digest = session.as_downstream().digest()?;
+        let ours = digest.proxy_digest.as_ref()?.user_data.as_ref()?;
+        ours.downcast_ref::<Arc<Self>>().cloned()
+    }
+
+    /// What carries the link through Pingora: the one place in its account of a connection that
+    /// takes anything.
+    pub(super) fn carrier(self: &Arc<Self>) -> io::Result<Arc<ProxyDigest>> {
+        let nothing = ResponseHeader::build(200, None).map_err(io::Error::other)?;
+        let link: Arc<Self> = self.clone();
+        Ok(Arc::new(ProxyDigest::new(
+            Box::new(nothing),
+            Some(Box::new(link)),
+        )))
+    }
+
+    /// What comes next is the head of a request.
+    pub fn expect_head(&self) {
+        self.reads_head.store(true, Relaxed);
+        *self.served.lock() = None;
+    }
+
+    /// The head of a request has come.
+    pub fn head_has_come(&self) {
+        self.reads_head.store(false, Relaxed);
+    }
+
+    /// An answer is made for this client.
+    pub fn serves(&self, client: Arc<dyn Attendance>) {
+        *self.served.lock() = Some(client);
+    }
+
+    pub(super) fn served(&self) -> Option<Arc<dyn Attendance>> {
+        self.served.lock().clone()
+    }
+
+    pub(super) fn expects_head(&self) -> bool {
+        self.reads_head.load(Relaxed)
+    }
+
+    /// Waits until the other side has closed. It may be dropped at any await.
+    pub async fn closed(&self) -> Closed {
+        let Some(socket) = &self.socket else {
+            return std::future::pending().await;
+        };
+        loop {
+            let Ok(ready) = socket.ready(Interest::READABLE | Interest::ERROR).await else {
+                return Closed::Whole;
+            };
+            if ready.is_error() || (ready.is_read_closed() && ready.is_write_closed()) {
+                return Closed::Whole;
+            }
+            if ready.is_read_closed() {
+                return Closed::Half;
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// Waits until the connection is reset, when half of it is closed already.
+    pub async fn reset(&self) {
+        let Some(socket) = &self.socket else {
+            return std::future::pending().await;
+        };
+        while socket
+            .ready(Interest::ERROR)
+            .await
+            .is_ok_and(|r| !r.is_error())
+        {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+}

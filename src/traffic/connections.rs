@@ -1,0 +1,142 @@
+//! Who may be connected: a count, and one for each address.
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+};
+
+/// How many connections there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// All together.
+    pub all: usize,
+    /// From one address; a network of 64 bits counts as one in IPv6, since that is what one
+    /// customer has. Nobody is counted where this is absent.
+    pub per_address: Option<usize>,
+}
+
+/// The connections that there are.
+#[derive(Debug)]
+pub struct ConnectionCount {
+    limits: ConnectionLimits,
+    all: usize,
+    /// Has no more entries than there are connections.
+    by_address: HashMap<IpAddr, usize>,
+}
+
+impl ConnectionCount {
+    /// None yet.
+    pub fn new(limits: ConnectionLimits) -> Self {
+        Self {
+            limits,
+            all: 0,
+            by_address: HashMap::new(),
+        }
+    }
+
+    /// One more, from nobody knows where yet; `false` where there is no room.
+    pub fn enter(&mut self) -> bool {
+        let fits = self.all < self.limits.all;
+        self.all += usize::from(fits);
+        fits
+    }
+
+    /// One that has entered turns out to be from this address; `false` where it has enough of
+    /// them, and is to leave again, without this address.
+    pub fn identify(&mut self, address: IpAddr) -> bool {
+        let Some(most) = self.limits.per_address else {
+            return true;
+        };
+        let count = self.by_address.entry(customer(address)).or_default();
+        let fits = *count < most;
+        *count += usize::from(fits);
+        fits
+    }
+
+    /// One is closed; `address` is what it was identified by.
+    pub fn leave(&mut self, address: Option<IpAddr>) {
+        self.all = self.all.saturating_sub(1);
+        let Some(customer) = address.map(customer) else {
+            return;
+        };
+        if let Some(count) = self.by_address.get_mut(&customer) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_address.remove(&customer);
+            }
+        }
+    }
+
+    /// How many there are.
+    pub fn all(&self) -> usize {
+        self.all
+    }
+
+    /// Whether those that only wait for a next request should make room.
+    pub fn is_crowded(&self) -> bool {
+        self.all >= self.limits.all - self.limits.all / 4
+    }
+}
+
+/// Who is behind an address.
+fn customer(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+        v4 => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn one_customer_is_one_address() {
+        let one = |text: &str| customer(text.parse().unwrap());
+        assert_eq!(one("2001:db8::1"), one("2001:db8:0:0:ffff::2"));
+        assert_ne!(one("2001:db8::1"), one("2001:db8:0:1::1"));
+        assert_eq!(one("::ffff:192.0.2.1"), one("192.0.2.1"));
+        assert_ne!(one("192.0.2.1"), one("192.0.2.2"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_limit_is_passed_and_nobody_is_forgotten(
+            all in 1_usize..8,
+            per_address in proptest::option::of(1_usize..4),
+            steps in proptest::collection::vec((0_u8..3, 0_u8..4), 1..200),
+        ) {
+            let mut count = ConnectionCount::new(ConnectionLimits { all, per_address });
+            let mut there: Vec<IpAddr> = Vec::new();
+            for (action, who) in steps {
+                let address = IpAddr::from([192, 0, 2, who]);
+                let same = there.iter().filter(|a| **a == address).count();
+                if action == 0 {
+                    if let Some(n) = there.iter().position(|a| *a == address) {
+                        count.leave(Some(there.swap_remove(n)));
+                    }
+                } else if count.enter() {
+                    let fits = per_address.is_none_or(|most| same < most);
+                    prop_assert_eq!(count.identify(address), fits);
+                    match fits {
+                        true => there.push(address),
+                        false => count.leave(None),
+                    }
+                } else {
+                    prop_assert_eq!(there.len(), all);
+                }
+                prop_assert_eq!(count.all(), there.len());
+                prop_assert!(count.by_address.len() <= there.len());
+                prop_assert_eq!(count.is_crowded(), there.len() >= all - all / 4);
+            }
+            for address in there.drain(..) {
+                count.leave(Some(address));
+            }
+            prop_assert!(count.all() == 0 && count.by_address.is_empty());
+        }
+    }
+}

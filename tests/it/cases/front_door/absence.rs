@@ -1,0 +1,133 @@
+//! Clients that leave are noticed whatever they wait for, and only what they needed ends.
+
+use crate::{
+    client::{Client, H2, Request},
+    gate::{CHUNK, Gate},
+    model::{Expected, Object},
+    origin::{Origin, Script, Valve},
+    patience::within,
+};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::{net::TcpStream, task::JoinSet};
+
+const SIZE: u64 = 16 * CHUNK;
+
+async fn scene(seed: u64, valve: &Valve, holds_head: bool) -> (Origin, Gate, Object) {
+    let script = Script {
+        valve: Some(valve.clone()),
+        holds_head,
+        ..Script::new(seed, SIZE)
+    };
+    let object = Object::from(&script);
+    let origin = Origin::with(script).await;
+    let gate = Gate::before(&origin).await;
+    (origin, gate, object)
+}
+
+/// Waits until so many requests are under way; within a second where they leave.
+async fn until_active(gate: &Gate, count: f64) {
+    let reached = async {
+        while gate.metric("requests_active").await != count {
+            tokio::task::yield_now().await;
+        }
+    };
+    within(&format!("{count} requests to be under way"), reached).await;
+}
+
+/// A client whose leaving resets its connection, as that of a killed player does.
+async fn abrupt(gate: &Gate) -> Client {
+    let stream = TcpStream::connect(gate.address()).await.unwrap();
+    stream.set_zero_linger().unwrap();
+    let mut client = Client::on(stream);
+    client.send(&Request::get("/film")).await.unwrap();
+    client
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_anothers_lock_is_let_go_when_it_leaves() {
+    let valve = Valve::at(0);
+    let (origin, gate, object) = scene(940, &valve, true).await;
+    let mut leader = gate.client().await;
+    leader.send(&Request::get("/film")).await.unwrap();
+    origin.wait_for("the leader", |log| log.len() == 1).await;
+    let mut reset = Vec::new();
+    for _ in 0..5 {
+        reset.push(abrupt(&gate).await);
+    }
+    until_active(&gate, 6.0).await;
+    let left = Instant::now();
+    drop(reset);
+    until_active(&gate, 1.0).await;
+    assert!(
+        left.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        left.elapsed()
+    );
+
+    valve.open();
+    assert_eq!(leader.head().await.unwrap().status, 200);
+    let (body, cut) = leader.rest().await;
+    assert!(cut.is_none());
+    object.content.verify(0, &body).unwrap();
+    assert_eq!(origin.log().len(), 1, "{:#?}", origin.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_later_chunk_is_let_go_when_it_leaves() {
+    let valve = Valve::at(4 * CHUNK);
+    let (origin, gate, object) = scene(941, &valve, false).await;
+    let mut leader = gate.client().await;
+    leader.send(&Request::get("/film")).await.unwrap();
+    assert_eq!(leader.head().await.unwrap().status, 200);
+    leader.at_least(CHUNK as usize).await.unwrap();
+    let mut reset = Vec::new();
+    for _ in 0..3 {
+        let mut client = abrupt(&gate).await;
+        assert_eq!(client.head().await.unwrap().status, 200);
+        client.at_least(4 * CHUNK as usize).await.unwrap();
+        reset.push(client);
+    }
+    until_active(&gate, 4.0).await;
+    let left = Instant::now();
+    drop(reset);
+    until_active(&gate, 1.0).await;
+    assert!(
+        left.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        left.elapsed()
+    );
+    valve.open();
+    let answer = gate.get("/film").await;
+    object.verify(&Expected::Whole, &answer).unwrap();
+    assert!(origin.sent("/film") <= SIZE + CHUNK, "{:#?}", origin.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_an_http_2_connection_lets_all_its_waits_go() {
+    let valve = Valve::at(0);
+    let (origin, gate, _object) = scene(942, &valve, true).await;
+    let mut leader = gate.client().await;
+    leader.send(&Request::get("/film")).await.unwrap();
+    origin.wait_for("the leader", |log| log.len() == 1).await;
+    let client = H2::connect(gate.address(), 1 << 20).await;
+    let client = Arc::new(client);
+    let mut asked = JoinSet::new();
+    for _ in 0..4 {
+        let client = client.clone();
+        asked.spawn(async move { drop(client.open(&Request::get("/film")).await) });
+    }
+    until_active(&gate, 5.0).await;
+    let left = Instant::now();
+    drop((client, asked));
+    until_active(&gate, 1.0).await;
+    assert!(
+        left.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        left.elapsed()
+    );
+    valve.open();
+    assert_eq!(leader.head().await.unwrap().status, 200);
+}

@@ -1,0 +1,7 @@
+//! How connections are met, before and around what is asked over them.
+
+mod absence;
+mod heads;
+mod limits;
+mod proxy_header;
+mod tls;
