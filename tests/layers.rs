@@ -87,7 +87,11 @@ const SETTINGS: &[(&str, &str, &[&str])] = &[
         ],
     ),
     ("config", "cache", &["Config"]),
-    ("config", "traffic", &["Config", "Features"]),
+    (
+        "config",
+        "traffic",
+        &["Config", "Features", "Pieces", "Sending"],
+    ),
     (
         "config",
         "proxy",

@@ -6,6 +6,7 @@ use crate::{
     domain::{ByteRange, ChunkRun, Sizes},
     fill::{Board, Body, Errand, Offer, Tally, Visit},
     store::Mark,
+    traffic::Sending,
 };
 use parking_lot::Mutex;
 use std::{
@@ -35,6 +36,8 @@ pub struct Order {
     pub sizes: Sizes,
     /// Its client, where one waits for it that can be watched.
     pub client: Option<Arc<dyn Attendance>>,
+    /// How its answer is sent.
+    pub sending: Sending,
     /// Bytes given to this request, by where they came from.
     pub tally: Arc<Tally>,
     /// The object that this request creates.
@@ -91,6 +94,7 @@ impl Order {
             over_http2,
             sizes: Sizes::default(),
             client: None,
+            sending: Sending::default(),
             tally: Arc::default(),
             leads: Mutex::new(None),
             brings: Mutex::new(None),

@@ -119,8 +119,9 @@ impl Reader {
         let (visit, order) = (&self.visit, &self.order);
         self.cursor.get_or_insert_with(|| {
             visit.come();
-            let mut cursor =
-                Cursor::new(visit.clone(), self.range, order.closed, order.tally.clone());
+            let largest = order.sending.of(self.range.is_some()).segment;
+            let cursor = Cursor::new(visit.clone(), self.range, order.closed, order.tally.clone());
+            let mut cursor = cursor.in_segments_of(largest);
             if let Some(run) = *order.brings.lock() {
                 cursor.owns(run);
             }

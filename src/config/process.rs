@@ -142,7 +142,6 @@ pub(super) fn clients(at: &Spot) -> Option<Clients> {
                 default.max_http2_streams,
                 count(1..=10_000),
             ),
-            min_rate: keys.or("min_rate", default.min_rate, size(1..=1 << 40)),
             purge_from: keys.or("purge_from", default.purge_from, networks),
             max_ranges: keys.or("max_ranges", default.max_ranges, count(1..=1024)),
             bypass: keys.optional("bypass", bypass),

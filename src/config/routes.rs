@@ -1,6 +1,7 @@
 //! The section `routes`: which requests, which origins, and how they are kept.
 
 use super::{
+    delivery::delivery,
     fields, freshness,
     key::key,
     legs::{Known, origins, template},
@@ -66,6 +67,7 @@ fn route(keys: &mut Section, reach: Option<Reach>, around: &Surroundings) -> Opt
     let chunk_size = keys.optional("chunk_size", |at| fitting_chunk_size(at, around));
     let sizes = sizes(keys, around);
     let mode = keys.optional("mode", mode);
+    let sending = keys.optional("delivery", delivery);
     let finish_when = keys.optional("finish_when", finish_when);
     let debug_headers = keys.optional("debug_headers", switch);
     let features = keys.optional("features", features);
@@ -81,6 +83,7 @@ fn route(keys: &mut Section, reach: Option<Reach>, around: &Surroundings) -> Opt
         chunk_size,
         sizes,
         mode: mode.unwrap_or(default.mode),
+        sending: sending.unwrap_or(default.sending),
         finish_when: finish_when.unwrap_or(default.finish_when),
         debug_headers: debug_headers.unwrap_or(default.debug_headers),
         features: features.unwrap_or(default.features),

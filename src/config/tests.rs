@@ -59,7 +59,7 @@ admin: {address: 127.0.0.1:0, token_file: token}
 cache: {directory: store, max_size: 1073741824, memory: 64MB, chunk_size: 256KiB, version: 4294967295,
         writes: 1, write_queue: 2, open_objects: 3}
 fill: {max_window: 1MiB, in_flight: 8MiB, wait: 250ms, attempts: 9}
-clients: {idle_timeout: 1s, read_timeout: 2s, min_rate: 1, max_ranges: 5}
+clients: {idle_timeout: 1s, read_timeout: 2s, max_ranges: 5}
 origins:
   a: {servers: [{url: "https://one.example"}, {url: "http://[::1]:81/"}], connect_timeout: 1s,
       read_timeout: 2s, idle_timeout: 3s}
@@ -84,7 +84,6 @@ routes:
     assert_eq!(settings.store.memory, 64_000_000);
     assert_eq!(settings.store.chunk_size, 256 << 10);
     assert_eq!(settings.fill.wait, Duration::from_millis(250));
-    assert_eq!(settings.clients.min_rate, 1);
     assert!(settings.listen[0].h2c && settings.listen[1].tls.is_some());
     let tls = settings.listen[1].tls.as_ref().unwrap();
     assert_eq!(tls.certificates[0].key, Path::new("b.pem"));
@@ -139,7 +138,6 @@ const WRONG: &[(&str, &str)] = &[
     ("server: {drain: -1s}", "server.drain: expected a duration such as 250ms, 10s or 5m, found \"-1s\""),
     ("server: {drain: 2days}", "server.drain: expected a duration from 0s to 1day, found \"2days\""),
     ("clients: {read_timeout: 0s}", "clients.read_timeout: expected a duration from 1ms to 1day, found \"0s\""),
-    ("clients: {min_rate: 0}", "clients.min_rate: expected a size from 1B to 1TiB, found 0"),
     ("clients: {max_ranges: [1]}", "clients.max_ranges: expected a whole number from 1 to 1024, found a list"),
     // Listeners.
     ("listen: []", "listen: expected a list of at least one listener, found an empty list"),

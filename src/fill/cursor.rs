@@ -13,7 +13,7 @@ use super::{
 use crate::{
     domain::{ByteRange, ChunkIndex, ChunkRun, chunk_at},
     store::{Read, Store},
-    traffic::{SegmentSize, Urgency, backoff},
+    traffic::{SegmentSize, Sending, Urgency, backoff},
 };
 use bytes::Bytes;
 use std::{
@@ -102,7 +102,7 @@ impl Cursor {
             visit,
             position: start,
             end,
-            segment: SegmentSize::default(),
+            segment: SegmentSize::new(Sending::default().of(range.is_some()).segment),
             slow: None,
             pause: None,
             waiting_since: None,
@@ -111,6 +111,12 @@ impl Cursor {
             own: None,
             tally,
         }
+    }
+
+    /// Gives at most `largest` bytes at a time.
+    pub fn in_segments_of(mut self, largest: usize) -> Self {
+        self.segment = SegmentSize::new(largest);
+        self
     }
 
     /// Counts what comes in by `run` as caused by this reader.

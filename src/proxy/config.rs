@@ -4,7 +4,7 @@ use super::Bypass;
 use crate::{
     domain::{FieldRules, FreshnessRules, HostPattern, QueryRules, Sizes, Template, Variants},
     fill::FinishWhen,
-    traffic::Features,
+    traffic::{Features, Sending},
 };
 use http::{HeaderName, StatusCode};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -40,6 +40,8 @@ pub struct Route {
     pub sizes: Sizes,
     /// When answers begin.
     pub mode: Mode,
+    /// How answers are sent.
+    pub sending: Sending,
     /// What becomes of a fill whose last reader has left.
     pub finish_when: FinishWhen,
     /// Adds headers that explain to a client what was done.
@@ -64,6 +66,7 @@ impl Route {
             chunk_size: None,
             sizes: Sizes::default(),
             mode: Mode::default(),
+            sending: Sending::default(),
             finish_when: FinishWhen::default(),
             debug_headers: false,
             features: Features::default(),
@@ -148,8 +151,6 @@ pub struct Clients {
     pub max_connections_per_address: Option<usize>,
     /// Most requests at a time on one HTTP/2 connection.
     pub max_http2_streams: usize,
-    /// Slowest rate, in bytes per second, at which a client may take an answer.
-    pub min_rate: u64,
     /// Largest number of ranges answered in one request; above it the whole object is sent.
     pub max_ranges: usize,
     /// How an operator's request gets past the cache.
@@ -177,7 +178,6 @@ impl Default for Clients {
             max_connections: 16_384,
             max_connections_per_address: None,
             max_http2_streams: 100,
-            min_rate: 64 << 10,
             max_ranges: 32,
             bypass: None,
             purge_from: loopback(),

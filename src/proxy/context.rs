@@ -8,6 +8,7 @@ use crate::{
     cache::{FillError, Incoming, Order},
     domain::{ByteRange, RequestControl},
     origin::{Handover, Report},
+    traffic::{Pieces, Sending},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use pingora_cache::CachePhase;
@@ -17,7 +18,7 @@ use prometheus::IntGauge;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
     time::{Instant, SystemTime},
 };
@@ -87,6 +88,10 @@ pub struct Context {
     pub parts: Vec<ByteRange>,
     /// The answer's body, until it is decided who brings it in.
     pub handover: Option<Arc<Handover>>,
+    /// How its answer is sent.
+    pub pieces: Pieces,
+    /// The client was given up, as it took too long for a segment.
+    pub was_slow: AtomicBool,
     /// It is remembered that what was brought in is not kept.
     pub withdrawn: bool,
     _active: Active,
@@ -155,6 +160,8 @@ impl Context {
             stores_first: false,
             parts: Vec::new(),
             handover: None,
+            pieces: Sending::default().whole,
+            was_slow: AtomicBool::new(false),
             withdrawn: false,
             _active: Active {
                 gauge: gauge.clone(),

@@ -22,8 +22,10 @@ pub const UNWANTED: ErrorType = ErrorType::new("Unwanted");
 /// Whose doing a failed request was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// The client left, or took too long.
+    /// The client left, or took too long to ask.
     Client,
+    /// The client took its answer too slowly.
+    Slow,
     /// The origin failed.
     Origin,
     /// We did.
@@ -35,6 +37,7 @@ impl Cause {
     pub fn label(self) -> &'static str {
         match self {
             Self::Client => "client",
+            Self::Slow => "slow_client",
             Self::Origin => "origin",
             Self::Internal => "internal",
         }
@@ -50,6 +53,7 @@ fn is_left(etype: &ErrorType) -> bool {
 pub fn cause(e: &Error) -> Cause {
     match (e.esource(), e.etype()) {
         (_, etype) if is_left(etype) => Cause::Client,
+        (ErrorSource::Downstream, ErrorType::WriteTimedout) => Cause::Slow,
         (ErrorSource::Downstream, _) => Cause::Client,
         (ErrorSource::Upstream, _) => Cause::Origin,
         // What an answer waited for can't be had.
@@ -67,7 +71,7 @@ fn status(e: &Error) -> Option<StatusCode> {
             Cause::Client,
             ErrorType::WriteError | ErrorType::ReadError | ErrorType::ConnectionClosed,
         ) => None,
-        (Cause::Client, ErrorType::WriteTimedout | ErrorType::ReadTimedout) => None,
+        (Cause::Slow, _) | (Cause::Client, ErrorType::ReadTimedout) => None,
         (Cause::Client, etype) if is_left(etype) => None,
         (Cause::Client, _) => Some(StatusCode::BAD_REQUEST),
         (

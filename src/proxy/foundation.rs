@@ -170,6 +170,7 @@ impl Proxy {
                 is_http2: over_http2,
             })
         });
+        order.sending = bound.route.sending;
         order
     }
 

@@ -17,7 +17,7 @@ use crate::{
     domain::{ObjectKey, RequestControl, split_target},
     fill::FinishWhen,
     origin,
-    traffic::{LARGEST, segment_deadline},
+    traffic::Sending,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -30,7 +30,7 @@ use pingora_core::{Error, ErrorSource, ErrorType, Result, upstreams::peer::HttpP
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, RangeType, Session};
 use std::{
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -38,8 +38,6 @@ use std::{
 const LOCK_PATIENCE: Duration = Duration::from_secs(30);
 /// How often a request looks up anew after waiting, before it goes to the origin by itself.
 const LOCK_RETRIES: usize = 8;
-/// Least time for a segment to be taken by a client.
-const WRITE_FLOOR: Duration = Duration::from_secs(3);
 
 #[async_trait]
 impl ProxyHttp for Proxy {
@@ -74,8 +72,8 @@ impl ProxyHttp for Proxy {
         }
         downstream.set_total_drain_timeout(Some(self.clients.read_timeout));
         downstream.set_read_timeout(Some(self.clients.read_timeout));
-        let deadline = segment_deadline(LARGEST, self.clients.min_rate, WRITE_FLOOR);
-        downstream.set_write_timeout(Some(deadline));
+        // For answers of our own; those of a route have theirs, segment by segment.
+        downstream.set_write_timeout(Some(Sending::default().whole.least_time));
         // Lets an HTTP/1 client that stands still not hold up what it brings in.
         session.set_proxy_tasks_enabled(true);
         // What the answer's chunk still lacks when the client has its part comes in within this
@@ -442,6 +440,8 @@ impl ProxyHttp for Proxy {
             response.insert_header(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"))?;
         }
         if let Some(bound) = &ctx.route {
+            let is_part = response.status == StatusCode::PARTIAL_CONTENT;
+            ctx.pieces = bound.route.sending.of(is_part);
             if bound.route.debug_headers {
                 super::answer::explain(response, session)?;
             }
@@ -453,7 +453,7 @@ impl ProxyHttp for Proxy {
 
     fn response_body_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         _end: bool,
         ctx: &mut Context,
@@ -465,6 +465,10 @@ impl ProxyHttp for Proxy {
             *bytes = trim.take(bytes);
         }
         ctx.first_byte.get_or_insert_with(Instant::now);
+        let deadline = ctx.pieces.deadline(body.as_ref().map_or(0, Bytes::len));
+        session
+            .as_downstream_mut()
+            .set_write_timeout(Some(deadline));
         Ok(None)
     }
 
@@ -479,17 +483,22 @@ impl ProxyHttp for Proxy {
 
     fn suppress_error_log(&self, _session: &Session, _ctx: &Context, error: &Error) -> bool {
         // A client that hangs up is counted, not an error of ours.
-        error::cause(error) == error::Cause::Client
+        matches!(
+            error::cause(error),
+            error::Cause::Client | error::Cause::Slow
+        )
     }
 
     fn suppress_proxy_warn_log(
         &self,
         _session: &Session,
         ctx: &Context,
-        _error: &Error,
+        error: &Error,
         context: ProxyWarnLogContext,
     ) -> bool {
         if matches!(context, ProxyWarnLogContext::DownstreamCache) {
+            let is_slow = *error.etype() == ErrorType::WriteTimedout;
+            ctx.was_slow.fetch_or(is_slow, Relaxed);
             if let Some(order) = &ctx.order {
                 order.client_left();
             }
@@ -508,7 +517,12 @@ impl ProxyHttp for Proxy {
         }
         self.note_withdrawn(ctx);
         self.count(session, ctx);
-        if let Some(cause) = e.map(error::cause) {
+        // What it brought in for others may have gone on after that.
+        let cause = match ctx.was_slow.load(Relaxed) {
+            true => Some(error::Cause::Slow),
+            false => e.map(error::cause),
+        };
+        if let Some(cause) = cause {
             self.stats.aborts.with_label_values(&[cause.label()]).inc();
         }
         let status = session.response_written().map_or(0, |r| r.status.as_u16());
@@ -521,7 +535,7 @@ impl ProxyHttp for Proxy {
             ctx.handling.label(),
             session.body_bytes_sent(),
             ctx.began.elapsed().as_millis(),
-            e.map(|e| format!(" {}", error::cause(e).label())).unwrap_or_default(),
+            cause.map(|cause| format!(" {}", cause.label())).unwrap_or_default(),
         );
     }
 }

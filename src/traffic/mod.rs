@@ -9,7 +9,7 @@ mod urgency;
 pub use connections::{ConnectionCount, ConnectionLimits};
 pub use features::Features;
 pub use queue::{Arrival, Queue, Ticket};
-pub use segment::{LARGEST, SegmentSize, segment_deadline};
+pub use segment::{Pieces, SegmentSize, Sending};
 pub use urgency::{Class, Urgency};
 
 use std::time::Duration;

@@ -2,38 +2,95 @@
 
 use std::time::{Duration, Instant};
 
+/// How the answers of a route are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sending {
+    /// Parts of an object.
+    pub range: Pieces,
+    /// Whole objects.
+    pub whole: Pieces,
+}
+
+/// How one kind of answer is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pieces {
+    /// Largest segment, in bytes.
+    pub segment: usize,
+    /// Least time that a client has for a segment, however small that is.
+    pub least_time: Duration,
+    /// Slowest rate, in bytes per second, at which a client may take a larger one.
+    pub min_rate: u64,
+}
+
+impl Default for Sending {
+    fn default() -> Self {
+        Self {
+            range: Pieces {
+                segment: 256 << 10,
+                least_time: Duration::from_secs(2),
+                min_rate: 128 << 10,
+            },
+            whole: Pieces {
+                segment: 1 << 20,
+                least_time: Duration::from_secs(3),
+                min_rate: 64 << 10,
+            },
+        }
+    }
+}
+
+impl Sending {
+    /// How a part is sent, or the whole.
+    pub fn of(&self, is_part: bool) -> Pieces {
+        if is_part { self.range } else { self.whole }
+    }
+}
+
+impl Pieces {
+    /// How long a client may take for a segment of `bytes`.
+    pub fn deadline(&self, bytes: usize) -> Duration {
+        let at_min_rate = bytes as f64 / self.min_rate.max(1) as f64;
+        self.least_time.max(Duration::from_secs_f64(at_min_rate))
+    }
+}
+
 /// How large the next segment of an answer is to be.
 ///
 /// A segment is what a slow client pins in memory, and what a fast one pays a system call for. A
-/// client that takes segments slower than they would be taken at 4 MB/s gets smaller ones, and
-/// when many clients together pin much, everybody does.
+/// client that takes segments slower than they would be taken at 4 MB/s gets smaller ones, one
+/// that takes them at once larger ones. And the more all clients together pin, the less is given
+/// out at a time.
 #[derive(Clone, Copy, Debug)]
 pub struct SegmentSize {
     size: usize,
+    largest: usize,
     since: Option<Instant>,
 }
 
 /// Smallest segment, in bytes: what a thousand slow clients pin is about a thousand of these.
 const SMALLEST: usize = 32 << 10;
-/// Largest segment, in bytes.
-pub const LARGEST: usize = 256 << 10;
+/// The first segment of an answer, in bytes: nothing is known of the client's speed yet.
+const FIRST: usize = 256 << 10;
 /// Bytes pinned by all clients together above which segments are small.
 const MUCH: usize = 24 << 20;
+/// A segment is at most this share of what may still be pinned.
+const SHARE: usize = 8;
 /// Taken within this time, the next segment is larger.
 const FAST: Duration = Duration::from_millis(16);
 /// Taken after this time, the next segment is smaller.
 const SLOW: Duration = Duration::from_millis(64);
 
-impl Default for SegmentSize {
-    fn default() -> Self {
+impl SegmentSize {
+    /// Segments of an answer, none larger than `largest` bytes.
+    pub fn new(largest: usize) -> Self {
+        let largest = largest.max(1);
         Self {
-            size: LARGEST,
+            size: FIRST.min(largest),
+            largest,
             since: None,
         }
     }
-}
 
-impl SegmentSize {
     /// The client is ready for more; `pinned` is what all clients pin together, in bytes.
     pub fn next(&mut self, now: Instant, pinned: usize) -> usize {
         let took = self
@@ -41,52 +98,95 @@ impl SegmentSize {
             .replace(now)
             .map(|since| now.duration_since(since));
         match took {
-            Some(took) if took < FAST => self.size = (self.size * 2).min(LARGEST),
-            Some(took) if took > SLOW => self.size = (self.size / 2).max(SMALLEST),
+            Some(took) if took < FAST => self.size = (self.size * 2).min(self.largest),
+            Some(took) if took > SLOW => {
+                self.size = (self.size / 2).max(SMALLEST).min(self.largest);
+            }
             _ => {}
         }
-        if pinned > MUCH { SMALLEST } else { self.size }
+        let share = MUCH.saturating_sub(pinned) / SHARE / SMALLEST * SMALLEST;
+        self.size.min(share.max(SMALLEST))
     }
-}
 
-/// The deadline for one segment towards a client: at least `floor`, more for a large segment at
-/// the slowest rate that is let pass.
-pub fn segment_deadline(bytes: usize, min_rate: u64, floor: Duration) -> Duration {
-    let at_min_rate = bytes as f64 / min_rate.max(1) as f64;
-    floor.max(Duration::from_secs_f64(at_min_rate))
+    /// It was not the client that took its time.
+    pub fn held_up(&mut self) {
+        self.since = None;
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    const LARGEST: usize = 1 << 20;
 
     #[test]
     fn segments_follow_the_client() {
         let mut now = Instant::now();
-        let mut segment = SegmentSize::default();
+        let mut segment = SegmentSize::new(LARGEST);
         let mut step = |took: u64, pinned: usize| {
             now += Duration::from_millis(took);
             segment.next(now, pinned)
         };
-        assert_eq!([step(0, 0), step(30, 0)], [LARGEST; 2]);
+        assert_eq!([step(0, 0), step(30, 0)], [FIRST; 2]);
         assert_eq!(
-            [step(100, 0), step(900, 0), step(900, 0)],
-            [128 << 10, 64 << 10, SMALLEST]
+            [step(1, 0), step(1, 0), step(1, 0)],
+            [512 << 10, LARGEST, LARGEST]
         );
-        assert_eq!(
-            [step(900, 0), step(1, 0), step(1, 0)],
-            [SMALLEST, 64 << 10, 128 << 10]
-        );
-        assert_eq!([step(1, MUCH + 1), step(1, 0)], [SMALLEST, LARGEST]);
+        for halved in [
+            512 << 10,
+            256 << 10,
+            128 << 10,
+            64 << 10,
+            SMALLEST,
+            SMALLEST,
+        ] {
+            assert_eq!(step(900, 0), halved);
+        }
+        assert_eq!([step(1, 0), step(1, 0)], [64 << 10, 128 << 10]);
+        assert_eq!([step(1, MUCH + 1), step(1, 0)], [SMALLEST, 512 << 10]);
+    }
+
+    #[test]
+    fn who_was_held_up_is_not_slow() {
+        let now = Instant::now();
+        let mut segment = SegmentSize::new(LARGEST);
+        segment.next(now, 0);
+        segment.held_up();
+        assert_eq!(segment.next(now + Duration::from_secs(9), 0), FIRST);
     }
 
     #[test]
     fn deadlines_scale_with_the_segment() {
-        let floor = Duration::from_secs(3);
-        assert_eq!(segment_deadline(1 << 10, 64 << 10, floor), floor);
-        assert_eq!(
-            segment_deadline(256 << 10, 64 << 10, floor),
-            Duration::from_secs(4)
-        );
+        let Sending { range, whole } = Sending::default();
+        assert_eq!(range.deadline(1), Duration::from_secs(2));
+        assert_eq!(range.deadline(512 << 10), Duration::from_secs(4));
+        assert_eq!(whole.deadline(128 << 10), Duration::from_secs(3));
+        assert_eq!(whole.deadline(1 << 20), Duration::from_secs(16));
+    }
+
+    proptest! {
+        /// Readers that stand still after their first segment pin little, however many come.
+        #[test]
+        fn a_crowd_that_stands_still_pins_little(readers in 1usize..2000, largest in 1usize..4 << 20) {
+            let now = Instant::now();
+            let mut pinned = 0;
+            for _ in 0..readers {
+                pinned += SegmentSize::new(largest).next(now, pinned);
+            }
+            prop_assert!(pinned <= MUCH + readers * SMALLEST);
+        }
+
+        #[test]
+        fn no_segment_is_larger_than_allowed(largest in 1usize..4 << 20, took in prop::collection::vec(0u64..100, 0..40)) {
+            let mut now = Instant::now();
+            let mut segment = SegmentSize::new(largest);
+            for took in took {
+                now += Duration::from_millis(took);
+                let size = segment.next(now, 0);
+                prop_assert!(size >= 1 && size <= largest);
+            }
+        }
     }
 }

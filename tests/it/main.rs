@@ -47,6 +47,7 @@ mod cases {
     mod rfc9111;
     mod s3;
     mod sizes;
+    mod slow_clients;
     mod stale;
     mod store_first;
     mod strange_origins;

@@ -5,7 +5,7 @@ use super::{altered, mistakes};
 use crate::{
     domain::{FieldRules, HostPattern, QueryRules, Template},
     proxy::{KeyRules, Matcher, Route, RouteOrigin},
-    traffic::Features,
+    traffic::{Features, Sending},
 };
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ fn what_is_left_out_has_the_default_of_its_type() {
     let default = Route::new(prefix, vec![RouteOrigin::named("media")]);
     for keys in [
         "",
-        "key: , features: , request_headers: , response_headers: , ttl: ",
+        "key: , features: , delivery: , request_headers: , response_headers: , ttl: ",
     ] {
         let routes = read(&format!("[{{path: /, origins: [media], {keys}}}]"));
         assert_eq!(format!("{routes:?}"), format!("{:?}", [&default]), "{keys}");
@@ -48,6 +48,7 @@ fn each_key_of_a_route_is_set() {
     request_headers: {set: {X-A: b}, add: {X-B: "1"}, remove: [Cookie, X-C]}
     response_headers: {set: {Server: x, X-D: y}}
     key: {ignore_signatures: true, ignore_query: [utm_source, "a[]"]}
+    delivery: {range: {segment: 64KiB, least_time: 1s}, whole: {min_rate: 1MiB}}
     features: {breaker: false, priority_queue: false, speculation: true, preconnect: true,
                hedging: true, parallel_fetches: false}
   - {host: one.example, path: /, origins: [media]}
@@ -96,6 +97,11 @@ fn each_key_of_a_route_is_set() {
             ..KeyRules::default()
         }
     );
+    let mut sending = Sending::default();
+    sending.range.segment = 64 << 10;
+    sending.range.least_time = Duration::from_secs(1);
+    sending.whole.min_rate = 1 << 20;
+    assert_eq!(route.sending, sending);
     assert_eq!(
         route.features,
         Features {
@@ -174,7 +180,7 @@ fn each_mistake_in_a_route_is_told() {
 
 #[rustfmt::skip]
 const WRONG: &[(&str, &str)] = &[
-    ("path: /, origins: [media], hosts: x", "hosts: unknown key; did you mean host? (known here: host, path, pattern, variants, origin_path, origins, next_on, request_headers, response_headers, key, ttl, freshness, chunk_size, min_size, max_size, mode, finish_when, debug_headers, features)"),
+    ("path: /, origins: [media], hosts: x", "hosts: unknown key; did you mean host? (known here: host, path, pattern, variants, origin_path, origins, next_on, request_headers, response_headers, key, ttl, freshness, chunk_size, min_size, max_size, mode, delivery, finish_when, debug_headers, features)"),
     ("path: /, origins: [media], host: 'x:80'", "host: expected a host without port such as video.example.com, or *.example.com for all below it, found \"x:80\""),
     ("path: /, origins: [media], host: []", "host: expected a list of at least one host, found an empty list"),
     ("path: /, origins: [media], host: [x, y, X]", "host[2]: stands earlier in this list already"),
@@ -217,6 +223,10 @@ const WRONG: &[(&str, &str)] = &[
     ("path: /, origins: [media], key: {ignore_query: ['utm_*']}", "key.ignore_query[0]: expected the whole name of a query parameter, as it stands in URLs, found \"utm_*\""),
     ("path: /, origins: [media], key: {ignore_query: [a, a]}", "key.ignore_query[1]: stands earlier in this list already"),
     ("path: /, origins: [media], key: {ignore_signature: true}", "key.ignore_signature: unknown key; did you mean ignore_signatures? (known here: host, query, sort_query, ignore_signatures, ignore_tracking, ignore_query, headers, cookies)"),
+    ("path: /, origins: [media], delivery: {range: {segment: 1KiB}}", "delivery.range.segment: expected a size from 4KiB to 4MiB, found \"1KiB\""),
+    ("path: /, origins: [media], delivery: {whole: {least_time: 0s}}", "delivery.whole.least_time: expected a duration from 1ms to 1day, found \"0s\""),
+    ("path: /, origins: [media], delivery: {whole: {min_rate: 0}}", "delivery.whole.min_rate: expected a size from 1B to 1TiB, found 0"),
+    ("path: /, origins: [media], delivery: {all: {}}", "delivery.all: unknown key (known here: range, whole)"),
     ("path: /, origins: [media], features: {hedging: 1}", "features.hedging: expected true or false, found 1"),
     ("path: /, origins: [media], features: {preconnect: true, speculation: false}", "features.preconnect: contradicts speculation: false, of which it is a part"),
     ("path: /, origins: [media], features: {prefetch: true}", "features.prefetch: unknown key (known here: breaker, priority_queue, speculation, preconnect, hedging, parallel_fetches)"),

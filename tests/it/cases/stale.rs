@@ -24,7 +24,11 @@ fn short_lived(seed: u64) -> Script {
 async fn scene(script: Script) -> (Origin, Gate, Object) {
     let object = Object::from(&script);
     let origin = Origin::with(script).await;
-    let gate = Gate::before(&origin).await;
+    let gate = Gate::with(&origin, |settings| {
+        // Some readers here stand still for as long as freshness lasts.
+        settings.routes[0].sending.whole.least_time = Duration::from_secs(30);
+    })
+    .await;
     (origin, gate, object)
 }
 

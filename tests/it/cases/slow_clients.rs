@@ -1,0 +1,90 @@
+//! Clients that take their answers too slowly are given up, and counted as what they are.
+
+use crate::{
+    client::{Client, H2, Request},
+    gate::Gate,
+    model::Object,
+    origin::{Origin, Script},
+    patience::within,
+};
+use std::time::Duration;
+
+/// Larger than what sockets and buffers on the way can hide.
+const LARGE: u64 = 24 << 20;
+const FIRST_MIB: &str = "bytes=0-20000000";
+
+/// A client has a fifth of a second for a segment of any size.
+async fn impatient(seed: u64) -> (Origin, Gate, Object) {
+    let script = Script::new(seed, LARGE);
+    let object = Object::from(&script);
+    let origin = Origin::with(script).await;
+    let gate = Gate::with(&origin, |settings| {
+        let sending = &mut settings.routes[0].sending;
+        for pieces in [&mut sending.range, &mut sending.whole] {
+            pieces.least_time = Duration::from_millis(200);
+            pieces.min_rate = 1 << 40;
+        }
+    })
+    .await;
+    (origin, gate, object)
+}
+
+/// Waits until so many clients were found to be slow, and nothing else was found wrong.
+async fn counted(gate: &Gate, clients: u32) {
+    let line = format!("tidegate_response_aborts_total{{cause=\"slow_client\"}} {clients}");
+    within("slow clients to be counted", async {
+        while !gate.metrics().await.contains(&line) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let all = gate.metric("tidegate_response_aborts_total").await;
+    assert_eq!(all, f64::from(clients));
+}
+
+async fn stands_still(gate: &Gate, object: &Object, request: Request) {
+    let mut client = Client::narrow(gate.address()).await;
+    client.send(&request).await.unwrap();
+    client.head().await.unwrap();
+    counted(gate, 1).await;
+    let (body, cut) = client.rest().await;
+    assert!(cut.is_some() && (body.len() as u64) < LARGE);
+    object.content.verify(0, &body).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_stops_reading_a_stored_object_is_cut_off() {
+    let (_origin, gate, object) = impatient(700).await;
+    gate.get("/film").await;
+    stands_still(&gate, &object, Request::get("/film")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_stops_reading_a_range_is_cut_off() {
+    let (_origin, gate, object) = impatient(701).await;
+    gate.get("/film").await;
+    stands_still(&gate, &object, Request::get("/film").range(FIRST_MIB)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_stops_reading_what_it_brings_in_is_cut_off() {
+    let (_origin, gate, object) = impatient(702).await;
+    stands_still(&gate, &object, Request::get("/film")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_whose_window_stays_shut_ends_and_its_connection_does_not() {
+    let (_origin, gate, object) = impatient(703).await;
+    gate.get("/film").await;
+    let connection = H2::connect(gate.address(), 16 << 10).await;
+    let mut stalled = connection.open(&Request::get("/film")).await;
+    stalled.some_withheld().await.expect("a first piece");
+    counted(&gate, 1).await;
+    let rest = stalled.whole().await;
+    assert!(!rest.is_whole(), "{rest}");
+    let range = "bytes=20000000-20000999";
+    let other = connection.ask(&Request::get("/film").range(range)).await;
+    object
+        .verify(&object.expected(Some(range), None), &other)
+        .unwrap();
+}
