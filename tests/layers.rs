@@ -90,7 +90,7 @@ const SETTINGS: &[(&str, &str, &[&str])] = &[
     (
         "config",
         "traffic",
-        &["Config", "Features", "Pieces", "Sending"],
+        &["Burst", "Config", "Features", "Pace", "Pieces", "Sending"],
     ),
     (
         "config",

@@ -11,6 +11,7 @@ mod attendance;
 mod lock;
 mod meta;
 mod order;
+mod pacing;
 mod reader;
 mod storage;
 mod writer;

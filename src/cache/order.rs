@@ -6,7 +6,7 @@ use crate::{
     domain::{ByteRange, ChunkRun, Sizes},
     fill::{Board, Body, Errand, Offer, Tally, Visit},
     store::Mark,
-    traffic::Sending,
+    traffic::{Pace, Sending},
 };
 use parking_lot::Mutex;
 use std::{
@@ -38,6 +38,8 @@ pub struct Order {
     pub client: Option<Arc<dyn Attendance>>,
     /// How its answer is sent.
     pub sending: Sending,
+    /// How fast, where not as fast as the client takes it.
+    pub pace: Option<Pace>,
     /// Bytes given to this request, by where they came from.
     pub tally: Arc<Tally>,
     /// The object that this request creates.
@@ -95,6 +97,7 @@ impl Order {
             sizes: Sizes::default(),
             client: None,
             sending: Sending::default(),
+            pace: None,
             tally: Arc::default(),
             leads: Mutex::new(None),
             brings: Mutex::new(None),

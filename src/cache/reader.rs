@@ -1,6 +1,6 @@
 //! pingora-cache's `HandleHit`: one request's reader of an object.
 
-use super::{Order, attendance::absent};
+use super::{Order, attendance::absent, pacing::Pacing};
 use crate::{
     domain::ByteRange,
     fill::{Board, Coverage, Cursor, FillError, Fills, Gathered, Visit},
@@ -23,6 +23,7 @@ pub struct Reader {
     range: Option<ByteRange>,
     /// Bytes that may still be read before what this request leads has come in.
     leash: Option<usize>,
+    pacing: Option<Pacing>,
 }
 
 /// What a client that stands still takes in any case: less than the smallest window that an
@@ -36,6 +37,7 @@ impl Reader {
         order.attend(&visit);
         Self {
             visit,
+            pacing: order.pace.map(Pacing::new),
             order,
             cursor: None,
             range: None,
@@ -115,6 +117,23 @@ impl Reader {
         self.cursor = None;
     }
 
+    /// The next bytes when their time has come, at most `max` of them. It may be dropped and called
+    /// again.
+    async fn next_at_pace(&mut self, mut max: usize) -> Result<Option<Bytes>, FillError> {
+        if let Some(pacing) = &mut self.pacing {
+            let (bytes, waited) = pacing.wait(self.visit.board()).await;
+            max = max.min(bytes);
+            if waited {
+                self.cursor().held_up();
+            }
+        }
+        let read = self.cursor().next_within(max).await?;
+        if let (Some(pacing), Some(bytes)) = (&mut self.pacing, &read) {
+            pacing.sent(bytes.len());
+        }
+        Ok(read)
+    }
+
     fn cursor(&mut self) -> &mut Cursor {
         let (visit, order) = (&self.visit, &self.order);
         self.cursor.get_or_insert_with(|| {
@@ -146,7 +165,7 @@ impl HandleHit for Reader {
         let read = tokio::select! {
             // First: what is there is served, and nobody looks at the client for it.
             biased;
-            read = self.cursor().next_within(max) => read.map_err(broken)?,
+            read = self.next_at_pace(max) => read.map_err(broken)?,
             // Pingora itself looks at the client of a request that brings something in.
             () = order.gone(), if !order.is_leading() => return Err(absent()),
         };

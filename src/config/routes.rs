@@ -1,7 +1,7 @@
 //! The section `routes`: which requests, which origins, and how they are kept.
 
 use super::{
-    delivery::delivery,
+    delivery::{delivery, pace},
     fields, freshness,
     key::key,
     legs::{Known, origins, template},
@@ -68,6 +68,7 @@ fn route(keys: &mut Section, reach: Option<Reach>, around: &Surroundings) -> Opt
     let sizes = sizes(keys, around);
     let mode = keys.optional("mode", mode);
     let sending = keys.optional("delivery", delivery);
+    let pace = keys.optional("pace", pace);
     let finish_when = keys.optional("finish_when", finish_when);
     let debug_headers = keys.optional("debug_headers", switch);
     let features = keys.optional("features", features);
@@ -84,6 +85,7 @@ fn route(keys: &mut Section, reach: Option<Reach>, around: &Surroundings) -> Opt
         sizes,
         mode: mode.unwrap_or(default.mode),
         sending: sending.unwrap_or(default.sending),
+        pace,
         finish_when: finish_when.unwrap_or(default.finish_when),
         debug_headers: debug_headers.unwrap_or(default.debug_headers),
         features: features.unwrap_or(default.features),

@@ -8,7 +8,7 @@ use super::{
     now,
 };
 use crate::{
-    domain::{ChunkIndex, ChunkRun, Sizes},
+    domain::{ChunkIndex, ChunkRun, Movie, Sizes},
     store::Object,
 };
 use parking_lot::Mutex;
@@ -40,6 +40,11 @@ pub struct Board {
     sizes: OnceLock<Sizes>,
     /// Lookups are not to find it.
     withdrawn: AtomicBool,
+    pub(super) movie: Mutex<Movie>,
+    /// Where the next byte is that says something of the movie; the largest number if nowhere.
+    pub(super) movie_next: AtomicU64,
+    /// The index of the movie has been asked for, or need not be.
+    pub(super) index_sought: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -83,6 +88,9 @@ impl Board {
             unkept: AtomicU64::new(0),
             sizes: OnceLock::new(),
             withdrawn: AtomicBool::new(false),
+            movie: Mutex::default(),
+            movie_next: AtomicU64::new(0),
+            index_sought: AtomicBool::new(false),
         }
     }
 

@@ -295,6 +295,21 @@ impl Cursor {
         }
     }
 
+    /// Who reads on after the head of a movie gets its index before it is asked for.
+    fn fetch_index(&self) {
+        if !self.ahead.goes_on() || !self.visit.reads_ahead() {
+            return;
+        }
+        if let Some((run, flight)) = self.board().claim_index() {
+            self.launch(run, flight, Urgency::ReadAhead);
+        }
+    }
+
+    /// It was not the client that took its time since the last bytes.
+    pub fn held_up(&mut self) {
+        self.segment.held_up();
+    }
+
     fn launch(&self, run: ChunkRun, flight: FlightId, urgency: Urgency) {
         let (fills, board, errand) = self.visit.parts();
         tokio::spawn(transfer::fly(fills, board, errand, run, flight, urgency));
@@ -401,6 +416,8 @@ impl Cursor {
 
     fn deliver(&mut self, bytes: Bytes, source: Source) -> Bytes {
         let length = bytes.len() as u64;
+        self.board().screen(self.position, &bytes);
+        self.fetch_index();
         self.position += length;
         self.waiting_since = None;
         self.attempts = 0;

@@ -121,6 +121,7 @@ impl Intake {
             let piece = bytes.split_to(bytes.len().min(self.room()));
             self.offset += piece.len() as u64;
             if let Current::Filling(buffer) = &self.current {
+                self.board.screen(self.offset - piece.len() as u64, &piece);
                 buffer.append(piece);
                 self.board.moved(self.flight, self.chunk_before());
             }

@@ -17,6 +17,7 @@ mod flights;
 mod gather;
 mod intake;
 mod read_ahead;
+mod screening;
 mod stats;
 #[cfg(test)]
 mod tests;

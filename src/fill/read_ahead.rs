@@ -14,6 +14,7 @@ pub struct ReadAhead {
     at: Option<ChunkIndex>,
     /// One past the last chunk that the reader has asked for.
     limit: ChunkIndex,
+    several: bool,
 }
 
 impl ReadAhead {
@@ -30,6 +31,7 @@ impl ReadAhead {
             max,
             at: None,
             limit: run.end,
+            several: wanted > 1,
         }
     }
 
@@ -49,6 +51,12 @@ impl ReadAhead {
             }
             None => None,
         }
+    }
+
+    /// Whether the reader wants more than the chunk that it began with: a probe of the first bytes
+    /// does not show that the rest is wanted.
+    pub fn goes_on(&self) -> bool {
+        self.several
     }
 
     /// One past the last chunk to fetch in a request that begins at `from`.

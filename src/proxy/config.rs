@@ -4,7 +4,7 @@ use super::Bypass;
 use crate::{
     domain::{FieldRules, FreshnessRules, HostPattern, QueryRules, Sizes, Template, Variants},
     fill::FinishWhen,
-    traffic::{Features, Sending},
+    traffic::{Features, Pace, Sending},
 };
 use http::{HeaderName, StatusCode};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -42,6 +42,8 @@ pub struct Route {
     pub mode: Mode,
     /// How answers are sent.
     pub sending: Sending,
+    /// How fast each reader is served; as fast as it reads where absent.
+    pub pace: Option<Pace>,
     /// What becomes of a fill whose last reader has left.
     pub finish_when: FinishWhen,
     /// Adds headers that explain to a client what was done.
@@ -67,6 +69,7 @@ impl Route {
             sizes: Sizes::default(),
             mode: Mode::default(),
             sending: Sending::default(),
+            pace: None,
             finish_when: FinishWhen::default(),
             debug_headers: false,
             features: Features::default(),

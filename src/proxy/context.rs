@@ -8,7 +8,7 @@ use crate::{
     cache::{FillError, Incoming, Order},
     domain::{ByteRange, RequestControl},
     origin::{Handover, Report},
-    traffic::{Pieces, Sending},
+    traffic::{Pacer, Pieces, Sending},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use pingora_cache::CachePhase;
@@ -90,6 +90,8 @@ pub struct Context {
     pub handover: Option<Arc<Handover>>,
     /// How its answer is sent.
     pub pieces: Pieces,
+    /// The pace of an answer that comes from the origin as it is.
+    pub pacer: Option<Pacer>,
     /// The client was given up, as it took too long for a segment.
     pub was_slow: AtomicBool,
     /// It is remembered that what was brought in is not kept.
@@ -161,6 +163,7 @@ impl Context {
             parts: Vec::new(),
             handover: None,
             pieces: Sending::default().whole,
+            pacer: None,
             was_slow: AtomicBool::new(false),
             withdrawn: false,
             _active: Active {

@@ -171,6 +171,7 @@ impl Proxy {
             })
         });
         order.sending = bound.route.sending;
+        order.pace = bound.route.pace;
         order
     }
 

@@ -442,6 +442,9 @@ impl ProxyHttp for Proxy {
         if let Some(bound) = &ctx.route {
             let is_part = response.status == StatusCode::PARTIAL_CONTENT;
             ctx.pieces = bound.route.sending.of(is_part);
+            // What the cache reads has its pace there, where nothing waits behind it.
+            let pace = bound.route.pace.filter(|_| !session.cache.enabled());
+            ctx.pacer = pace.map(|pace| pace.pacer(None));
             if bound.route.debug_headers {
                 super::answer::explain(response, session)?;
             }
@@ -465,11 +468,11 @@ impl ProxyHttp for Proxy {
             *bytes = trim.take(bytes);
         }
         ctx.first_byte.get_or_insert_with(Instant::now);
-        let deadline = ctx.pieces.deadline(body.as_ref().map_or(0, Bytes::len));
-        session
-            .as_downstream_mut()
-            .set_write_timeout(Some(deadline));
-        Ok(None)
+        let length = body.as_ref().map_or(0, Bytes::len);
+        let downstream = session.as_downstream_mut();
+        downstream.set_write_timeout(Some(ctx.pieces.deadline(length)));
+        let pacer = ctx.pacer.as_mut();
+        Ok(pacer.and_then(|pacer| pacer.hold(Instant::now(), length)))
     }
 
     async fn fail_to_proxy(

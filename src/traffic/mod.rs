@@ -2,12 +2,14 @@
 
 mod connections;
 mod features;
+mod pace;
 mod queue;
 mod segment;
 mod urgency;
 
 pub use connections::{ConnectionCount, ConnectionLimits};
 pub use features::Features;
+pub use pace::{Burst, Pace, Pacer};
 pub use queue::{Arrival, Queue, Ticket};
 pub use segment::{Pieces, SegmentSize, Sending};
 pub use urgency::{Class, Urgency};

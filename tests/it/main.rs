@@ -41,6 +41,8 @@ mod cases {
     mod origins_failover_unanswered;
     mod origins_failover_versions;
     mod origins_ways;
+    mod pacing;
+    mod players;
     mod purge;
     mod ranges;
     mod regressions;

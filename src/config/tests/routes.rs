@@ -5,7 +5,7 @@ use super::{altered, mistakes};
 use crate::{
     domain::{FieldRules, HostPattern, QueryRules, Template},
     proxy::{KeyRules, Matcher, Route, RouteOrigin},
-    traffic::{Features, Sending},
+    traffic::{Burst, Features, Pace, Sending},
 };
 use std::time::Duration;
 
@@ -48,6 +48,7 @@ fn each_key_of_a_route_is_set() {
     request_headers: {set: {X-A: b}, add: {X-B: "1"}, remove: [Cookie, X-C]}
     response_headers: {set: {Server: x, X-D: y}}
     key: {ignore_signatures: true, ignore_query: [utm_source, "a[]"]}
+    pace: {burst: 10s, rate: 1MiB, times: 2}
     delivery: {range: {segment: 64KiB, least_time: 1s}, whole: {min_rate: 1MiB}}
     features: {breaker: false, priority_queue: false, speculation: true, preconnect: true,
                hedging: true, parallel_fetches: false}
@@ -102,6 +103,14 @@ fn each_key_of_a_route_is_set() {
     sending.range.least_time = Duration::from_secs(1);
     sending.whole.min_rate = 1 << 20;
     assert_eq!(route.sending, sending);
+    assert_eq!(
+        route.pace,
+        Some(Pace {
+            burst: Burst::Time(Duration::from_secs(10)),
+            rate: 1 << 20,
+            times: Some(2.0),
+        })
+    );
     assert_eq!(
         route.features,
         Features {
@@ -180,7 +189,7 @@ fn each_mistake_in_a_route_is_told() {
 
 #[rustfmt::skip]
 const WRONG: &[(&str, &str)] = &[
-    ("path: /, origins: [media], hosts: x", "hosts: unknown key; did you mean host? (known here: host, path, pattern, variants, origin_path, origins, next_on, request_headers, response_headers, key, ttl, freshness, chunk_size, min_size, max_size, mode, delivery, finish_when, debug_headers, features)"),
+    ("path: /, origins: [media], hosts: x", "hosts: unknown key; did you mean host? (known here: host, path, pattern, variants, origin_path, origins, next_on, request_headers, response_headers, key, ttl, freshness, chunk_size, min_size, max_size, mode, delivery, pace, finish_when, debug_headers, features)"),
     ("path: /, origins: [media], host: 'x:80'", "host: expected a host without port such as video.example.com, or *.example.com for all below it, found \"x:80\""),
     ("path: /, origins: [media], host: []", "host: expected a list of at least one host, found an empty list"),
     ("path: /, origins: [media], host: [x, y, X]", "host[2]: stands earlier in this list already"),
@@ -226,6 +235,10 @@ const WRONG: &[(&str, &str)] = &[
     ("path: /, origins: [media], delivery: {range: {segment: 1KiB}}", "delivery.range.segment: expected a size from 4KiB to 4MiB, found \"1KiB\""),
     ("path: /, origins: [media], delivery: {whole: {least_time: 0s}}", "delivery.whole.least_time: expected a duration from 1ms to 1day, found \"0s\""),
     ("path: /, origins: [media], delivery: {whole: {min_rate: 0}}", "delivery.whole.min_rate: expected a size from 1B to 1TiB, found 0"),
+    ("path: /, origins: [media], pace: {rate: 1MiB}", "pace.burst: required, but missing"),
+    ("path: /, origins: [media], pace: {rate: 1KiB, burst: 1MiB}", "pace.rate: expected a size from 4KiB to 1TiB, found \"1KiB\""),
+    ("path: /, origins: [media], pace: {rate: 1MiB, burst: 0s}", "pace.burst: expected a size from 64KiB to 1TiB, or a duration from 1s to 1day, found \"0s\""),
+    ("path: /, origins: [media], pace: {rate: 1MiB, burst: 1MiB, times: 0.5}", "pace.times: expected a number from 1 to 100, found 0.5"),
     ("path: /, origins: [media], delivery: {all: {}}", "delivery.all: unknown key (known here: range, whole)"),
     ("path: /, origins: [media], features: {hedging: 1}", "features.hedging: expected true or false, found 1"),
     ("path: /, origins: [media], features: {preconnect: true, speculation: false}", "features.preconnect: contradicts speculation: false, of which it is a part"),

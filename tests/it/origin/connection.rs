@@ -201,7 +201,7 @@ async fn send_body(
             let due = Duration::from_secs_f64((sent + piece) as f64 / rate as f64);
             tokio::time::sleep_until(started + due).await;
         }
-        let bytes = framed(script.content.bytes(offset..offset + piece), answer.framing);
+        let bytes = framed(script.bytes(offset..offset + piece), answer.framing);
         if stream.write_all(&bytes).await.is_err() {
             return State::Left;
         }

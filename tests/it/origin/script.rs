@@ -2,7 +2,7 @@
 
 use super::Seen;
 use crate::content::Content;
-use std::{sync::Arc, time::Duration, time::SystemTime};
+use std::{ops::Range, sync::Arc, time::Duration, time::SystemTime};
 use tokio::sync::watch;
 
 /// One object and how the origin answers for it.
@@ -10,6 +10,8 @@ use tokio::sync::watch;
 pub struct Script {
     pub content: Content,
     pub size: u64,
+    /// Bytes that stand in place of the content's, by offset.
+    pub laid_over: Vec<(u64, Vec<u8>)>,
     pub status: u16,
     pub ranges: Ranges,
     pub framing: Framing,
@@ -122,6 +124,7 @@ impl Script {
         Self {
             content: Content { seed, version: 1 },
             size,
+            laid_over: Vec::new(),
             status: 200,
             ranges: Ranges::Honoured,
             framing: Framing::Length,
@@ -143,6 +146,17 @@ impl Script {
     pub fn twisted(mut self, twist: impl Fn(&Seen, &mut Script) + Send + Sync + 'static) -> Self {
         self.twist = Some(Arc::new(twist));
         self
+    }
+
+    /// The bytes of a range.
+    pub(super) fn bytes(&self, range: Range<u64>) -> Vec<u8> {
+        let mut bytes = self.content.bytes(range.clone());
+        for (offset, over) in &self.laid_over {
+            for (at, byte) in (*offset..).zip(over).filter(|(at, _)| range.contains(at)) {
+                bytes[(at - range.start) as usize] = *byte;
+            }
+        }
+        bytes
     }
 
     /// The entity tag of the present version.
