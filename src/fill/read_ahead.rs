@@ -1,8 +1,10 @@
 //! How much to ask of the origin at a time, for one reader.
 //!
-//! A reader that goes on where it was proves that it is sequential: its window doubles, up to a
+//! A reader that goes on where it was proves that it is sequential: its window grows, up to a
 //! limit. A seek makes it small again. A reader that said where it ends never makes the origin
-//! send more than that.
+//! send more than that, and its window doubles. One that did not may leave at any moment, as
+//! players do that ask for all, hang up and ask again further on: its window is a share of what it
+//! has read, so that what was fetched for nothing stays one, too.
 
 use crate::domain::{ChunkIndex, ChunkRun};
 
@@ -15,6 +17,8 @@ pub struct ReadAhead {
     /// One past the last chunk that the reader has asked for.
     limit: ChunkIndex,
     several: bool,
+    /// Chunks read in a row, for a reader that did not say where it ends.
+    open: Option<u32>,
 }
 
 impl ReadAhead {
@@ -26,12 +30,14 @@ impl ReadAhead {
             .max(1);
         let wanted = run.end.0 - run.start.0;
         let window = if closed { wanted } else { FIRST_OPEN_WINDOW };
+        let open = (!closed).then_some(0);
         Self {
             window: window.clamp(1, max),
             max,
             at: None,
             limit: run.end,
             several: wanted > 1,
+            open,
         }
     }
 
@@ -42,11 +48,13 @@ impl ReadAhead {
         match before {
             Some(at) if at == chunk => None,
             Some(at) if at.next() == chunk => {
+                self.read_on();
                 let ahead = ChunkIndex(chunk.0.saturating_add((self.window / 2).max(1)));
                 (ahead < self.limit).then_some(ahead)
             }
             Some(_) => {
                 self.window = 1;
+                self.open = self.open.map(|_| 0);
                 None
             }
             None => None,
@@ -68,13 +76,26 @@ impl ReadAhead {
 
     /// A request was made for this reader: the next may be larger.
     pub fn fetched(&mut self) {
-        self.window = self.window.saturating_mul(2).min(self.max);
+        self.window = match self.open {
+            None => self.window.saturating_mul(2).min(self.max),
+            Some(read) => (read / SHARE).clamp(1, self.max),
+        };
+    }
+
+    /// One more chunk of a row.
+    fn read_on(&mut self) {
+        if let Some(read) = &mut self.open {
+            *read = read.saturating_add(1);
+        }
     }
 }
 
 /// Chunks in the first window of a reader that did not say where it ends: a player that probes,
-/// or one that reads on. The window doubles soon enough for the latter.
+/// or one that reads on.
 const FIRST_OPEN_WINDOW: u32 = 2;
+/// A window is a twelfth of what was read: with the next one under way before it is used up, that
+/// is a sixth too much at worst, but for the first few chunks.
+const SHARE: u32 = 12;
 
 #[cfg(test)]
 mod tests {
@@ -89,20 +110,47 @@ mod tests {
     }
 
     #[test]
-    fn windows_double_for_a_sequential_reader_and_collapse_on_a_seek() {
-        let mut ahead = ReadAhead::new(run(0, 1000), false, 1 << 20, 16 << 20);
-        let mut at = ChunkIndex(0);
-        let mut sizes = Vec::new();
-        for _ in 0..6 {
-            let end = ahead.end_of_window(at);
-            sizes.push(end.0 - at.0);
-            ahead.fetched();
-            at = end;
-        }
-        assert_eq!(sizes, [2, 4, 8, 16, 16, 16]);
+    fn windows_double_for_a_reader_that_said_where_it_ends() {
+        let mut ahead = ReadAhead::new(run(0, 1000), true, 1 << 20, 16 << 20);
         ahead.reached(ChunkIndex(10));
         ahead.reached(ChunkIndex(500));
+        let mut sizes = Vec::new();
+        for _ in 0..6 {
+            sizes.push(ahead.end_of_window(ChunkIndex(500)).0 - 500);
+            ahead.fetched();
+        }
+        assert_eq!(sizes, [1, 2, 4, 8, 16, 16]);
+    }
+
+    /// Reads chunk by chunk, each at once; returns how many have been fetched when so many are read.
+    fn fetched_for(ahead: &mut ReadAhead, from: u32, chunks: u32) -> u32 {
+        let mut there = from;
+        for chunk in (from..from + chunks).map(ChunkIndex) {
+            let early = ahead.reached(chunk).filter(|early| early.0 >= there);
+            if chunk.0 >= there || early.is_some() {
+                there = ahead.end_of_window(ChunkIndex(there)).0;
+                ahead.fetched();
+            }
+        }
+        there - from
+    }
+
+    #[test]
+    fn windows_grow_with_what_was_read_and_collapse_on_a_seek() {
+        let mut ahead = ReadAhead::new(run(0, 10_000), false, 1 << 20, 16 << 20);
+        fetched_for(&mut ahead, 0, 300);
+        assert_eq!(ahead.end_of_window(ChunkIndex(400)), ChunkIndex(416));
+        ahead.reached(ChunkIndex(500));
         assert_eq!(ahead.end_of_window(ChunkIndex(500)), ChunkIndex(501));
+    }
+
+    #[test]
+    fn whoever_hangs_up_has_not_cost_much_more_than_what_was_read() {
+        for read in 1..500 {
+            let mut ahead = ReadAhead::new(run(0, 10_000), false, 1 << 20, 64 << 20);
+            let fetched = fetched_for(&mut ahead, 0, read);
+            assert!(fetched <= read + 2 + read / 5, "{fetched} for {read}");
+        }
     }
 
     #[test]
