@@ -26,6 +26,7 @@ mod cases {
     mod errors;
     mod first_contact;
     mod following;
+    mod freshness;
     mod harness;
     mod headers;
     mod interim;
