@@ -11,7 +11,9 @@ pub(super) fn stored(meta: &CacheMeta) -> Meta {
     Meta {
         status: meta.response_header().status.as_u16(),
         headers: meta.headers().clone(),
-        created: meta.created(),
+        // A new version of a variant is no beginning: pingora-cache believes no other variant
+        // that is older than the first one says it is.
+        created: meta.provenance(),
         validated: meta.updated(),
         epoch: meta.epoch(),
         fresh_until: meta.fresh_until(),

@@ -138,12 +138,15 @@ impl FreshnessRules {
         }
     }
 
-    /// What is made of the time since an answer was last modified.
+    /// What is made of the time since an answer was last modified, where anything is.
     pub(super) fn heuristic(&self, answer: &Answer, unchanged: Duration) -> Option<Duration> {
         let share = unchanged * u32::from(self.heuristic) / 100;
         let found = share.min(self.heuristic_maximum);
         let found = match media(answer) {
             Media::Playlist => found.min(self.ttl.playlist),
+            // One that has just been made has no past to tell its future by, and no need of it;
+            // what is answered in its place has.
+            Media::Segment if answer.status.is_success() => found.max(self.ttl.segment),
             Media::Segment | Media::Other => found,
         };
         (self.heuristic > 0).then_some(found)

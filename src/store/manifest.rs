@@ -38,7 +38,7 @@ pub struct Meta {
     pub status: u16,
     /// Header of the response, as stored.
     pub headers: HeaderMap,
-    /// When it was first stored.
+    /// When it was first stored, in whatever version, since it varies as it does.
     pub created: SystemTime,
     /// When the origin last said that it is current.
     pub validated: SystemTime,

@@ -27,6 +27,7 @@ mod cases {
     mod first_contact;
     mod following;
     mod front_door;
+    mod freshness;
     mod harness;
     mod headers;
     mod interim;

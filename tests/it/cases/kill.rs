@@ -3,6 +3,8 @@
 //! The real binary, with a configuration file, killed amid fills and evictions and started again
 //! on the same directory, `TIDEGATE_KILLS` times.
 
+mod purges;
+
 use crate::{
     client::{Answer, Client, Request},
     dice::{self, Dice},
@@ -27,6 +29,7 @@ const READERS: u64 = 6;
 struct Tidegate {
     child: Child,
     address: SocketAddr,
+    admin: SocketAddr,
     // Keeps reading, so that the child never waits for its log to be read.
     log: JoinHandle<()>,
 }
@@ -44,15 +47,18 @@ impl Tidegate {
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut before = String::new();
-        let address = loop {
+        let mut address = None;
+        let admin = loop {
             let line = within("the line that names the address", lines.next_line())
                 .await
                 .unwrap();
             let Some(line) = line else {
                 panic!("it ended before it listened:\n{before}");
             };
-            if let Some((_, address)) = line.split_once("listening on http://") {
-                break address.trim().trim_end_matches('/').parse().unwrap();
+            address = address.or_else(|| address_after("listening on http://", &line));
+            // The last of them that is named.
+            if let Some(admin) = address_after("admin on http://", &line) {
+                break admin;
             }
             before += &line;
             before.push('\n');
@@ -64,7 +70,8 @@ impl Tidegate {
         });
         Self {
             child,
-            address,
+            address: address.expect("it says where it listens"),
+            admin,
             log,
         }
     }
@@ -73,6 +80,24 @@ impl Tidegate {
         within("the child to die", self.child.kill()).await.unwrap();
         within("the end of its log", self.log).await.unwrap();
     }
+}
+
+fn address_after(words: &str, line: &str) -> Option<SocketAddr> {
+    let (_, address) = line.split_once(words)?;
+    address.trim().trim_end_matches('/').parse().ok()
+}
+
+/// A configuration of the least there is, on ports that the system chooses.
+fn configuration(origin: &Origin, directory: &Path, max_size: &str) -> String {
+    format!(
+        "listen:\n  - address: 127.0.0.1:0\n\
+         admin:\n  address: 127.0.0.1:0\n\
+         cache:\n  directory: {}\n  max_size: {max_size}\n  chunk_size: 64KiB\n\
+         origins:\n  media:\n    servers:\n      - url: http://{}\n\
+         routes:\n  - path: /\n    origins: [media]\n",
+        directory.join("cache").display(),
+        origin.address(),
+    )
 }
 
 /// An origin with some films, and a directory with a configuration in front of it.
@@ -94,15 +119,7 @@ impl Scene {
         });
         let objects = Arc::new(Vec::from_iter(objects));
         let directory = tempfile::tempdir().unwrap();
-        let config = format!(
-            "listen:\n  - address: 127.0.0.1:0\n\
-             admin:\n  address: 127.0.0.1:0\n\
-             cache:\n  directory: {}\n  max_size: {max_size}\n  chunk_size: 64KiB\n\
-             origins:\n  media:\n    servers:\n      - url: http://{}\n\
-             routes:\n  - path: /\n    origins: [media]\n",
-            directory.path().join("cache").display(),
-            origin.address(),
-        );
+        let config = configuration(&origin, directory.path(), max_size);
         std::fs::write(directory.path().join("tidegate.yaml"), config).unwrap();
         Self {
             origin,

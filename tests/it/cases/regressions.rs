@@ -1,6 +1,7 @@
 //! What reviews found once and is to stay cured, one small case each.
 
 use crate::{
+    cases::rfc9111::exchange::{case, get, play},
     client::{Answer, Client, H2, Request},
     gate::{CHUNK, Gate},
     model::{Expected, Object},
@@ -305,4 +306,52 @@ async fn many_cold_objects_asked_for_twice_at_once_cost_one_request_each() {
         let asked = origin.asked(target);
         assert_eq!(asked.len(), 1, "{asked:#?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_version_of_one_variant_leaves_the_others_there() {
+    const FRESH: (&str, &str) = ("Cache-Control", "max-age=600");
+    let by = |field| [FRESH, ("Vary", field)];
+    let of = |version, colour| {
+        let step = get().says(&by("X-Colour")).tagged().of(version);
+        step.field("X-Colour", colour)
+    };
+    let other = |version| {
+        let step = get().says(&by("X-Shape")).tagged().of(version);
+        step.field("X-Colour", "red")
+    };
+    play([
+        case(
+            "one that is fresh",
+            [
+                of(1, "red").aged(700).once().gives(1),
+                of(1, "blue").once().gives(1),
+                of(2, "red").once().validates("\"v1\"").gives(2),
+                of(2, "blue").hits().gives(1),
+                of(3, "red").hits().gives(2),
+            ],
+        ),
+        case(
+            "one that is not",
+            [
+                of(1, "red").aged(700).once().gives(1),
+                of(1, "blue").aged(700).once().gives(1),
+                of(2, "red").aged(700).once().validates("\"v1\"").gives(2),
+                of(3, "red").once().validates("\"v2\"").gives(3),
+                of(1, "blue").once().validates("\"v1\"").gives(1),
+            ],
+        ),
+        // What was there before it varied otherwise is not to be believed, though it does again.
+        case(
+            "one of another family",
+            [
+                of(1, "red").aged(700).once().gives(1),
+                of(1, "blue").once().gives(1),
+                other(2).aged(700).once().gives(2),
+                of(3, "red").once().gives(3),
+                of(4, "blue").once().sends_no("If-None-Match").gives(4),
+            ],
+        ),
+    ])
+    .await;
 }

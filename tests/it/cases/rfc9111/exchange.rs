@@ -27,6 +27,8 @@ pub struct Step {
 enum Expected {
     /// The origin is asked.
     Asked,
+    /// It is asked so many times.
+    Times(usize),
     /// It is not.
     Stored,
     /// It is asked with this field.
@@ -129,6 +131,11 @@ impl Step {
         self.script(|script| script.content.version = version)
     }
 
+    /// How old the origin's answer is when it comes, in seconds.
+    pub fn aged(self, seconds: u64) -> Self {
+        self.script(|script| script.headers.push(("Age", seconds.to_string())))
+    }
+
     /// Anything else of the origin's answer.
     pub fn script(mut self, change: impl FnOnce(&mut Script)) -> Self {
         change(self.script.as_mut().expect("what it says comes first"));
@@ -137,6 +144,11 @@ impl Step {
 
     pub fn asks(self) -> Self {
         self.expects(Expected::Asked)
+    }
+
+    /// The origin is asked, and no more than once.
+    pub fn once(self) -> Self {
+        self.expects(Expected::Times(1))
     }
 
     pub fn hits(self) -> Self {
@@ -243,6 +255,7 @@ impl Expected {
         let field = |name: &str| answer.head.all(name).collect::<Vec<_>>();
         match self {
             Self::Asked => !asked.is_empty(),
+            Self::Times(times) => asked.len() == *times,
             Self::Stored => asked.is_empty(),
             Self::Sent(name, value) => asked.iter().any(|s| s.header(name) == Some(value)),
             Self::NotSent(name) => {

@@ -3,7 +3,7 @@
 mod age;
 mod authorization;
 mod cache_status;
-mod exchange;
+pub(super) mod exchange;
 mod fields;
 mod freshness;
 mod invalidation;
