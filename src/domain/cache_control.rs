@@ -31,6 +31,9 @@ pub struct ResponseControl {
     pub stale_if_error: Option<u64>,
     /// It is said to caches like this one, and `Expires` counts no more (RFC 9213).
     pub is_targeted: bool,
+    /// It is addressed to caches that many share, and says how long they may keep the response:
+    /// `CDN-Cache-Control`, not `Surrogate-Control`, which is older than that notion.
+    pub names_shared_caches: bool,
 }
 
 /// `CDN-Cache-Control` (RFC 9213, section 3.1).
@@ -62,6 +65,7 @@ impl ResponseControl {
             stale_while_revalidate: age("stale-while-revalidate"),
             stale_if_error: age("stale-if-error"),
             is_targeted: false,
+            names_shared_caches: false,
         }
     }
 
@@ -88,7 +92,7 @@ impl ResponseControl {
 
     /// Whether it is said that shared caches may keep the response.
     pub fn is_for_shared_caches(&self) -> bool {
-        self.public || self.s_maxage.is_some() || self.is_targeted
+        self.public || self.s_maxage.is_some() || self.names_shared_caches
     }
 }
 
@@ -99,19 +103,38 @@ fn targeted(headers: &HeaderMap) -> Option<ResponseControl> {
     if said.is_empty() {
         return None;
     }
-    Some(ResponseControl {
-        no_store: flag(&said, "no-store")?,
-        no_cache: extent(&said, "no-cache")?,
-        private: extent(&said, "private")?,
-        public: flag(&said, "public")?,
-        must_revalidate: flag(&said, "must-revalidate")?,
-        proxy_revalidate: flag(&said, "proxy-revalidate")?,
-        must_understand: flag(&said, "must-understand")?,
-        max_age: age(&said, "max-age")?,
-        s_maxage: age(&said, "s-maxage")?,
-        stale_while_revalidate: age(&said, "stale-while-revalidate")?,
-        stale_if_error: age(&said, "stale-if-error")?,
+    well_formed(&said).or_else(|| restriction(&said))
+}
+
+/// What is not well-formed counts for nothing, but for what it takes back.
+fn restriction(said: &Dictionary) -> Option<ResponseControl> {
+    let is_said = |name| match said.get(name) {
+        Some(ListEntry::Item(item)) => item.bare_item != BareItem::Boolean(false),
+        Some(ListEntry::InnerList(_)) => true,
+        None => false,
+    };
+    (is_said("no-store") || is_said("private")).then(|| ResponseControl {
+        no_store: true,
         is_targeted: true,
+        ..ResponseControl::default()
+    })
+}
+
+fn well_formed(said: &Dictionary) -> Option<ResponseControl> {
+    Some(ResponseControl {
+        no_store: flag(said, "no-store")?,
+        no_cache: extent(said, "no-cache")?,
+        private: extent(said, "private")?,
+        public: flag(said, "public")?,
+        must_revalidate: flag(said, "must-revalidate")?,
+        proxy_revalidate: flag(said, "proxy-revalidate")?,
+        must_understand: flag(said, "must-understand")?,
+        max_age: age(said, "max-age")?,
+        s_maxage: age(said, "s-maxage")?,
+        stale_while_revalidate: age(said, "stale-while-revalidate")?,
+        stale_if_error: age(said, "stale-if-error")?,
+        is_targeted: true,
+        names_shared_caches: true,
     })
 }
 

@@ -54,7 +54,7 @@ pub use reuse::{Reuse, Stored, reuse};
 pub use selector::{Selector, place_of};
 pub use sizes::Sizes;
 pub use spelling::{normal_target, split_target};
-pub use tags::{LONGEST_TAG, MOST_TAGS, Tags};
+pub use tags::{LONGEST_TAG, MOST_TAGS, Tags, tag_of};
 pub use template::Template;
 pub use validator::{EntityTag, Validators, head_differs};
 pub use variant::{

@@ -26,6 +26,8 @@ pub enum Reuse {
     StaleAllowed,
     /// It is not fresh any more.
     Stale,
+    /// It is not fresh any more, and the client does not want it while the origin is asked.
+    Expired,
     /// It is fresh, but the client wants it to be asked for.
     Insisted,
 }
@@ -45,8 +47,13 @@ pub fn reuse(
         let enough = client
             .max_stale
             .is_some_and(|most| stale <= Duration::from_secs(most));
-        return match enough && !minds && is_young(client, stored, now) {
-            true => Reuse::StaleAllowed,
+        let is_young = is_young(client, stored, now);
+        if enough && !minds && is_young {
+            return Reuse::StaleAllowed;
+        }
+        let insists = client.no_cache || client.min_fresh.is_some() || !is_young;
+        return match insists && stored.validated < asked {
+            true => Reuse::Expired,
             false => Reuse::Stale,
         };
     };

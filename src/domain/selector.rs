@@ -31,6 +31,11 @@ impl Selector {
         Self::Prefix(hosts.into_iter().map(|host| place(host, target)).collect())
     }
 
+    /// Whether the tags of an object make a difference.
+    pub fn minds_tags(&self) -> bool {
+        matches!(self, Self::Tag(_))
+    }
+
     /// Whether an object at this place and with these tags is meant.
     pub fn takes(&self, place: &str, tags: &Tags) -> bool {
         match self {

@@ -54,9 +54,17 @@ impl Tags {
             return;
         }
         *left -= tag.len();
-        let text = tag.iter().map(|&byte| char::from(byte)).collect();
-        self.known.insert(text);
+        self.known.insert(tag_of(tag));
     }
+}
+
+/// A tag as it is known by: the same for the bytes of a field and for those of a purge's text.
+pub fn tag_of(bytes: &[u8]) -> String {
+    bytes
+        .trim_ascii()
+        .iter()
+        .map(|&byte| char::from(byte))
+        .collect()
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use crate::{
     cache::{Attendance, ChunkStorage, ContactLock, Errand, Order, id_of},
     domain::{
         Answer, BadValue, ByteRange, Freshness, Refusal, SURROGATE_CONTROL, Validators, judge,
+        split_target,
     },
     origin::{Call, Request, digest},
     traffic::Urgency,
@@ -305,7 +306,8 @@ impl Proxy {
         let answer = Answer {
             status: response.status,
             headers: &response.headers,
-            path: request.uri.path(),
+            // As the key has it: how the first client spells it says nothing.
+            path: split_target(&ctx.keyed.target).0,
             authorized: request.headers.contains_key(header::AUTHORIZATION),
             delay: ctx.sent.map_or(Duration::ZERO, |sent| sent.elapsed()),
             now,

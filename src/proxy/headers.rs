@@ -67,6 +67,18 @@ pub fn make_storable(
     Ok(())
 }
 
+/// Takes out of a request the fields that its client made ones of this hop. Done before anything
+/// is looked up: what the origin is not sent must not choose among its answers.
+pub fn drop_named(request: &mut RequestHeader) {
+    // A request without `Host` would be another one (RFC 9110, section 7.6.1).
+    let own = |name: &HeaderName| *name != header::HOST && !HOP_BY_HOP.contains(&name.as_str());
+    for name in named_by_connection(&request.headers) {
+        if own(&name) {
+            request.remove_header(&name);
+        }
+    }
+}
+
 /// Takes out of a request what is meant for this hop alone.
 pub fn strip_request(request: &mut RequestHeader) {
     let named = named_by_connection(&request.headers);

@@ -45,6 +45,7 @@ impl Proxy {
             Use::After(Reuse::Stale | Reuse::StaleAllowed) => {
                 return not_fresh(session, reader, ctx);
             }
+            Use::After(Reuse::Expired) => return Ok(Some(ForcedFreshness::ForceExpired)),
             Use::After(Reuse::Insisted) => {
                 ctx.insisted = true;
                 reader.order().want_word_since(ctx.asked_at);

@@ -89,6 +89,7 @@ impl ProxyHttp for Proxy {
         if let Err((status, why)) = strict::check(session, &self.clients) {
             return error::answer(session, ctx, status, why).await;
         }
+        headers::drop_named(session.req_header_mut());
         let request = session.req_header();
         let Some(host) = headers::host(request) else {
             return error::answer(session, ctx, StatusCode::BAD_REQUEST, "bad-host").await;

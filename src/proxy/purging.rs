@@ -12,8 +12,8 @@ use super::{
     stats::Stats,
 };
 use crate::{
-    cache::{ChunkStorage, How, Object, PurgeError, Purged},
-    domain::{LONGEST_TAG, ObjectKey, Selector, split_target},
+    cache::{ChunkStorage, How, Object, PurgeError, Purged, id_of},
+    domain::{LONGEST_TAG, ObjectKey, Selector, split_target, tag_of},
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use pingora_cache::CacheKey;
@@ -107,7 +107,9 @@ impl Purger {
     /// fields and cookies set apart.
     pub async fn found(&self, url: &str) -> Result<Vec<Arc<Object>>, Unpurged> {
         let key = self.key(url)?.map(|key| key.encode());
-        let mut objects = self.inspect(url).await?;
+        let selector = self.selector(&Target::Url(url.to_owned()))?;
+        let store = self.storage.fills().store();
+        let mut objects = store.select(selector, usize::MAX).await?;
         objects.retain(|object| Some(object.key()) == key.as_deref());
         Ok(objects)
     }
@@ -117,9 +119,30 @@ impl Purger {
     /// keep the cache from keeping anything.
     pub(super) async fn expel(&self, url: &str) {
         let store = self.storage.fills().store();
-        for object in self.inspect(url).await.unwrap_or_default() {
+        let Ok(selector) = self.selector(&Target::Url(url.to_owned())) else {
+            return;
+        };
+        let found = match store.knows_all() {
+            true => store.select(selector, usize::MAX).await.ok(),
+            false => None,
+        };
+        let found = match found {
+            Some(objects) => objects,
+            // Not all that lies there is known yet: at least what the URL itself finds.
+            None => self.stored(url).await.ok().flatten().into_iter().collect(),
+        };
+        for object in found {
             store.remove(&object);
         }
+    }
+
+    /// What a request for the URL itself, without fields of its own, finds in the store.
+    async fn stored(&self, url: &str) -> Result<Option<Arc<Object>>, Unpurged> {
+        let Some(key) = self.key(url)?.map(|key| key.encode()) else {
+            return Ok(None);
+        };
+        let id = id_of(&CacheKey::new(key.clone(), ""));
+        Ok(self.storage.fills().store().find(id, &key).await)
     }
 
     /// How long requests for a URL still go past the cache, since the origin's last answer was
@@ -165,8 +188,11 @@ impl Purger {
                 let hosts = hosts.iter().map(String::as_str);
                 Ok(Selector::of_prefix(hosts, &target))
             }
-            Target::Tag(tag) if tag.is_empty() || tag.len() > LONGEST_TAG => Err(Unpurged::NoTag),
-            Target::Tag(tag) => Ok(Selector::Tag(tag.clone())),
+            Target::Tag(tag) => match tag_of(tag.as_bytes()) {
+                tag if tag.is_empty() => Err(Unpurged::NoTag),
+                _ if tag.len() > LONGEST_TAG => Err(Unpurged::NoTag),
+                tag => Ok(Selector::Tag(tag)),
+            },
             Target::All => Ok(Selector::All),
         }
     }

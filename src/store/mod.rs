@@ -132,6 +132,10 @@ const LOADS: usize = 3;
 /// Locks on the files of objects: enough that writers seldom share one.
 const FILE_LOCKS: usize = 64;
 
+/// How many purges may be under way at a time. What they do to the table is one step each; the
+/// files of a large one take their time, and a small one need not wait for that.
+const PURGES: usize = 8;
+
 impl Store {
     /// Opens the directory, making it where it is missing. Serves at once; call
     /// [`Store::recover`] on a thread of its own to let the walk begin.
@@ -152,7 +156,7 @@ impl Store {
             recovered: watch::Sender::new(false),
             is_blind: AtomicBool::new(false),
             index: Mutex::default(),
-            purging: Arc::new(Semaphore::new(1)),
+            purging: Arc::new(Semaphore::new(PURGES)),
             stats: Stats::default(),
             lock: Mutex::new(Some(lock)),
             config,

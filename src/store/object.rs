@@ -10,7 +10,9 @@ use super::{
     manifest::{Manifest, Meta},
     paths::Paths,
 };
-use crate::domain::{ByteRange, ChunkIndex, ChunkRun, ChunkSet, Grid, Validators, is_coded};
+use crate::domain::{
+    ByteRange, ChunkIndex, ChunkRun, ChunkSet, Grid, Validators, is_coded, place_of,
+};
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use std::{
@@ -52,6 +54,8 @@ impl ObjectId {
 pub struct Object {
     id: ObjectId,
     key: Vec<u8>,
+    /// What a purge finds it by; read off the key when the first purge asks.
+    place: OnceLock<Box<str>>,
     generation: u64,
     chunk_size: u32,
     meta: RwLock<(Arc<Meta>, Validators)>,
@@ -88,6 +92,7 @@ impl Object {
         Self {
             id: manifest.id,
             key: manifest.key,
+            place: OnceLock::new(),
             generation: manifest.generation,
             chunk_size: manifest.chunk_size,
             meta: RwLock::new((Arc::new(manifest.meta), validators)),
@@ -99,6 +104,11 @@ impl Object {
                 ..State::default()
             }),
         }
+    }
+
+    /// Its host and target.
+    pub(super) fn named_place(&self) -> &str {
+        self.place.get_or_init(|| place_of(&self.key).into())
     }
 
     /// A generation that lies on disk.

@@ -11,7 +11,7 @@ use super::{
     index::Written,
     purges::{Force, Mark},
 };
-use crate::domain::{Grid, Selector, Tags, place_of};
+use crate::domain::{Grid, Selector, Tags};
 use std::{
     collections::BTreeMap,
     io,
@@ -131,6 +131,12 @@ impl Store {
         self.index.lock().size()
     }
 
+    /// Whether all that lies in the directory is known: the walk after the start has ended, and
+    /// could read everything.
+    pub fn knows_all(&self) -> bool {
+        *self.recovered.borrow() && !self.is_blind.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
     async fn wait_until_known(&self) -> Result<(), PurgeError> {
         let mut recovered = self.recovered.subscribe();
         let known = recovered.wait_for(|done| *done);
@@ -164,7 +170,11 @@ impl Store {
         }
         for object in open {
             let (id, generation) = (object.id(), object.generation());
-            if selector.takes(&place_of(object.key()), &object.tags()) {
+            let tags = match selector.minds_tags() {
+                true => object.tags(),
+                false => Tags::default(),
+            };
+            if selector.takes(object.named_place(), &tags) {
                 victims.entry((id, generation)).or_default().open = Some(object);
                 continue;
             }
@@ -230,8 +240,7 @@ impl Store {
         let mut stuck = 0;
         for ((id, generation), victim) in &victims {
             let written = match &victim.open {
-                Some(object) if object.has_manifest() => self.write_manifest(object),
-                Some(_) => Ok(()),
+                Some(object) => self.soften_open(object),
                 None => self.soften_on_disk(*id, *generation, now),
             };
             if let Err(e) = written {
@@ -258,6 +267,17 @@ impl Store {
             if let Some(object) = open {
                 object.soften(now);
             }
+        }
+    }
+
+    /// Writes down that an open object is stale, where anything of it is written.
+    fn soften_open(&self, object: &Object) -> io::Result<()> {
+        // Whoever is just writing it does so with what was true before; whoever comes later sees
+        // what is true now.
+        drop(self.files(object.id()));
+        match object.has_manifest() {
+            true => self.write_manifest(object),
+            false => Ok(()),
         }
     }
 

@@ -26,8 +26,8 @@ mod cases {
     mod errors;
     mod first_contact;
     mod following;
-    mod front_door;
     mod freshness;
+    mod front_door;
     mod harness;
     mod headers;
     mod interim;
@@ -47,6 +47,7 @@ mod cases {
     mod purge;
     mod ranges;
     mod regressions;
+    mod reviewed;
     mod rfc9111;
     mod s3;
     mod sizes;

@@ -233,5 +233,6 @@ fn a_variant_lies_at_the_place_of_its_url() {
         name: "width".into(),
         value: "720".into(),
     });
-    assert_eq!(place_of(&variant.encode()), place_of(&key("/0/1".into())));
+    let place = crate::domain::place_of;
+    assert_eq!(place(&variant.encode()), place(&key("/0/1".into())));
 }
