@@ -33,6 +33,7 @@ pub enum Excess {
 #[derive(Debug)]
 pub struct HeadRead {
     limits: HeadLimits,
+    number: usize,
     bytes: usize,
     /// When it is late; nothing while its first byte is waited for.
     late: Option<Pin<Box<Sleep>>>,
@@ -47,14 +48,18 @@ impl HeadRead {
     pub fn new(limits: HeadLimits) -> Self {
         Self {
             limits,
+            number: 0,
             bytes: 0,
             late: None,
         }
     }
 
-    /// It is complete; the next is to begin.
-    pub fn is_over(&mut self) {
-        (self.bytes, self.late) = (0, None);
+    /// What comes belongs to the head of this number. Nothing may have been read between two of
+    /// them, so this is how a next one is told.
+    pub fn begin(&mut self, number: usize) {
+        if number != self.number {
+            (self.number, self.bytes, self.late) = (number, 0, None);
+        }
     }
 
     /// Some of it has come, or nothing; wakes the task when it is late.

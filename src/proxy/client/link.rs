@@ -9,7 +9,7 @@ use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -20,6 +20,8 @@ use tokio::{io::Interest, net::tcp::OwnedReadHalf};
 pub struct Link {
     socket: Option<Arc<OwnedReadHalf>>,
     reads_head: AtomicBool,
+    /// Heads that have been expected so far.
+    heads: AtomicUsize,
     /// Who waits for the answer that is made.
     served: Mutex<Option<Arc<dyn Attendance>>>,
 }
@@ -52,6 +54,7 @@ impl Link {
         Arc::new(Self {
             socket,
             reads_head: AtomicBool::new(false),
+            heads: AtomicUsize::new(0),
             served: Mutex::new(None),
         })
     }
@@ -76,6 +79,7 @@ impl Link {
 
     /// What comes next is the head of a request.
     pub fn expect_head(&self) {
+        self.heads.fetch_add(1, Relaxed);
         self.reads_head.store(true, Relaxed);
         *self.served.lock() = None;
     }
@@ -94,8 +98,10 @@ impl Link {
         self.served.lock().clone()
     }
 
-    pub(super) fn expects_head(&self) -> bool {
-        self.reads_head.load(Relaxed)
+    /// The number of the head that is expected, where one is.
+    pub(super) fn expected_head(&self) -> Option<usize> {
+        let is_expected = self.reads_head.load(Relaxed);
+        is_expected.then(|| self.heads.load(Relaxed))
     }
 
     /// Waits until the other side has closed. It may be dropped at any await.

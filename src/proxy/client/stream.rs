@@ -237,10 +237,10 @@ impl AsyncRead for ClientStream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if !self.link.expects_head() {
-            self.head.is_over();
+        let Some(number) = self.link.expected_head() else {
             return self.poll_beside_answer(cx, buffer);
-        }
+        };
+        self.head.begin(number);
         let before = buffer.filled().len();
         let read = self.poll_inner_read(cx, buffer);
         let came = buffer.filled().len() - before;

@@ -5,7 +5,7 @@ use crate::{
     client::{Client, H2, Request},
     gate::Gate,
     origin::{Origin, Script},
-    patience::within,
+    patience::{let_time_pass, within},
 };
 use std::time::Duration;
 use tokio::{
@@ -161,5 +161,20 @@ async fn a_half_closed_client_gets_its_answer() {
             .await
             .unwrap();
         assert!(came.starts_with(b"HTTP/1.1 200 ") && came.len() > 1000);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_head_has_its_own_time() {
+    let origin = Origin::with(Script::new(902, 1000)).await;
+    let gate = Gate::with(&origin, |settings| {
+        settings.clients.header_timeout = Duration::from_millis(300);
+    })
+    .await;
+    let mut client = gate.client().await;
+    for _ in 0..4 {
+        // Nothing is read between hits: the time of one head must not go on in the next.
+        assert_eq!(client.ask(&Request::get("/film")).await.status(), 200);
+        let_time_pass(Duration::from_millis(200)).await;
     }
 }
