@@ -29,7 +29,9 @@ impl Row {
         cells.extend((0..servers).map(|it| self.median(it).map_or("–".into(), short)));
         for other in 1..servers {
             let ratio = match (self.median(0), self.median(other)) {
-                (Some(ours), Some(theirs)) if theirs > 0.0 => format!("{:.2}", ours / theirs),
+                (Some(ours), Some(theirs)) if ours.is_finite() && theirs > 0.0 => {
+                    format!("{:.2}", ours / theirs)
+                }
                 _ => "–".into(),
             };
             cells.push(ratio);
@@ -56,6 +58,9 @@ fn heading(names: &[&str], targets: bool) -> Vec<String> {
 
 /// Three digits that matter.
 fn short(number: f64) -> String {
+    if !number.is_finite() {
+        return "–".into();
+    }
     let places = match number.abs() {
         it if it >= 100.0 => 0,
         it if it >= 10.0 => 1,
