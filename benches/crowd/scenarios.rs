@@ -112,7 +112,8 @@ pub const ALL: &[Scenario] = &[
         name: "hostile",
         title: "1,000 attackers of each kind, 10,000 idle connections",
         long: false,
-        full: scale(1_000, 10_000, 1, 50 * MB),
+        // Longer than a head may take, so that it shows whether those are cut that take longer.
+        full: scale(1_000, 15_000, 1, 50 * MB),
         quick: scale(20, 200, 1, 4 * MB),
         room: |_| ROOMY,
         run: hostile::run,
