@@ -6,9 +6,10 @@ mod seeks;
 mod slow;
 mod stream;
 
-use crate::{
+use crate::kit::{
     client::{Client, Reading},
     origin::Origin,
+    report::{Value, value},
     servers::{Kind, Server},
 };
 use std::{io, time::Duration};
@@ -40,13 +41,6 @@ pub struct Stage<'a> {
     pub server: &'a Server,
     /// Differs between repetitions, is the same for all servers in one.
     pub seed: u64,
-}
-
-/// One number that a case has found.
-#[derive(Clone, Copy, Debug)]
-pub struct Value {
-    pub measure: &'static str,
-    pub number: f64,
 }
 
 /// All cases, in the order of the table.
@@ -134,14 +128,10 @@ impl Stage<'_> {
 
 /// Whether a server comes up and gives a range, for those who only want to know that.
 pub fn smoke(stage: &Stage) -> io::Result<()> {
-    let path = crate::origin::path(3 * MB, "smoke");
+    let path = crate::kit::origin::path(3 * MB, "smoke");
     stage
         .client()
         .get(&path, Some(2 * MB..2 * MB + 64 * KB), Reading::Check)?;
     stage.client().get(&path, None, Reading::Check)?;
     Ok(())
-}
-
-fn value(measure: &'static str, number: f64) -> Value {
-    Value { measure, number }
 }

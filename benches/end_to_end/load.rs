@@ -1,14 +1,13 @@
 //! Several clients at work on one server, each in a thread of its own, and what that costs it.
 
-use crate::{
-    body::Random,
+use crate::kit::{
     client::{Client, Reading},
     measure,
+    random::Random,
     servers::Server,
 };
 use std::{
     io,
-    ops::Range,
     sync::atomic::{AtomicI64, Ordering::Relaxed},
     thread,
     time::Instant,
@@ -64,17 +63,9 @@ impl Load<'_> {
         let mut random = Random::new(self.seed * 1000 + number);
         let mut bytes = 0;
         while left.fetch_sub(1, Relaxed) > 0 {
-            let range = self
-                .range
-                .map(|length| random_range(&mut random, self.size, length));
+            let range = self.range.map(|length| random.range(self.size, length));
             bytes += client.get(self.path, range, Reading::Discard)?.length;
         }
         Ok(bytes)
     }
-}
-
-/// `length` bytes of an object, anywhere in it.
-pub fn random_range(random: &mut Random, size: u64, length: u64) -> Range<u64> {
-    let start = random.below(size - length);
-    start..start + length
 }

@@ -4,23 +4,24 @@
 //! `cargo bench --bench end_to_end -- --help` tells how to pick from it. Run in any other way, as
 //! by `cargo test --benches`, it only checks that everything starts.
 
-mod body;
 mod cases;
-mod client;
+#[path = "../kit/mod.rs"]
+#[allow(dead_code, reason = "each bench uses its own part of what all share")]
+mod kit;
 mod load;
-mod measure;
-mod namespace;
-mod origin;
-mod report;
-mod request;
-mod servers;
 
 use cases::{Case, Stage};
 use clap::Parser;
-use origin::Origin;
-use report::Report;
-use servers::Kind;
+use kit::{
+    machine, measure, namespace,
+    origin::Origin,
+    report::{Report, Value},
+    servers::{self, Kind},
+};
 use std::{io, path::PathBuf, process::ExitCode};
+
+/// Of every server's cache, in bytes: more than any case fills.
+const CAPACITY: u64 = 8 << 30;
 
 /// Compares tidegate with nginx on this machine.
 #[derive(Parser)]
@@ -36,6 +37,9 @@ struct Options {
     /// Print the table as Markdown
     #[arg(long)]
     markdown: bool,
+    /// Write the numbers to this file, too
+    #[arg(long)]
+    json: Option<PathBuf>,
     /// Only check that everything starts
     #[arg(long, alias = "test")]
     quick: bool,
@@ -89,7 +93,7 @@ fn check(options: &Options) -> io::Result<bool> {
     let origin = Origin::start()?;
     let mut all_right = true;
     for (kind, _) in present(options) {
-        let server = kind.start(&options.tidegate, origin.address())?;
+        let server = kind.start(&options.tidegate, origin.address(), CAPACITY)?;
         let stage = Stage {
             origin: &origin,
             server: &server,
@@ -133,26 +137,23 @@ fn compare(options: &Options) -> io::Result<bool> {
         }
     }
     let congestion_control = namespace::congestion_control()?;
-    println!("{}", report.table(&kinds, options.markdown));
-    println!(
-        "{}",
-        report::machine(&versions, &congestion_control, options.repetitions)
-    );
+    let names: Vec<_> = kinds.iter().map(|it| it.name()).collect();
+    let machine = machine::describe(&versions, &congestion_control, options.repetitions);
+    println!("{}", report.table(&names, options.markdown));
+    println!("{machine}");
+    if let Some(file) = &options.json {
+        report.write_json(file, &names, &machine)?;
+    }
     Ok(all_right)
 }
 
 /// One case on one fresh server with an empty cache, before an origin without past.
-fn run_once(
-    options: &Options,
-    case: &Case,
-    kind: Kind,
-    repetition: u64,
-) -> io::Result<Vec<cases::Value>> {
+fn run_once(options: &Options, case: &Case, kind: Kind, repetition: u64) -> io::Result<Vec<Value>> {
     if !case.suits(kind) {
         return Ok(Vec::new());
     }
     let origin = Origin::start()?;
-    let server = kind.start(&options.tidegate, origin.address())?;
+    let server = kind.start(&options.tidegate, origin.address(), CAPACITY)?;
     let stage = Stage {
         origin: &origin,
         server: &server,

@@ -1,9 +1,10 @@
 //! Everybody comes at once for what nobody has seen yet.
 
 use super::{FAR_ORIGIN, GB, MB, Stage, Value, value};
-use crate::{
+use crate::kit::{
     client::{Answer, Client, Reading},
-    measure::{self, MemoryWatch, quantile},
+    measure::{self, quantile},
+    memory::MemoryWatch,
     origin,
 };
 use std::{io, sync::Barrier, thread};

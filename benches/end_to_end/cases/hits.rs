@@ -2,8 +2,8 @@
 
 use super::{GB, KB, MB, Stage, Value, value};
 use crate::{
+    kit::origin,
     load::{Cost, Load},
-    origin,
 };
 use std::io;
 

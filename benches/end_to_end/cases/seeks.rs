@@ -1,12 +1,11 @@
 //! A part of an object of which nothing is there.
 
 use super::{FAR_ORIGIN, GB, MB, Stage, Value, value};
-use crate::{
-    body::Random,
+use crate::kit::{
     client::{Client, Reading},
-    load::random_range,
     measure::{median, quantile},
     origin,
+    random::Random,
 };
 use std::{collections::HashSet, io, ops::Range, time::Instant};
 
@@ -58,9 +57,7 @@ fn first_byte(client: &mut Client, path: &str, range: Range<u64>) -> io::Result<
 pub fn random_in_cold(stage: &Stage) -> io::Result<Vec<Value>> {
     let path = origin::path(GB, "seeks");
     let mut random = Random::new(stage.seed);
-    let seeks: Vec<_> = (0..RANDOM_SEEKS)
-        .map(|_| random_range(&mut random, GB, MB))
-        .collect();
+    let seeks: Vec<_> = (0..RANDOM_SEEKS).map(|_| random.range(GB, MB)).collect();
     let before = stage.origin.counts();
     let mut client = stage.client();
     let mut first_bytes = Vec::new();

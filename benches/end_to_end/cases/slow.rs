@@ -1,12 +1,12 @@
 //! Many who take their time: what do they hold, and what do they cost somebody in a hurry?
 
 use super::{KB, MB, Stage, Value, value};
-use crate::{
-    body::Random,
+use crate::kit::{
     client::{Client, Reading},
-    load::random_range,
-    measure::{self, MemoryWatch, quantile},
+    measure::{self, quantile},
+    memory::{self, MemoryWatch},
     origin,
+    random::Random,
 };
 use std::{
     io, thread,
@@ -27,7 +27,7 @@ pub fn readers_of_200_mb(stage: &Stage) -> io::Result<Vec<Value>> {
     stage.warm(path)?;
     stage.warm(hurried)?;
     let idle = latencies(stage, hurried, Instant::now() + WATCHED / 2)?;
-    let memory_before = measure::memory(stage.server.pid())?;
+    let memory_before = memory::memory(stage.server.pid())?;
 
     let memory = MemoryWatch::start(stage.server.pid());
     let cpu_before = measure::cpu_seconds(stage.server.pid())?;
@@ -67,7 +67,7 @@ fn latencies(stage: &Stage, path: &str, until: Instant) -> io::Result<Vec<f64>> 
     let mut random = Random::new(stage.seed);
     let mut milliseconds = Vec::new();
     while Instant::now() < until {
-        let range = random_range(&mut random, HURRIED_SIZE, 64 * KB);
+        let range = random.range(HURRIED_SIZE, 64 * KB);
         let answer = client.get(path, Some(range), Reading::Discard)?;
         milliseconds.push(answer.whole.as_secs_f64() * 1e3);
         thread::sleep(Duration::from_millis(1));

@@ -1,11 +1,7 @@
 //! Nothing is there: an object passes through to its first client while it is being stored.
 
 use super::{GB, MB, Stage, Value, value};
-use crate::{
-    client::Reading,
-    measure::{self, MemoryWatch},
-    origin,
-};
+use crate::kit::{client::Reading, measure, memory::MemoryWatch, origin};
 use std::io;
 
 pub fn cold_1_gb(stage: &Stage) -> io::Result<Vec<Value>> {

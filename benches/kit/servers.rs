@@ -2,11 +2,12 @@
 
 mod nginx;
 mod tidegate;
+mod varnish;
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use std::{
     fs::{self, File},
-    io,
+    io::{self, Read},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{self, Child, Command, Stdio},
@@ -18,6 +19,8 @@ use tempfile::TempDir;
 
 const START_LIMIT: Duration = Duration::from_secs(20);
 const STOP_LIMIT: Duration = Duration::from_secs(10);
+/// Of a log, where addresses are told.
+const BEGINNING: u64 = 16 << 10;
 const POLL: Duration = Duration::from_millis(5);
 
 /// What runs and where it keeps its files, for the case that the bench is interrupted.
@@ -32,6 +35,10 @@ pub enum Kind {
     NginxSlice,
     /// nginx with `proxy_cache` alone: each object one file.
     Nginx,
+    /// Varnish with objects in memory.
+    Varnish,
+    /// Varnish with objects in a file that is mapped into memory.
+    VarnishFile,
 }
 
 impl Kind {
@@ -40,6 +47,8 @@ impl Kind {
             Self::Tidegate => "tidegate",
             Self::NginxSlice => "nginx slice",
             Self::Nginx => "nginx",
+            Self::Varnish => "varnish",
+            Self::VarnishFile => "varnish file",
         }
     }
 
@@ -48,18 +57,21 @@ impl Kind {
         match self {
             Self::Tidegate => tidegate::version(tidegate),
             Self::NginxSlice | Self::Nginx => nginx::version(),
+            Self::Varnish | Self::VarnishFile => varnish::version(),
         }
     }
 
-    /// Starts it with an empty cache before `origin`.
-    pub fn start(self, tidegate: &Path, origin: SocketAddr) -> io::Result<Server> {
+    /// Starts it with an empty cache for `capacity` bytes before `origin`.
+    pub fn start(self, tidegate: &Path, origin: SocketAddr, capacity: u64) -> io::Result<Server> {
         let directory = tempfile::Builder::new()
             .prefix("tidegate-bench-")
             .tempdir()?;
         match self {
-            Self::Tidegate => tidegate::start(tidegate, directory, origin),
-            Self::NginxSlice => nginx::start(directory, origin, nginx::SLICED),
-            Self::Nginx => nginx::start(directory, origin, ""),
+            Self::Tidegate => tidegate::start(tidegate, directory, origin, capacity),
+            Self::NginxSlice => nginx::start(directory, origin, capacity, nginx::SLICED),
+            Self::Nginx => nginx::start(directory, origin, capacity, ""),
+            Self::Varnish => varnish::start(directory, origin, varnish::in_memory(capacity)),
+            Self::VarnishFile => varnish::start(directory, origin, varnish::in_file(capacity)),
         }
     }
 }
@@ -124,6 +136,14 @@ impl Server {
     /// The process whose descendants do the work.
     pub fn pid(&self) -> u32 {
         self.process.id()
+    }
+
+    /// Where it tells of itself, if it does.
+    pub fn admin(&self) -> Option<SocketAddr> {
+        let mut beginning = String::new();
+        let log = File::open(messages_in(self.directory.path())).ok()?;
+        log.take(BEGINNING).read_to_string(&mut beginning).ok()?;
+        address_after(&beginning, "admin on http://")
     }
 
     /// What it has written to its log so far, the last lines of it.
@@ -200,6 +220,12 @@ fn messages_in(directory: &Path) -> PathBuf {
 /// A port that was free a moment ago, for servers that can't be given port 0.
 fn free_address() -> io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+}
+
+/// The address that stands behind `words` in a log.
+fn address_after(messages: &str, words: &str) -> Option<SocketAddr> {
+    let (_, after) = messages.split_once(words)?;
+    after.split_once('\n')?.0.trim().parse().ok()
 }
 
 fn accepts(address: SocketAddr) -> bool {

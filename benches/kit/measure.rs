@@ -1,68 +1,16 @@
 //! What a server costs, from the kernel's books on its processes.
 
-use std::{
-    fs, io,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
-    },
-    thread::{self, JoinHandle},
-    time::Duration,
-};
+use std::{fs, io};
 
 /// The kernel counts processor time for user space in hundredths of a second.
 const TICKS_PER_SECOND: f64 = 100.0;
 /// What a machine may have to do besides.
 const QUIET: f64 = 0.5;
-const SAMPLE_EVERY: Duration = Duration::from_millis(50);
 
 /// Processor seconds, user and system, that a process and its descendants have taken.
 pub fn cpu_seconds(root: u32) -> io::Result<f64> {
     let ticks = tree(root)?.iter().map(|it| it.ticks).sum::<u64>();
     Ok(ticks as f64 / TICKS_PER_SECOND)
-}
-
-/// Bytes that a process and its descendants hold in memory, shared pages by their share.
-pub fn memory(root: u32) -> io::Result<u64> {
-    let sizes = tree(root)?;
-    Ok(sizes
-        .iter()
-        .filter_map(|it| proportional_set_size(it.pid))
-        .sum())
-}
-
-/// Watches a server's memory until it is asked for the most that it has seen.
-pub struct MemoryWatch {
-    stop: Arc<AtomicBool>,
-    peak: Arc<AtomicU64>,
-    sampler: JoinHandle<()>,
-}
-
-impl MemoryWatch {
-    pub fn start(root: u32) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let peak = Arc::new(AtomicU64::new(0));
-        let sampler = thread::spawn({
-            let (stop, peak) = (stop.clone(), peak.clone());
-            move || {
-                while !stop.load(Relaxed) {
-                    peak.fetch_max(memory(root).unwrap_or(0), Relaxed);
-                    thread::sleep(SAMPLE_EVERY);
-                }
-            }
-        });
-        Self {
-            stop,
-            peak,
-            sampler,
-        }
-    }
-
-    pub fn peak(self) -> u64 {
-        self.stop.store(true, Relaxed);
-        self.sampler.join().expect("a sampler doesn't panic");
-        self.peak.load(Relaxed)
-    }
 }
 
 /// The load of the last minute, where others keep the machine too busy to measure on.
@@ -86,14 +34,16 @@ pub fn median(values: &[f64]) -> f64 {
     quantile(values, 0.5)
 }
 
-struct Process {
-    pid: u32,
+/// One process in the kernel's books.
+pub struct Process {
+    pub pid: u32,
     parent: u32,
     ticks: u64,
+    pub threads: u64,
 }
 
 /// A process and all that descend from it.
-fn tree(root: u32) -> io::Result<Vec<Process>> {
+pub fn tree(root: u32) -> io::Result<Vec<Process>> {
     let mut rest: Vec<Process> = fs::read_dir("/proc")?
         .flatten()
         .filter_map(|entry| process(entry.file_name().to_str()?.parse().ok()?))
@@ -112,7 +62,7 @@ fn tree(root: u32) -> io::Result<Vec<Process>> {
     Ok(found)
 }
 
-/// Fields 4, 14 and 15 of `/proc/PID/stat`, counted behind the command's closing parenthesis.
+/// Fields 4, 14, 15 and 20 of `/proc/PID/stat`, counted behind the command's closing parenthesis.
 fn process(pid: u32) -> Option<Process> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
@@ -121,12 +71,6 @@ fn process(pid: u32) -> Option<Process> {
         pid,
         parent: number(1)?.try_into().ok()?,
         ticks: number(11)? + number(12)?,
+        threads: number(17)?,
     })
-}
-
-fn proportional_set_size(pid: u32) -> Option<u64> {
-    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
-    let line = text.lines().find(|it| it.starts_with("Pss:"))?;
-    let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kilobytes << 10)
 }

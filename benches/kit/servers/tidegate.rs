@@ -1,6 +1,6 @@
 //! Our own binary, with nothing in its configuration but what the comparison needs.
 
-use super::Server;
+use super::{Server, address_after};
 use std::{fs, io, net::SocketAddr, path::Path, process::Command};
 use tempfile::TempDir;
 
@@ -11,16 +11,26 @@ pub fn version(binary: &Path) -> Option<String> {
     Some(if text.is_empty() { "tidegate" } else { text }.into())
 }
 
-pub fn start(binary: &Path, directory: TempDir, origin: SocketAddr) -> io::Result<Server> {
+pub fn start(
+    binary: &Path,
+    directory: TempDir,
+    origin: SocketAddr,
+    capacity: u64,
+) -> io::Result<Server> {
     let file = directory.path().join("tidegate.yaml");
-    fs::write(&file, configuration(directory.path(), origin))?;
+    fs::write(&file, configuration(directory.path(), origin, capacity))?;
     let mut command = Command::new(binary);
     command.arg("run").arg("--config").arg(&file);
-    Server::launch(command, directory, listening)
+    Server::launch(command, directory, |messages| {
+        address_after(messages, "listening on http://")
+    })
 }
 
-fn configuration(directory: &Path, origin: SocketAddr) -> String {
+/// The peers ask the origin for as much at a time as clients want; so that crowds find no other
+/// rule here, the limit is out of their reach.
+fn configuration(directory: &Path, origin: SocketAddr, capacity: u64) -> String {
     let cache = directory.join("cache");
+    let cache = cache.display();
     format!(
         "\
 server:
@@ -30,22 +40,18 @@ listen:
 admin:
   address: 127.0.0.1:0
 cache:
-  directory: {}
-  max_size: 8GiB
+  directory: {cache}
+  max_size: {capacity}
 origins:
   bench:
     servers:
       - url: http://{origin}
+    limit:
+      requests: 4096
+      queue: 4096
 routes:
   - path: /
     origins: [bench]
-",
-        cache.display()
+"
     )
-}
-
-/// The address in the line that says where clients are served.
-fn listening(messages: &str) -> Option<SocketAddr> {
-    let (_, after) = messages.split_once("listening on http://")?;
-    after.split_once('\n')?.0.trim().parse().ok()
 }

@@ -1,7 +1,10 @@
 //! An HTTP/1.1 client that costs next to nothing: one blocking socket, one fixed buffer. A body
 //! may be thrown away in the kernel, so that what is measured is the server and not its reader.
 
-use crate::body;
+use super::{
+    body::Content,
+    head::{self, Head},
+};
 use rustix::net::RecvFlags;
 use std::{
     io::{self, Read, Write},
@@ -85,12 +88,18 @@ impl Client {
         self.connect()?;
         let mut socket = self.socket.take().expect("just connected");
         let asked = Instant::now();
-        socket.write_all(self.request(path, range.as_ref()).as_bytes())?;
+        socket.write_all(head::request(self.server, path, range.as_ref()).as_bytes())?;
         let (head, mut have) = read_head(&mut socket, &mut self.buffer)?;
         head.expect(range.as_ref())?;
 
         let offset = range.map_or(0, |it| it.start);
-        let mut body = Body::new(offset, head.length, reading);
+        let mut body = Body {
+            content: Content::of(path),
+            offset,
+            length: head.length,
+            read: 0,
+            reading,
+        };
         body.take(&self.buffer[head.end..have])?;
         if body.read == 0 && head.length > 0 {
             have = socket.read(&mut self.buffer[..FIRST_READ])?;
@@ -106,58 +115,6 @@ impl Client {
             first_byte,
             whole: asked.elapsed(),
         })
-    }
-
-    fn request(&self, path: &str, range: Option<&Range<u64>>) -> String {
-        let range = range.map_or(String::new(), |it| {
-            format!("Range: bytes={}-{}\r\n", it.start, it.end - 1)
-        });
-        format!(
-            "GET {path} HTTP/1.1\r\nHost: {}\r\n{range}\r\n",
-            self.server
-        )
-    }
-}
-
-/// What a response's head says.
-struct Head {
-    /// Where it ends in the buffer.
-    end: usize,
-    status: u16,
-    length: u64,
-    closes: bool,
-}
-
-impl Head {
-    fn parse(bytes: &[u8]) -> Option<Self> {
-        let end = bytes.windows(4).position(|it| it == b"\r\n\r\n")? + 4;
-        let text = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
-        let value = |name: &str| {
-            let mut fields = text.lines().filter_map(|line| line.split_once(':'));
-            Some(fields.find(|(it, _)| *it == name)?.1.trim())
-        };
-        Some(Self {
-            end,
-            status: text.split(' ').nth(1)?.parse().ok()?,
-            length: value("content-length")
-                .and_then(|it| it.parse().ok())
-                .unwrap_or(0),
-            closes: value("connection") == Some("close"),
-        })
-    }
-
-    fn expect(&self, range: Option<&Range<u64>>) -> io::Result<()> {
-        let right = match range {
-            Some(range) => self.status == 206 && self.length == range.end - range.start,
-            None => self.status == 200 && self.length > 0,
-        };
-        if right {
-            return Ok(());
-        }
-        let (status, length) = (self.status, self.length);
-        Err(io::Error::other(format!(
-            "status {status} with {length} bytes for {range:?}"
-        )))
     }
 }
 
@@ -176,6 +133,7 @@ fn read_head(socket: &mut TcpStream, buffer: &mut [u8]) -> io::Result<(Head, usi
 
 /// A body on its way in.
 struct Body {
+    content: Content,
     offset: u64,
     length: u64,
     read: u64,
@@ -183,18 +141,9 @@ struct Body {
 }
 
 impl Body {
-    fn new(offset: u64, length: u64, reading: Reading) -> Self {
-        Self {
-            offset,
-            length,
-            read: 0,
-            reading,
-        }
-    }
-
     /// Compares the next bytes with what they must be.
     fn take(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if !body::matches(self.offset + self.read, bytes) {
+        if !self.content.matches(self.offset + self.read, bytes) {
             let at = self.offset + self.read;
             return Err(io::Error::other(format!("wrong bytes at or after {at}")));
         }

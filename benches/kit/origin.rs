@@ -4,7 +4,7 @@
 //! `/SIZE/NAME` is an object of SIZE bytes; any NAME is a new one, so that a cold object is there
 //! for the asking. One thread serves one connection; the threads live as long as the process.
 
-use crate::{body, request::Asked};
+use super::{body, request::Asked};
 use std::{
     io::{self, BufRead, BufReader, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
@@ -165,7 +165,7 @@ fn answer(shared: &Shared, mut socket: &TcpStream, asked: &Asked) -> io::Result<
         let most = if limited { LINK_PIECE } else { body::MAX_PIECE };
         let length = most.min(usize::try_from(end - offset).unwrap_or(most));
         shared.link.wait_for(length);
-        socket.write_all(body::piece(offset, length))?;
+        socket.write_all(asked.content().piece(offset, length))?;
         shared.body_bytes.fetch_add(length as u64, Relaxed);
         offset += length as u64;
     }

@@ -21,12 +21,17 @@ pub fn version() -> Option<String> {
     Some(text.trim().rsplit(' ').next()?.to_owned())
 }
 
-pub fn start(directory: TempDir, origin: SocketAddr, slicing: &str) -> io::Result<Server> {
+pub fn start(
+    directory: TempDir,
+    origin: SocketAddr,
+    capacity: u64,
+    slicing: &str,
+) -> io::Result<Server> {
     let address = free_address()?;
     let file = directory.path().join("nginx.conf");
     fs::write(
         &file,
-        configuration(directory.path(), address, origin, slicing),
+        configuration(directory.path(), address, origin, capacity, slicing),
     )?;
     let mut command = Command::new(BINARY);
     command.arg("-e").arg("stderr");
@@ -40,6 +45,7 @@ fn configuration(
     directory: &Path,
     address: SocketAddr,
     origin: SocketAddr,
+    capacity: u64,
     slicing: &str,
 ) -> String {
     let root = directory.display();
@@ -66,7 +72,7 @@ http {{
   scgi_temp_path {root}/scgi;
   uwsgi_temp_path {root}/uwsgi;
   proxy_temp_path {root}/proxy;
-  proxy_cache_path {root}/cache levels=1:2 keys_zone=bench:16m max_size=8g inactive=1h
+  proxy_cache_path {root}/cache levels=1:2 keys_zone=bench:16m max_size={capacity} inactive=1h
                    use_temp_path=off;
   upstream origin {{ server {origin}; keepalive 64; }}
   server {{
@@ -80,6 +86,7 @@ http {{
       proxy_cache_lock on;
       proxy_cache_lock_timeout 60s;
       proxy_cache_lock_age 60s;
+      add_header X-Cache $upstream_cache_status;
 {slicing}
     }}
   }}

@@ -1,5 +1,6 @@
 //! What the origin understands of HTTP: GET and HEAD, one range, `If-Range`, `If-None-Match`.
 
+use super::body::Content;
 use std::{
     io::{self, BufRead},
     ops::Range,
@@ -15,6 +16,7 @@ pub struct Asked {
     head_only: bool,
     /// Length of the object, from the path; none for a path that names no object.
     size: Option<u64>,
+    content: Content,
     range: Option<String>,
     if_range: Option<String>,
     if_none_match: Option<String>,
@@ -28,9 +30,12 @@ impl Asked {
             return Ok(None);
         }
         let mut words = first.split(' ');
+        let head_only = words.next() == Some("HEAD");
+        let path = words.next().unwrap_or_default();
         let mut asked = Self {
-            head_only: words.next() == Some("HEAD"),
-            size: words.next().and_then(size_in),
+            head_only,
+            size: size_in(path),
+            content: Content::of(path),
             ..Self::default()
         };
         for _ in 0..MAX_LINES {
@@ -53,6 +58,11 @@ impl Asked {
             _ => return,
         };
         *field = Some(value.into());
+    }
+
+    /// The bytes of the object.
+    pub fn content(&self) -> Content {
+        self.content
     }
 
     /// The response's head, and the first byte and the end of the body that follows it.

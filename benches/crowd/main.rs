@@ -1,0 +1,134 @@
+//! Tidegate beside its peers under crowds: many clients, slow ones, hostile ones, for a long time.
+//!
+//! `cargo bench --bench crowd -- --help` tells how to pick a scenario and how large it is to be.
+//! Run in any other way, as by `cargo test --benches`, each scenario runs for a moment, to check
+//! that it does.
+
+mod attacks;
+mod audience;
+mod catalogue;
+#[path = "../kit/mod.rs"]
+#[allow(dead_code, reason = "each bench uses its own part of what all share")]
+mod kit;
+mod options;
+mod probe;
+mod samples;
+mod scenarios;
+mod soundness;
+mod tally;
+mod visitor;
+
+use clap::Parser;
+use kit::{
+    limits, machine, measure, namespace,
+    origin::Origin,
+    report::Report,
+    servers::{self, Kind},
+};
+use options::Options;
+use scenarios::{Findings, Scenario, Stage};
+use std::{io, process::ExitCode};
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    if options.list {
+        scenarios::ALL
+            .iter()
+            .for_each(|it| println!("{:<10} {}", it.name, it.title));
+        return ExitCode::SUCCESS;
+    }
+    if !options.no_namespace
+        && let Some(reason) = namespace::enter()
+    {
+        eprintln!("note: {reason}; measuring in the machine's own network");
+    }
+    if let Err(error) = servers::end_when_interrupted() {
+        eprintln!("note: an interrupted run will leave its servers behind: {error}");
+    }
+    match compare(&options) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs the scenarios; whether each of them ran, and reached its targets where that is asked for.
+fn compare(options: &Options) -> io::Result<bool> {
+    soundness::check();
+    let open_files = limits::raise_open_files();
+    let (kinds, versions): (Vec<Kind>, Vec<String>) = options.present().into_iter().unzip();
+    if let Some(load) = measure::foreign_load()
+        && !options.quick()
+    {
+        eprintln!("note: the machine is busy (load {load}); every number suffers from that");
+    }
+    let names: Vec<_> = kinds.iter().map(|it| it.name()).collect();
+    let congestion_control = namespace::congestion_control()?;
+    let machine = machine::describe(&versions, &congestion_control, options.repetitions);
+    let mut all_right = true;
+    for scenario in options.picked() {
+        let mut report = Report::default();
+        let needed = scenario.open_files(&options.scale(scenario));
+        if open_files < needed {
+            eprintln!("note: {needed} open files are needed, {open_files} allowed");
+        }
+        for repetition in 0..options.repetitions {
+            for (server, kind) in in_turns(&kinds, repetition) {
+                eprintln!("{} · {} · {}", scenario.name, repetition + 1, kind.name());
+                match run_once(options, scenario, kind, repetition) {
+                    Ok(findings) => findings.file(&mut report, server),
+                    Err(error) => {
+                        eprintln!("  failed: {error}");
+                        all_right = false;
+                    }
+                }
+            }
+        }
+        let file = options.json_file(scenario);
+        report.write_json(&file, &names, &machine)?;
+        println!("{}", report.table(&names, options.markdown));
+        println!("{machine}; all numbers in {}\n", file.display());
+        if options.quick() {
+            println!("Too short a run for the numbers to mean anything.\n");
+        }
+        all_right &= !options.strict || report.missed().is_empty();
+    }
+    Ok(all_right)
+}
+
+/// One scenario on one fresh server with an empty cache, before an origin without past.
+fn run_once(
+    options: &Options,
+    scenario: &Scenario,
+    kind: Kind,
+    repetition: u64,
+) -> io::Result<Findings> {
+    let scale = options.scale(scenario);
+    let origin = Origin::start()?;
+    let capacity = scenario.capacity(&scale);
+    let server = kind.start(&options.tidegate, origin.address(), capacity)?;
+    let stage = Stage {
+        origin: &origin,
+        server: &server,
+        seed: repetition + 1,
+        scale,
+    };
+    let explain = |error| io::Error::other(format!("{error}\n{}", server.last_messages()));
+    let findings = (scenario.run)(&stage).map_err(explain)?;
+    if options.quick() {
+        findings.sound().map_err(explain)?;
+    }
+    Ok(findings)
+}
+
+/// Who goes first changes with every repetition.
+fn in_turns(kinds: &[Kind], repetition: u64) -> Vec<(usize, Kind)> {
+    let mut order: Vec<_> = kinds.iter().copied().enumerate().collect();
+    if repetition % 2 == 1 {
+        order.reverse();
+    }
+    order
+}
