@@ -1,5 +1,9 @@
 //! The certificates of a TLS listener: chosen by the name that a client asks for, and read anew
 //! without a restart.
+//!
+//! TLS is rustls': of Pingora's back-ends the one in a memory-safe language, the one that lets a
+//! listener choose its certificate for each handshake, and the one whose records go out many at a
+//! time (it writes vectored, where the OpenSSL kind makes a system call of every 16 KiB).
 
 use super::{StartError, Tls};
 use crate::origin::{CertifiedKey, certified};
