@@ -25,6 +25,7 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);
 pub struct Seen {
     milliseconds: Vec<f64>,
     pub errors: u64,
+    first_error: Option<String>,
 }
 
 impl Seen {
@@ -52,6 +53,12 @@ pub fn beside<T>(
         });
         let outcome = load();
         let seen = probe.join().expect("a client doesn't panic");
+        if let Some(error) = &seen.first_error {
+            eprintln!(
+                "  first of {} errors of the fast client: {error}",
+                seen.errors
+            );
+        }
         Ok((seen, outcome?))
     })
 }
@@ -72,8 +79,9 @@ fn ask(server: SocketAddr, known: &Object, until: Instant) -> Seen {
                 seen.milliseconds.push(answer.whole.as_secs_f64() * 1e3);
                 thread::sleep(PAUSE);
             }
-            Err(_) => {
+            Err(error) => {
                 seen.errors += 1;
+                seen.first_error.get_or_insert_with(|| error.to_string());
                 thread::sleep(PAUSE_AFTER_ERROR);
             }
         }
