@@ -127,13 +127,16 @@ mod tests {
             (min_fresh(51), 50, Reuse::Insisted),
             (max_stale(10), 110, Reuse::StaleAllowed),
             (max_stale(9), 110, Reuse::Stale),
+            (max_age(0), 110, Reuse::Expired),
+            (max_age(200), 110, Reuse::Stale),
+            (min_fresh(1), 110, Reuse::Expired),
             (
                 RequestControl {
                     max_stale: Some(u64::MAX),
                     ..no_cache
                 },
                 110,
-                Reuse::Stale,
+                Reuse::Expired,
             ),
             (
                 RequestControl {
@@ -141,7 +144,7 @@ mod tests {
                     ..max_age(105)
                 },
                 110,
-                Reuse::Stale,
+                Reuse::Expired,
             ),
         ];
         for (client, now, expected) in table {
