@@ -115,7 +115,7 @@ impl Scene {
 
     /// Asks for everything: what is given out, and what the origin was asked for it.
     async fn assert_fates(&self, tidegate: &Tidegate, version: u64, fates: &BTreeMap<usize, Fate>) {
-        for nth in 0..OBJECTS.len() {
+        for (nth, _) in OBJECTS.iter().enumerate() {
             let fate = fates.get(&nth).copied().unwrap_or(Fate::Stays);
             let before = self.origin.settled().await.len();
             let answer = get(tidegate, nth).await;
