@@ -41,7 +41,8 @@ async fn how_the_first_client_spells_a_path_does_not_decide_its_lifetime() {
         last_modified: false,
         ..Script::new(951, SIZE)
     };
-    let origin = Origin::with(script).await;
+    let origin = Origin::start().await;
+    origin.put("/live.m3u8", script);
     let gate = Gate::with(&origin, |settings| {
         settings.routes[0].freshness.ttl.ok = Some(Duration::from_secs(3600));
     })
