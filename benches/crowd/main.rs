@@ -20,10 +20,7 @@ mod visitor;
 
 use clap::Parser;
 use kit::{
-    limits, machine, measure, namespace,
-    origin::Origin,
-    report::Report,
-    servers::{self, Kind},
+    limits, machine, measure, namespace, origin::Origin, report::Report, run, servers::Kind,
 };
 use options::Options;
 use scenarios::{Findings, Scenario, Stage};
@@ -37,29 +34,18 @@ fn main() -> ExitCode {
             .for_each(|it| println!("{:<10} {}", it.name, it.title));
         return ExitCode::SUCCESS;
     }
-    if !options.no_namespace
-        && let Some(reason) = namespace::enter()
-    {
-        eprintln!("note: {reason}; measuring in the machine's own network");
-    }
-    if let Err(error) = servers::end_when_interrupted() {
-        eprintln!("note: an interrupted run will leave its servers behind: {error}");
-    }
-    match compare(&options) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+    run::prepare(options.no_namespace);
+    run::exit_code(compare(&options))
 }
 
 /// Runs the scenarios; whether each of them ran, and reached its targets where that is asked for.
 fn compare(options: &Options) -> io::Result<bool> {
     soundness::check();
     let open_files = limits::raise_open_files();
-    let (kinds, versions): (Vec<Kind>, Vec<String>) = options.present().into_iter().unzip();
+    let (kinds, versions): (Vec<Kind>, Vec<String>) =
+        run::present(&options.servers, &options.tidegate)
+            .into_iter()
+            .unzip();
     if let Some(load) = measure::foreign_load()
         && !options.quick()
     {
@@ -76,7 +62,7 @@ fn compare(options: &Options) -> io::Result<bool> {
             eprintln!("note: {needed} open files are needed, {open_files} allowed");
         }
         for repetition in 0..options.repetitions {
-            for (server, kind) in in_turns(&kinds, repetition) {
+            for (server, kind) in run::in_turns(&kinds, repetition) {
                 eprintln!("{} · {} · {}", scenario.name, repetition + 1, kind.name());
                 match run_once(options, scenario, kind, repetition) {
                     Ok(findings) => findings.file(&mut report, server),
@@ -122,13 +108,4 @@ fn run_once(
         findings.sound().map_err(explain)?;
     }
     Ok(findings)
-}
-
-/// Who goes first changes with every repetition.
-fn in_turns(kinds: &[Kind], repetition: u64) -> Vec<(usize, Kind)> {
-    let mut order: Vec<_> = kinds.iter().copied().enumerate().collect();
-    if repetition % 2 == 1 {
-        order.reverse();
-    }
-    order
 }

@@ -109,16 +109,4 @@ impl Options {
         let quick = if self.quick() { "-quick" } else { "" };
         folder.join(format!("crowd-{}{quick}.json", scenario.name))
     }
-
-    /// The servers that are on this machine, with their versions.
-    pub fn present(&self) -> Vec<(Kind, String)> {
-        let mut found = Vec::new();
-        for kind in &self.servers {
-            match kind.version(&self.tidegate) {
-                Some(version) => found.push((*kind, version)),
-                None => eprintln!("note: {} is not here and left out", kind.name()),
-            }
-        }
-        found
-    }
 }

@@ -16,7 +16,8 @@ use kit::{
     machine, measure, namespace,
     origin::Origin,
     report::{Report, Value},
-    servers::{self, Kind},
+    run,
+    servers::Kind,
 };
 use std::{io, path::PathBuf, process::ExitCode};
 
@@ -64,35 +65,20 @@ fn main() -> ExitCode {
             .for_each(|it| println!("{:<14} {}", it.name, it.title));
         return ExitCode::SUCCESS;
     }
-    if !options.no_namespace
-        && let Some(reason) = namespace::enter()
-    {
-        eprintln!("note: {reason}; measuring in the machine's own network");
-    }
-    if let Err(error) = servers::end_when_interrupted() {
-        eprintln!("note: an interrupted run will leave its servers behind: {error}");
-    }
+    run::prepare(options.no_namespace);
     let quick = options.quick || !options.bench;
-    let outcome = if quick {
+    run::exit_code(if quick {
         check(&options)
     } else {
         compare(&options)
-    };
-    match outcome {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+    })
 }
 
 /// Starts each server once; whether each gave what it was asked for.
 fn check(options: &Options) -> io::Result<bool> {
     let origin = Origin::start()?;
     let mut all_right = true;
-    for (kind, _) in present(options) {
+    for (kind, _) in run::present(&options.servers, &options.tidegate) {
         let server = kind.start(&options.tidegate, origin.address(), CAPACITY)?;
         let stage = Stage {
             origin: &origin,
@@ -111,7 +97,10 @@ fn check(options: &Options) -> io::Result<bool> {
 
 /// Runs the cases; whether none of them failed.
 fn compare(options: &Options) -> io::Result<bool> {
-    let (kinds, versions): (Vec<Kind>, Vec<String>) = present(options).into_iter().unzip();
+    let (kinds, versions): (Vec<Kind>, Vec<String>) =
+        run::present(&options.servers, &options.tidegate)
+            .into_iter()
+            .unzip();
     if let Some(load) = measure::foreign_load() {
         eprintln!("note: the machine is busy (load {load}); every number suffers from that");
     }
@@ -119,14 +108,9 @@ fn compare(options: &Options) -> io::Result<bool> {
     let mut all_right = true;
     for case in cases::ALL.iter().filter(|it| options.picks(it)) {
         for repetition in 0..options.repetitions {
-            for server in in_turns(&kinds, repetition) {
-                eprintln!(
-                    "{} · {} · {}",
-                    case.name,
-                    repetition + 1,
-                    kinds[server].name()
-                );
-                match run_once(options, case, kinds[server], repetition) {
+            for (server, kind) in run::in_turns(&kinds, repetition) {
+                eprintln!("{} · {} · {}", case.name, repetition + 1, kind.name());
+                match run_once(options, case, kind, repetition) {
                     Ok(values) => report.add(case.title, server, &values),
                     Err(error) => {
                         eprintln!("  failed: {error}");
@@ -161,27 +145,6 @@ fn run_once(options: &Options, case: &Case, kind: Kind, repetition: u64) -> io::
     };
     let explain = |error| io::Error::other(format!("{error}\n{}", server.last_messages()));
     (case.run)(&stage).map_err(explain)
-}
-
-/// The servers that are on this machine, with their versions.
-fn present(options: &Options) -> Vec<(Kind, String)> {
-    let mut found = Vec::new();
-    for kind in &options.servers {
-        match kind.version(&options.tidegate) {
-            Some(version) => found.push((*kind, version)),
-            None => eprintln!("note: {} is not here and left out", kind.name()),
-        }
-    }
-    found
-}
-
-/// Who goes first changes with every repetition.
-fn in_turns(kinds: &[Kind], repetition: u64) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..kinds.len()).collect();
-    if repetition % 2 == 1 {
-        order.reverse();
-    }
-    order
 }
 
 impl Options {

@@ -15,4 +15,5 @@ pub mod origin;
 pub mod random;
 pub mod report;
 pub mod request;
+pub mod run;
 pub mod servers;
