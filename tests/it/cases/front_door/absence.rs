@@ -27,7 +27,7 @@ async fn scene(seed: u64, valve: &Valve, holds_head: bool) -> (Origin, Gate, Obj
     (origin, gate, object)
 }
 
-/// Waits until so many requests are under way; within a second where they leave.
+/// Waits until so many requests are under way.
 async fn until_active(gate: &Gate, count: f64) {
     let reached = async {
         while gate.metric("requests_active").await != count {
@@ -35,6 +35,23 @@ async fn until_active(gate: &Gate, count: f64) {
         }
     };
     within(&format!("{count} requests to be under way"), reached).await;
+}
+
+/// All but one leave, and are missed at once.
+async fn leave<T>(gate: &Gate, leavers: T) {
+    let left = Instant::now();
+    drop(leavers);
+    until_active(gate, 1.0).await;
+    let took = left.elapsed();
+    assert!(took < Duration::from_secs(2), "{took:?}");
+}
+
+/// One that waits for the head of its answer, and so others for it.
+async fn leader(origin: &Origin, gate: &Gate) -> Client {
+    let mut leader = gate.client().await;
+    leader.send(&Request::get("/film")).await.unwrap();
+    origin.wait_for("the leader", |log| log.len() == 1).await;
+    leader
 }
 
 /// A client whose leaving resets its connection, as that of a killed player does.
@@ -50,22 +67,13 @@ async fn abrupt(gate: &Gate) -> Client {
 async fn who_waits_for_anothers_lock_is_let_go_when_it_leaves() {
     let valve = Valve::at(0);
     let (origin, gate, object) = scene(940, &valve, true).await;
-    let mut leader = gate.client().await;
-    leader.send(&Request::get("/film")).await.unwrap();
-    origin.wait_for("the leader", |log| log.len() == 1).await;
+    let mut leader = leader(&origin, &gate).await;
     let mut reset = Vec::new();
     for _ in 0..5 {
         reset.push(abrupt(&gate).await);
     }
     until_active(&gate, 6.0).await;
-    let left = Instant::now();
-    drop(reset);
-    until_active(&gate, 1.0).await;
-    assert!(
-        left.elapsed() < Duration::from_secs(2),
-        "{:?}",
-        left.elapsed()
-    );
+    leave(&gate, reset).await;
 
     valve.open();
     assert_eq!(leader.head().await.unwrap().status, 200);
@@ -91,14 +99,7 @@ async fn who_waits_for_a_later_chunk_is_let_go_when_it_leaves() {
         reset.push(client);
     }
     until_active(&gate, 4.0).await;
-    let left = Instant::now();
-    drop(reset);
-    until_active(&gate, 1.0).await;
-    assert!(
-        left.elapsed() < Duration::from_secs(2),
-        "{:?}",
-        left.elapsed()
-    );
+    leave(&gate, reset).await;
     valve.open();
     let answer = gate.get("/film").await;
     object.verify(&Expected::Whole, &answer).unwrap();
@@ -109,9 +110,7 @@ async fn who_waits_for_a_later_chunk_is_let_go_when_it_leaves() {
 async fn the_end_of_an_http_2_connection_lets_all_its_waits_go() {
     let valve = Valve::at(0);
     let (origin, gate, _object) = scene(942, &valve, true).await;
-    let mut leader = gate.client().await;
-    leader.send(&Request::get("/film")).await.unwrap();
-    origin.wait_for("the leader", |log| log.len() == 1).await;
+    let mut leader = leader(&origin, &gate).await;
     let client = H2::connect(gate.address(), 1 << 20).await;
     let client = Arc::new(client);
     let mut asked = JoinSet::new();
@@ -120,14 +119,7 @@ async fn the_end_of_an_http_2_connection_lets_all_its_waits_go() {
         asked.spawn(async move { drop(client.open(&Request::get("/film")).await) });
     }
     until_active(&gate, 5.0).await;
-    let left = Instant::now();
-    drop((client, asked));
-    until_active(&gate, 1.0).await;
-    assert!(
-        left.elapsed() < Duration::from_secs(2),
-        "{:?}",
-        left.elapsed()
-    );
+    leave(&gate, (client, asked)).await;
     valve.open();
     assert_eq!(leader.head().await.unwrap().status, 200);
 }
