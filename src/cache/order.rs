@@ -171,6 +171,11 @@ impl Order {
             Some(client) => client.gone().await,
             None => std::future::pending().await,
         }
+        self.note_absent();
+    }
+
+    /// Its client was found to be gone, or not to want the answer any more.
+    pub fn note_absent(&self) {
         self.absent.store(true, Relaxed);
     }
 

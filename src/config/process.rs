@@ -6,6 +6,7 @@ use super::{
     fields::sendable_name,
     files,
     scalar::{DAY, count, duration, size, switch, text, timeout},
+    section::Section,
     spot::Spot,
 };
 use crate::{
@@ -61,13 +62,15 @@ fn tls(at: &Spot) -> Option<Tls> {
     at.section(|keys| {
         let further = keys.optional("certificates", |at| {
             let pairs = at.items("certificate")?;
-            Some(pairs.iter().filter_map(pair).collect::<Vec<_>>())
+            Some(
+                pairs
+                    .iter()
+                    .filter_map(|at| at.section(files_of))
+                    .collect::<Vec<_>>(),
+            )
         });
         if further.is_none() || keys.has("certificate") || keys.has("key") {
-            let certificate = keys.required("certificate", files::readable);
-            let key = keys.required("key", files::readable);
-            let (certificate, key) = (certificate?, key?);
-            let mut certificates = vec![Certificate { certificate, key }];
+            let mut certificates = vec![files_of(keys)?];
             certificates.extend(further.into_iter().flatten());
             return Some(Tls { certificates });
         }
@@ -77,14 +80,12 @@ fn tls(at: &Spot) -> Option<Tls> {
     })
 }
 
-fn pair(at: &Spot) -> Option<Certificate> {
-    at.section(|keys| {
-        let certificate = keys.required("certificate", files::readable);
-        let key = keys.required("key", files::readable);
-        Some(Certificate {
-            certificate: certificate?,
-            key: key?,
-        })
+fn files_of(keys: &mut Section) -> Option<Certificate> {
+    let certificate = keys.required("certificate", files::readable);
+    let key = keys.required("key", files::readable);
+    Some(Certificate {
+        certificate: certificate?,
+        key: key?,
     })
 }
 

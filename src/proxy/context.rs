@@ -72,8 +72,6 @@ pub struct Context {
     pub report: Arc<Report>,
     /// Why what lacks of the stored object can't be had.
     pub failed: Option<FillError>,
-    /// The client left while its first byte was waited for.
-    pub left: bool,
     /// The answer is a head of ours; the origin's body goes by.
     pub drops_body: bool,
     /// The client's conditions and ranges were kept back from the origin.
@@ -154,7 +152,6 @@ impl Context {
             keyed: Keyed::passing(None, String::new()),
             report: Arc::default(),
             failed: None,
-            left: false,
             drops_body: false,
             kept_back: false,
             trim: None,

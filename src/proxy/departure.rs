@@ -53,7 +53,7 @@ pub async fn gone(client: &mut ServerSession, order: &Order) {
         // A request that can be answered from the store has no body, so nothing of one is taken.
         let reset = async { while client.read_body_or_idle(true).await.is_ok() {} };
         tokio::select! {
-            () = reset => {}
+            () = reset => order.note_absent(),
             () = order.gone() => {}
         }
     } else {

@@ -79,12 +79,8 @@ pub fn drop_named(request: &mut RequestHeader) {
     }
 }
 
-/// Takes out of a request what is meant for this hop alone.
+/// Takes out of a request what is always meant for this hop alone.
 pub fn strip_request(request: &mut RequestHeader) {
-    let named = named_by_connection(&request.headers);
-    for name in &named {
-        request.remove_header(name);
-    }
     for name in HOP_BY_HOP {
         request.remove_header(name);
     }
@@ -112,10 +108,6 @@ impl Fields for ResponseHeader {
 /// bytes as they are.
 pub fn object_request(request: &RequestHeader) -> HeaderMap {
     let mut headers = request.headers.clone();
-    let connection = named_by_connection(&request.headers);
-    for name in &connection {
-        headers.remove(name);
-    }
     for name in HOP_BY_HOP {
         headers.remove(name);
     }

@@ -28,7 +28,7 @@ impl Proxy {
         let Some(reader) = handler.as_any_mut().downcast_mut::<Reader>() else {
             return Ok(Some(ForcedFreshness::ForceMiss));
         };
-        if ctx.failed.is_some() || ctx.left || ctx.grant == Some(Grant::Refresh) {
+        if ctx.failed.is_some() || reader.order().is_absent() || ctx.grant == Some(Grant::Refresh) {
             // It has been tried for long enough, or is not wanted.
             return Ok(ask_the_origin(reader, ctx));
         }
@@ -81,10 +81,7 @@ impl Proxy {
             let client = &mut session.downstream_session;
             match self.gather(client, reader, &parts, ctx).await {
                 Wait::Over => {}
-                Wait::Left => {
-                    ctx.left = true;
-                    return Ok(ask_the_origin(reader, ctx));
-                }
+                Wait::Left => return Ok(ask_the_origin(reader, ctx)),
                 Wait::Failed(why) => return Ok(lacking(reader, why, ctx)),
             }
         }
@@ -94,7 +91,6 @@ impl Proxy {
             biased;
             prepared = reader.prepare(range) => prepared,
             () = gone(&mut session.downstream_session, &order) => {
-                ctx.left = true;
                 return Ok(ask_the_origin(reader, ctx));
             }
         };

@@ -184,8 +184,7 @@ impl ProxyHttp for Proxy {
         session: &mut Session,
         ctx: &mut Context,
     ) -> Result<bool> {
-        let is_absent = ctx.order.as_ref().is_some_and(|order| order.is_absent());
-        if ctx.left || is_absent {
+        if ctx.order.as_ref().is_some_and(|order| order.is_absent()) {
             return Err(store_first::left());
         }
         match ctx.failed.take() {

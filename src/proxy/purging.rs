@@ -14,6 +14,7 @@ use super::{
 use crate::{
     cache::{ChunkStorage, How, Object, PurgeError, Purged, id_of},
     domain::{LONGEST_TAG, ObjectKey, Selector, split_target, tag_of},
+    traffic::is_among,
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use pingora_cache::CacheKey;
@@ -98,18 +99,21 @@ impl Purger {
 
     /// What is stored under a URL, in all its variants, up to 256 of them.
     pub async fn inspect(&self, url: &str) -> Result<Vec<Arc<Object>>, Unpurged> {
+        self.variants(url, MOST_INSPECTED).await
+    }
+
+    /// The same up to `most` of them.
+    async fn variants(&self, url: &str, most: usize) -> Result<Vec<Arc<Object>>, Unpurged> {
         let selector = self.selector(&Target::Url(url.to_owned()))?;
         let store = self.storage.fills().store();
-        Ok(store.select(selector, MOST_INSPECTED).await?)
+        Ok(store.select(selector, most).await?)
     }
 
     /// The same of what a request for the URL itself would find: not its derivatives, nor what
     /// fields and cookies set apart.
     pub async fn found(&self, url: &str) -> Result<Vec<Arc<Object>>, Unpurged> {
         let key = self.key(url)?.map(|key| key.encode());
-        let selector = self.selector(&Target::Url(url.to_owned()))?;
-        let store = self.storage.fills().store();
-        let mut objects = store.select(selector, usize::MAX).await?;
+        let mut objects = self.variants(url, usize::MAX).await?;
         objects.retain(|object| Some(object.key()) == key.as_deref());
         Ok(objects)
     }
@@ -119,14 +123,11 @@ impl Purger {
     /// keep the cache from keeping anything.
     pub(super) async fn expel(&self, url: &str) {
         let store = self.storage.fills().store();
-        let Ok(selector) = self.selector(&Target::Url(url.to_owned())) else {
-            return;
-        };
-        let found = match store.knows_all() {
-            true => store.select(selector, usize::MAX).await.ok(),
+        let all = match store.knows_all() {
+            true => self.variants(url, usize::MAX).await.ok(),
             false => None,
         };
-        let found = match found {
+        let found = match all {
             Some(objects) => objects,
             // Not all that lies there is known yet: at least what the URL itself finds.
             None => self.stored(url).await.ok().flatten().into_iter().collect(),
@@ -228,14 +229,10 @@ impl Proxy {
         ctx: &mut Context,
     ) -> Result<bool> {
         let peer = session.client_addr().and_then(|peer| peer.as_inet());
-        let peer = peer.map(|peer| peer.ip().to_canonical());
         let fields = &session.req_header().headers;
         let is_relayed = RELAYED.iter().any(|name| fields.contains_key(*name));
-        let may = peer.filter(|_| !is_relayed).is_some_and(|peer| {
-            let mut allowed = self.clients.purge_from.iter();
-            allowed.any(|network| network.contains(&peer))
-        });
-        if !may {
+        let may = peer.is_some_and(|peer| is_among(&self.clients.purge_from, peer.ip()));
+        if !may || is_relayed {
             self.stats.purged("url", "refused");
             return error::answer(session, ctx, StatusCode::FORBIDDEN, "purge-refused").await;
         }

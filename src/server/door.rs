@@ -7,6 +7,7 @@ use super::proxy_protocol::{self, Spoken};
 use crate::{
     origin::Sessions,
     proxy::{ClientStream, Connections, HeadLimits, Link, Proxy, Refusal, Socket, Ticket},
+    traffic::is_among,
 };
 use ipnet::IpNet;
 use pingora_core::{
@@ -86,8 +87,7 @@ impl Door {
         let Some(balancers) = &self.balancers else {
             return Ok((socket, peer));
         };
-        let address = peer.ip().to_canonical();
-        if !balancers.iter().any(|network| network.contains(&address)) {
+        if !is_among(balancers, peer.ip()) {
             return Err(Refusal::ProxyProtocol);
         }
         match proxy_protocol::read(&mut socket).await {

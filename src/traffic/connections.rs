@@ -1,5 +1,6 @@
 //! Who may be connected: a count, and one for each address.
 
+use ipnet::IpNet;
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv6Addr},
@@ -76,6 +77,12 @@ impl ConnectionCount {
     pub fn is_crowded(&self) -> bool {
         self.all >= self.limits.all - self.limits.all / 4
     }
+}
+
+/// Whether an address lies in one of these networks.
+pub fn is_among(networks: &[IpNet], address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    networks.iter().any(|network| network.contains(&address))
 }
 
 /// Who is behind an address.

@@ -7,7 +7,7 @@ mod queue;
 mod segment;
 mod urgency;
 
-pub use connections::{ConnectionCount, ConnectionLimits};
+pub use connections::{ConnectionCount, ConnectionLimits, is_among};
 pub use features::Features;
 pub use pace::{Burst, Pace, Pacer};
 pub use queue::{Arrival, Queue, Ticket};

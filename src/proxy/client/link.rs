@@ -18,7 +18,7 @@ use tokio::{io::Interest, net::tcp::OwnedReadHalf};
 /// One client's connection, shared by its stream and its requests.
 #[derive(Debug)]
 pub struct Link {
-    socket: Option<Arc<OwnedReadHalf>>,
+    socket: Arc<OwnedReadHalf>,
     reads_head: AtomicBool,
     /// Heads that have been expected so far.
     heads: AtomicUsize,
@@ -42,15 +42,6 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 impl Link {
     /// The link of a connection over this socket.
     pub fn new(socket: Arc<OwnedReadHalf>) -> Arc<Self> {
-        Self::over(Some(socket))
-    }
-
-    /// The link of a connection that can't be watched.
-    pub fn blind() -> Arc<Self> {
-        Self::over(None)
-    }
-
-    fn over(socket: Option<Arc<OwnedReadHalf>>) -> Arc<Self> {
         Arc::new(Self {
             socket,
             reads_head: AtomicBool::new(false),
@@ -106,11 +97,12 @@ impl Link {
 
     /// Waits until the other side has closed. It may be dropped at any await.
     pub async fn closed(&self) -> Closed {
-        let Some(socket) = &self.socket else {
-            return std::future::pending().await;
-        };
         loop {
-            let Ok(ready) = socket.ready(Interest::READABLE | Interest::ERROR).await else {
+            let Ok(ready) = self
+                .socket
+                .ready(Interest::READABLE | Interest::ERROR)
+                .await
+            else {
                 return Closed::Whole;
             };
             if ready.is_error() || (ready.is_read_closed() && ready.is_write_closed()) {
@@ -125,10 +117,8 @@ impl Link {
 
     /// Waits until the connection is reset, when half of it is closed already.
     pub async fn reset(&self) {
-        let Some(socket) = &self.socket else {
-            return std::future::pending().await;
-        };
-        while socket
+        while self
+            .socket
             .ready(Interest::ERROR)
             .await
             .is_ok_and(|r| !r.is_error())

@@ -323,7 +323,10 @@ mod tests {
     use super::*;
     use http::{HeaderMap, header};
     use proptest::prelude::*;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, duplex},
+        net::{TcpListener, TcpStream},
+    };
 
     const LIMITS: HeadLimits = HeadLimits {
         time: Duration::from_secs(10),
@@ -336,10 +339,17 @@ mod tests {
         format!("HTTP/1.1 200 OK\r\nETag: \"a\"\r\nDate: {date}\r\nVia: 1.1 x\r\n\r\n")
     }
 
+    /// A link of no importance.
+    async fn link() -> Arc<Link> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).await;
+        Link::new(Arc::new(near.unwrap().into_split().0))
+    }
+
     /// Writes answers over an inner stream that takes few bytes at once.
     async fn write(answers: Vec<(Option<&'static str>, Vec<u8>)>, takes: usize) -> Vec<u8> {
         let (near, mut far) = duplex(takes);
-        let mut stream = ClientStream::new(Box::new(near), Link::blind(), LIMITS).unwrap();
+        let mut stream = ClientStream::new(Box::new(near), link().await, LIMITS).unwrap();
         let writing = async move {
             for (date, bytes) in answers {
                 let mut headers = HeaderMap::new();
@@ -360,7 +370,7 @@ mod tests {
             bodies in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..60), 1..4),
             takes in 1_usize..100,
         ) {
-            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
             let (mut answers, mut expected) = (Vec::new(), Vec::new());
             for (nth, body) in bodies.iter().enumerate() {
                 let own = (nth % 2 == 0).then_some(OLD);
