@@ -242,7 +242,7 @@ async fn assert_fresh(origin: &Origin, gate: &Gate, object: &Object) {
         loop {
             let told = gate.ask(head.clone()).await.head.cache_status();
             // What is given out stale meanwhile is a hit that says so.
-            if told.forward() != Some("stale") && !told.has("detail") {
+            if told.forward() != Some("stale") && !told.has("detail=stale") {
                 break;
             }
         }
