@@ -80,6 +80,7 @@ fn reused(
         Reuse::Fresh => assert!(fresh.until >= now),
         Reuse::StaleAllowed => assert!(client.max_stale.is_some() && !control.forbids_stale()),
         Reuse::Stale => assert!(fresh.until < now),
+        Reuse::Expired => assert!(fresh.until < now && client != RequestControl::default()),
         Reuse::Insisted => assert!(fresh.until >= now && client != RequestControl::default()),
     }
 }
