@@ -240,7 +240,7 @@ impl Store {
                 return Some(open);
             }
             if table.removals(id) == removals {
-                let loaded = loaded.filter(|object| !table.is_leaving(object));
+                let loaded = loaded.filter(|o| !table.is_leaving(o.id(), o.generation()));
                 return loaded.map(|object| table.insert_if_absent(object));
             }
         }

@@ -10,6 +10,7 @@ use super::{
     body::Body,
     index::Written,
     purges::{Force, Mark},
+    table::Table,
 };
 use crate::domain::{Grid, Selector, Tags};
 use std::{
@@ -71,8 +72,8 @@ struct Victim {
     written: Option<Written>,
     /// The object, where it is open.
     open: Option<Arc<Object>>,
-    /// A newer generation has taken its place: only its manifest is left.
-    replaced: bool,
+    /// It is out of service already, replaced or taken out: only files are left of it.
+    is_out: bool,
 }
 
 type Victims = BTreeMap<(ObjectId, u64), Victim>;
@@ -118,7 +119,7 @@ impl Store {
         let store = self.clone();
         let found = tokio::task::spawn_blocking(move || {
             let victims = store.list(&selector).into_iter();
-            let current = victims.filter(|(_, victim)| !victim.replaced);
+            let current = victims.filter(|(_, victim)| !victim.is_out);
             let open =
                 |((id, _), victim): (_, Victim)| victim.open.or_else(|| store.find_on_disk(id));
             current.filter_map(open).take(most).collect()
@@ -152,11 +153,11 @@ impl Store {
 
     fn list(&self, selector: &Selector) -> Victims {
         let table = self.table.lock();
-        self.victims(table.open(), selector)
+        self.victims(&table, selector)
     }
 
     /// What is meant of all that is open, and of all that lies on disk.
-    fn victims(&self, open: Vec<Arc<Object>>, selector: &Selector) -> Victims {
+    fn victims(&self, table: &Table, selector: &Selector) -> Victims {
         let mut victims = Victims::new();
         {
             let index = self.index.lock();
@@ -168,7 +169,7 @@ impl Store {
                 victim.written = Some(written);
             }
         }
-        for object in open {
+        for object in table.open() {
             let (id, generation) = (object.id(), object.generation());
             let tags = match selector.minds_tags() {
                 true => object.tags(),
@@ -180,9 +181,12 @@ impl Store {
             }
             // Its manifest may still be that of the generation before, or its tags others.
             let others = victims.range_mut((id, 0)..=(id, u64::MAX));
-            others.for_each(|(_, victim)| victim.replaced = victim.open.is_none());
+            others.for_each(|(_, victim)| victim.is_out = victim.open.is_none());
         }
         mark_replaced(&mut victims);
+        for ((id, generation), victim) in &mut victims {
+            victim.is_out |= table.is_leaving(*id, *generation);
+        }
         victims
     }
 
@@ -190,7 +194,7 @@ impl Store {
         let victims = {
             let mut table = self.table.lock();
             table.purges.note(selector.clone(), Force::Hard);
-            let victims = self.victims(table.open(), &selector);
+            let victims = self.victims(&table, &selector);
             for ((id, generation), victim) in &victims {
                 table.expel(*id, *generation);
                 if let Some(object) = &victim.open {
@@ -231,7 +235,7 @@ impl Store {
         let victims = {
             let mut table = self.table.lock();
             table.purges.note(selector.clone(), Force::Soft);
-            let victims = self.victims(table.open(), &selector);
+            let victims = self.victims(&table, &selector);
             let open = victims.values().filter_map(|victim| victim.open.as_ref());
             open.for_each(|object| object.soften(now));
             victims
@@ -293,7 +297,7 @@ impl Store {
 
     /// What victims take on disk.
     fn weigh(&self, victims: &Victims) -> Purged {
-        let current = victims.iter().filter(|(_, victim)| !victim.replaced);
+        let current = victims.iter().filter(|(_, victim)| !victim.is_out);
         current.fold(Purged::default(), |sum, ((id, generation), _)| Purged {
             objects: sum.objects + 1,
             bytes: sum.bytes + self.paths.allocated(*id, *generation),
@@ -354,7 +358,7 @@ fn mark_replaced(victims: &mut Victims) {
         .collect();
     for (id, generation) in open {
         for ((_, other), victim) in victims.range_mut((id, 0)..=(id, u64::MAX)) {
-            victim.replaced |= *other != generation && victim.open.is_none();
+            victim.is_out |= *other != generation && victim.open.is_none();
         }
     }
 }

@@ -117,8 +117,8 @@ impl Table {
 
     /// Whether a generation was taken out and its files are about to go: what the disk still
     /// shows of it is not to be believed.
-    pub fn is_leaving(&self, object: &Object) -> bool {
-        self.leaving.contains(&(object.id(), object.generation()))
+    pub fn is_leaving(&self, id: ObjectId, generation: u64) -> bool {
+        self.leaving.contains(&(id, generation))
     }
 
     /// Its files are gone.

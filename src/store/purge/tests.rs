@@ -160,6 +160,22 @@ async fn history(steps: Vec<Step>) {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_taken_out_is_not_counted_again_but_does_not_come_back() {
+    let bench = Bench::new(64 << 20);
+    let store = bench.open();
+    let object = create(&store, tagged(manifest(1, 1, 1000), path(1), tags(1))).await;
+    keep(&store, &object, 0).await.unwrap();
+    // Out of service, and nobody has come yet to take its files away.
+    assert!(store.table.lock().remove(&object));
+    let purged = store.purge(Selector::All, How::default()).await.unwrap();
+    assert_eq!(purged, Purged::default());
+    drop(object);
+    store.close().await;
+    drop(store);
+    assert_same(&bench.open(), &Model::new()).await;
+}
+
 async fn assert_same(store: &Arc<Store>, model: &Model) {
     let now = SystemTime::now();
     for n in 1..12 {
