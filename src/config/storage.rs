@@ -27,6 +27,7 @@ pub(super) fn cache(at: &Spot) -> Option<Cache> {
             chunk_size: keys.or("chunk_size", default.chunk_size, chunk_size),
             writes: keys.or("writes", default.writes, count(1..=64)),
             write_queue: keys.or("write_queue", default.write_queue, count(1..=65_536)),
+            reads: keys.or("reads", default.reads, count(1..=512)),
             open_objects: keys.or("open_objects", default.open_objects, count(1..=1_000_000)),
             directory: default.directory,
         };

@@ -57,7 +57,7 @@ listen:
   - {address: "[::1]:0", tls: {certificate: a.pem, key: b.pem}}
 admin: {address: 127.0.0.1:0, token_file: token}
 cache: {directory: store, max_size: 1073741824, memory: 64MB, chunk_size: 256KiB, version: 4294967295,
-        writes: 1, write_queue: 2, open_objects: 3}
+        writes: 1, write_queue: 2, reads: 4, open_objects: 3}
 fill: {max_window: 1MiB, in_flight: 8MiB, wait: 250ms, attempts: 9}
 clients: {idle_timeout: 1s, read_timeout: 2s, max_ranges: 5}
 origins:

@@ -3,7 +3,7 @@
 use super::ByteRange;
 
 /// The position of a chunk on its object's grid, from 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChunkIndex(pub u32);
 
 impl ChunkIndex {

@@ -5,6 +5,7 @@ use super::{
     Board, FillError, Visit,
     board::{Claim, Place},
     chunk_buffer::Found,
+    disk_ahead::DiskAhead,
     flights::{FlightId, STALLED},
     now,
     read_ahead::ReadAhead,
@@ -12,7 +13,7 @@ use super::{
 };
 use crate::{
     domain::{ByteRange, ChunkIndex, ChunkRun, chunk_at},
-    store::{Read, Store},
+    store::{Read, SlowRead, Store},
     traffic::{SegmentSize, Sending, Urgency, backoff},
 };
 use bytes::Bytes;
@@ -25,7 +26,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use tokio::{task::JoinHandle, time::Sleep};
+use tokio::time::Sleep;
 
 /// Reads an interval of an object. Every method may be dropped at any await and called again.
 #[derive(Debug)]
@@ -35,7 +36,8 @@ pub struct Cursor {
     end: u64,
     ahead: ReadAhead,
     segment: SegmentSize,
-    slow: Option<JoinHandle<Option<Bytes>>>,
+    slow: Option<SlowRead>,
+    disk_ahead: DiskAhead,
     pause: Option<Pin<Box<Sleep>>>,
     waiting_since: Option<Instant>,
     failures_seen: u64,
@@ -104,6 +106,7 @@ impl Cursor {
             end,
             segment: SegmentSize::new(Sending::default().of(range.is_some()).segment),
             slow: None,
+            disk_ahead: DiskAhead::default(),
             pause: None,
             waiting_since: None,
             attempts: 0,
@@ -340,14 +343,28 @@ impl Cursor {
 
     fn read_stored(&mut self, chunk: ChunkIndex, range: ByteRange) -> Option<(Bytes, Source)> {
         let store = self.visit.fills().store();
-        match store.read(self.visit.board().object(), chunk, range) {
+        let found = match store.read(self.visit.board().object(), chunk, range) {
             Read::Memory(bytes) => Some((bytes, Source::Memory)),
             Read::Ready(bytes) => Some((bytes, Source::Disk)),
-            Read::Slow(task) => {
-                self.slow = Some(task);
+            Read::Slow(read) => {
+                self.slow = Some(read);
+                self.disk_ahead.waited(chunk);
                 None
             }
             Read::Missing => None,
+        };
+        self.read_ahead_from_disk(chunk);
+        found
+    }
+
+    /// Who reads on through what lies on disk need not wait for each chunk of it.
+    fn read_ahead_from_disk(&mut self, chunk: ChunkIndex) {
+        let Some(run) = self.disk_ahead.reads(chunk, self.ahead.certain_end()) else {
+            return;
+        };
+        let (store, object) = (self.visit.fills().store(), self.board().object());
+        for chunk in (run.start.0..run.end.0).map(ChunkIndex) {
+            store.will_need(object, chunk);
         }
     }
 
@@ -360,8 +377,7 @@ impl Cursor {
         };
         let read = tokio::time::timeout(left, task).await;
         self.slow = None;
-        let read = read.map_err(|_| FillError::TimedOut)?;
-        Ok(read.ok().flatten())
+        read.map_err(|_| FillError::TimedOut)
     }
 
     pub(super) async fn finish_pause(&mut self) {

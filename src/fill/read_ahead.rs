@@ -67,6 +67,15 @@ impl ReadAhead {
         self.several
     }
 
+    /// One past the last chunk that the reader is sure to come to: where it said that it ends or,
+    /// where it did not, anywhere once it has read on at all.
+    pub fn certain_end(&self) -> ChunkIndex {
+        match self.open {
+            Some(0) => self.at.map_or(ChunkIndex(0), ChunkIndex::next),
+            _ => self.limit,
+        }
+    }
+
     /// One past the last chunk to fetch in a request that begins at `from`.
     pub fn end_of_window(&self, from: ChunkIndex) -> ChunkIndex {
         ChunkIndex(from.0.saturating_add(self.window))

@@ -16,12 +16,13 @@ use crate::domain::ChunkIndex;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use rustix::{
-    fs::{FallocateFlags, fallocate},
+    fs::{Advice, FallocateFlags, fadvise, fallocate},
     io::{Errno, ReadWriteFlags, preadv2, pwritev},
 };
 use std::{
     fs::File,
     io::{self, IoSlice, IoSliceMut},
+    num::NonZeroU64,
     os::unix::fs::FileExt,
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
 };
@@ -128,6 +129,17 @@ impl Body {
         let at = self.chunk_start(chunk) + skip;
         self.file.read_exact_at(&mut buffer.bytes[..length], at)?;
         Ok(buffer.freeze(length))
+    }
+
+    /// Has the disk bring a chunk into the page cache; whoever reads it later need not wait so long.
+    pub fn will_need(&self, chunk: ChunkIndex) -> io::Result<()> {
+        let length = NonZeroU64::new(self.chunk_size.into());
+        Ok(fadvise(
+            &self.file,
+            self.chunk_start(chunk),
+            length,
+            Advice::WillNeed,
+        )?)
     }
 
     /// All bytes of one chunk, checked against its record.

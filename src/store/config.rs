@@ -17,6 +17,8 @@ pub struct Config {
     pub writes: usize,
     /// Chunks that may wait for a write before further ones are given up.
     pub write_queue: usize,
+    /// Reads that go to the disk itself, not the page cache, at a time.
+    pub reads: usize,
     /// Objects held open (manifest in memory, data file open) while nobody reads them.
     pub open_objects: usize,
 }
@@ -31,6 +33,7 @@ impl Config {
             chunk_size: 1 << 20,
             writes: 5,
             write_queue: 64,
+            reads: 16,
             open_objects: 1024,
         }
     }

@@ -44,7 +44,7 @@ pub use manifest::{Manifest, Meta};
 pub use object::{Object, ObjectId};
 pub use purge::{How, PurgeError, Purged};
 pub use purges::Mark;
-pub use reading::Read;
+pub use reading::{Read, SlowRead};
 pub use stats::Stats;
 
 use crate::domain::{Tags, place_of};
@@ -74,6 +74,7 @@ pub struct Store {
     memory: Option<Memory>,
     writes: Semaphore,
     queue: Semaphore,
+    reads: Arc<Semaphore>,
     recovered: watch::Sender<bool>,
     /// Whether the walk met a folder that it could not read.
     is_blind: AtomicBool,
@@ -153,6 +154,7 @@ impl Store {
             files: [const { Mutex::new(()) }; FILE_LOCKS],
             writes: Semaphore::new(config.writes),
             queue: Semaphore::new(config.write_queue),
+            reads: Arc::new(Semaphore::new(config.reads)),
             recovered: watch::Sender::new(false),
             is_blind: AtomicBool::new(false),
             index: Mutex::default(),

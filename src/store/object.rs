@@ -317,6 +317,15 @@ impl Object {
         body.read(chunk, skip, range.len() as usize)
     }
 
+    /// Has the disk bring a chunk into the page cache.
+    pub(super) fn will_need(&self, chunk: ChunkIndex) -> io::Result<()> {
+        let present = self.state.lock().present.contains(chunk);
+        match present {
+            true => self.opened()?.will_need(chunk),
+            false => Ok(()),
+        }
+    }
+
     /// All bytes of a chunk, checked; from then on it counts as checked.
     pub(super) fn read_verified(&self, chunk: ChunkIndex) -> Result<Bytes, ReadError> {
         let length = self.length_of(chunk) as usize;

@@ -3,7 +3,14 @@
 use super::{Object, Store, body};
 use crate::domain::{ByteRange, ChunkIndex};
 use bytes::Bytes;
-use std::sync::Arc;
+use prometheus::IntGauge;
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 /// What a read of a chunk came to.
 #[derive(Debug)]
@@ -12,10 +19,44 @@ pub enum Read {
     Memory(Bytes),
     /// The bytes, from the page cache.
     Ready(Bytes),
-    /// The bytes will come from the disk, or be checked first; `None` where that failed.
-    Slow(tokio::task::JoinHandle<Option<Bytes>>),
+    /// The bytes will come from the disk, or be checked first.
+    Slow(SlowRead),
     /// Not here.
     Missing,
+}
+
+/// A read that waits for its turn at the disk, then for the disk; `None` where it failed. Dropped,
+/// it gives its turn up.
+pub struct SlowRead(Pin<Box<dyn Future<Output = Option<Bytes>> + Send + Sync>>);
+
+impl Future for SlowRead {
+    type Output = Option<Bytes>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(context)
+    }
+}
+
+impl fmt::Debug for SlowRead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SlowRead").finish_non_exhaustive()
+    }
+}
+
+/// Counted among those who wait, until it is dropped.
+struct Waiting<'a>(&'a IntGauge);
+
+impl<'a> Waiting<'a> {
+    fn in_line(gauge: &'a IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 impl Store {
@@ -44,9 +85,43 @@ impl Store {
                 return Read::Ready(bytes);
             }
         }
-        let (store, object) = (self.clone(), object.clone());
-        let task = tokio::task::spawn_blocking(move || store.read_slow(&object, chunk, range));
-        Read::Slow(task)
+        let read = self.clone().read_in_turn(object.clone(), chunk, range);
+        Read::Slow(SlowRead(Box::pin(read)))
+    }
+
+    async fn read_in_turn(
+        self: Arc<Self>,
+        object: Arc<Object>,
+        chunk: ChunkIndex,
+        range: ByteRange,
+    ) -> Option<Bytes> {
+        let turn = {
+            let _waits = Waiting::in_line(&self.stats.reads_waiting);
+            self.reads.clone().acquire_owned().await.ok()?
+        };
+        let read = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            self.read_slow(&object, chunk, range)
+        });
+        read.await.ok().flatten()
+    }
+
+    /// Has the disk bring a chunk into the page cache, for a reader that will come to it. Where
+    /// the disk has enough to do for those who wait, nothing is done.
+    pub fn will_need(self: &Arc<Self>, object: &Arc<Object>, chunk: ChunkIndex) {
+        if self.memory.is_some() {
+            return;
+        }
+        let Ok(turn) = self.reads.clone().try_acquire_owned() else {
+            self.stats.read_ahead_dropped.inc();
+            return;
+        };
+        let object = object.clone();
+        tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            // Only a hint: what comes of it shows when the chunk is read.
+            let _ = object.will_need(chunk);
+        });
     }
 
     pub(super) fn read_slow(
@@ -58,10 +133,13 @@ impl Store {
         let ticket = object.begin_read(chunk)?;
         let read = match (ticket.verified, &self.memory) {
             (true, None) => object.read_blocking(range).map_err(body::ReadError::from),
-            _ => object.read_verified(chunk).map(|whole| {
-                if let Some(memory) = &self.memory {
-                    memory.insert(object, chunk, whole.clone());
-                }
+            (false, None) => object.read_verified(chunk).and_then(|whole| {
+                // It has been read to be checked. A client that is slow must not pin all of it.
+                drop(whole);
+                object.read_blocking(range).map_err(body::ReadError::from)
+            }),
+            (_, Some(memory)) => object.read_verified(chunk).map(|whole| {
+                memory.insert(object, chunk, whole.clone());
                 let skip = (range.start() % u64::from(object.chunk_size())) as usize;
                 let end = skip + range.len() as usize;
                 whole.slice(skip.min(whole.len())..end.min(whole.len()))

@@ -1,7 +1,7 @@
 //! What the store counts.
 
 use super::{Purged, body::ReadError};
-use prometheus::IntCounter;
+use prometheus::{IntCounter, IntGauge};
 use std::{
     io,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
@@ -21,6 +21,10 @@ pub struct Stats {
     pub purged_bytes: IntCounter,
     /// Operations that the disk failed.
     pub disk_errors: IntCounter,
+    /// Readers that wait for their turn at the disk.
+    pub reads_waiting: IntGauge,
+    /// Chunks that were not read ahead, as the disk had enough to do.
+    pub read_ahead_dropped: IntCounter,
     last_logged: AtomicU64,
 }
 
@@ -49,6 +53,15 @@ impl Default for Stats {
             disk_errors: counter(
                 "tidegate_store_disk_errors_total",
                 "Reads, writes and removals that the file system refused; clients were served without the disk. A rise points at a full or failing disk.",
+            ),
+            reads_waiting: IntGauge::new(
+                "tidegate_store_reads_waiting",
+                "Readers that wait for their turn at the disk (cache.reads), as what they want is not in the page cache. A lasting rise says that the disk is too slow for what is asked of it.",
+            )
+            .expect("names of metrics are well-formed"),
+            read_ahead_dropped: counter(
+                "tidegate_store_read_ahead_dropped_total",
+                "Chunks that were not read ahead from disk, since it had enough to do for those who wait. A rise says that the disk is busy.",
             ),
             last_logged: AtomicU64::new(0),
         }

@@ -3,6 +3,7 @@
 use super::{manifest::tests::sample, *};
 use crate::domain::{ByteRange, ChunkIndex, Grid};
 use bytes::Bytes;
+use futures_util::FutureExt;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 
 const CHUNK: u32 = 65536;
@@ -117,7 +118,7 @@ async fn read(store: &Arc<Store>, object: &Arc<Object>, index: u32) -> Option<By
     let range = grid.bytes_of(ChunkIndex(index))?;
     match store.read(object, ChunkIndex(index), range) {
         Read::Memory(bytes) | Read::Ready(bytes) => Some(bytes),
-        Read::Slow(task) => task.await.unwrap(),
+        Read::Slow(read) => read.await,
         Read::Missing => None,
     }
 }
@@ -373,14 +374,44 @@ async fn hot_chunks_are_read_from_memory_and_are_the_same() {
     let Read::Slow(first) = store.read(&object, ChunkIndex(1), range) else {
         panic!("nothing is in memory yet");
     };
-    let Read::Memory(second) = store.read(&object, ChunkIndex(1), range) else {
-        // The first read has not got there yet: wait for it, then it has.
-        let first = first.await.unwrap().unwrap();
-        assert_eq!(first, content(&object, 1).slice(100..150));
-        assert!(matches!(store.read(&object, ChunkIndex(1), range), Read::Memory(b) if b == first));
-        return;
+    let first = first.await.unwrap();
+    assert_eq!(first, content(&object, 1).slice(100..150));
+    let second = store.read(&object, ChunkIndex(1), range);
+    assert!(matches!(second, Read::Memory(bytes) if bytes == first));
+}
+
+#[tokio::test]
+async fn who_reads_from_disk_waits_for_a_turn_and_gives_it_up() {
+    let mut bench = Bench::new(100 << 20);
+    bench.config.reads = 1;
+    let store = bench.open();
+    let object = create(&store, manifest(1, 5, u64::from(CHUNK) * 2)).await;
+    keep(&store, &object, 0).await.unwrap();
+    store.close().await;
+    drop((store, object));
+    let store = bench.open();
+    let object = store.find(ObjectId([1; 16]), &[1]).await.unwrap();
+    let slow = || {
+        // Not checked since the start: the page cache is not asked.
+        let range = ByteRange::new(0, 50).unwrap();
+        match store.read(&object, ChunkIndex(0), range) {
+            Read::Slow(read) => read,
+            other => panic!("{other:?}"),
+        }
     };
-    assert_eq!(second, content(&object, 1).slice(100..150));
+    let turn = store.reads.clone().acquire_owned().await.unwrap();
+    store.will_need(&object, ChunkIndex(0));
+    assert_eq!(store.stats.read_ahead_dropped.get(), 1);
+    let (mut first, mut second) = (slow(), slow());
+    for read in [&mut first, &mut second] {
+        assert!(read.now_or_never().is_none());
+    }
+    assert_eq!(store.stats.reads_waiting.get(), 2);
+    drop(first);
+    assert_eq!(store.stats.reads_waiting.get(), 1);
+    drop(turn);
+    assert_eq!(second.await.unwrap(), content(&object, 0).slice(..50));
+    assert_eq!(store.stats.reads_waiting.get(), 0);
 }
 
 #[tokio::test]
