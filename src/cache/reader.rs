@@ -24,6 +24,7 @@ pub struct Reader {
     /// Bytes that may still be read before what this request leads has come in.
     leash: Option<usize>,
     pacing: Option<Pacing>,
+    has_read: bool,
 }
 
 /// What a client that stands still takes in any case: less than the smallest window that an
@@ -42,6 +43,7 @@ impl Reader {
             cursor: None,
             range: None,
             leash: None,
+            has_read: false,
         }
     }
 
@@ -155,6 +157,11 @@ impl HandleHit for Reader {
         if self.order.has_no_body() {
             self.visit.leave();
             return Ok(None);
+        }
+        // In a crowd others have their turn after each segment: whoever has just come waits for no
+        // more than one of each.
+        if std::mem::replace(&mut self.has_read, true) {
+            tokio::task::yield_now().await;
         }
         if self.leash == Some(0) {
             self.order.landed().await;
