@@ -3,7 +3,10 @@
 use super::FillError;
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 /// A chunk on its way: written by one flight, read by any number of readers.
@@ -15,8 +18,8 @@ pub struct ChunkBuffer {
     grown: Notify,
     /// The disk did not take it.
     unkept: AtomicBool,
-    /// Its share of the budget of bytes in flight.
-    _budget: OwnedSemaphorePermit,
+    /// Its share of the budget of bytes in flight, when it has it.
+    budget: OnceLock<OwnedSemaphorePermit>,
 }
 
 #[derive(Debug, Default)]
@@ -68,14 +71,24 @@ pub enum Found {
 
 impl ChunkBuffer {
     /// An empty chunk that will hold the bytes from `start` on.
-    pub fn new(start: u64, budget: OwnedSemaphorePermit) -> Self {
+    pub fn new(start: u64) -> Self {
         Self {
             start,
             content: Mutex::default(),
             grown: Notify::new(),
             unkept: AtomicBool::new(false),
-            _budget: budget,
+            budget: OnceLock::new(),
         }
+    }
+
+    /// Whether it has its share of the budget.
+    pub fn has_share(&self) -> bool {
+        self.budget.get().is_some()
+    }
+
+    /// Takes its share of the budget, and holds it until it goes.
+    pub fn hold(&self, share: OwnedSemaphorePermit) {
+        let _ = self.budget.set(share);
     }
 
     /// Adds bytes at the end.

@@ -19,7 +19,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             max_window: 16 << 20,
-            in_flight: 64 << 20,
+            in_flight: 32 << 20,
             wait: Duration::from_secs(30),
             attempts: 3,
         }

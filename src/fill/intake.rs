@@ -13,7 +13,7 @@ use crate::{
 };
 use bytes::Bytes;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// One flight's end at this side. Dropped without [`Intake::finish`] it is a broken flight.
 #[derive(Debug)]
@@ -115,15 +115,20 @@ impl Intake {
     /// Takes the next bytes. Waits only for the budget of bytes in flight, and not for ever.
     pub async fn push(&mut self, mut bytes: Bytes) -> Result<Flow, FillError> {
         while !bytes.is_empty() {
-            if self.begin_chunk().await? == Flow::Stop {
+            if self.begin_chunk()? == Flow::Stop {
                 return Ok(Flow::Stop);
             }
             let piece = bytes.split_to(bytes.len().min(self.room()));
             self.offset += piece.len() as u64;
             if let Current::Filling(buffer) = &self.current {
                 self.board.screen(self.offset - piece.len() as u64, &piece);
+                let buffer = buffer.clone();
                 buffer.append(piece);
                 self.board.moved(self.flight, self.chunk_before());
+                // What is in hand is given out at once; there is no more before there is room.
+                if !buffer.has_share() {
+                    buffer.hold(self.acquire_share().await?);
+                }
             }
             if self.is_past_chunk() {
                 self.end_chunk();
@@ -152,7 +157,7 @@ impl Intake {
         self.outcome = Some(why);
     }
 
-    async fn begin_chunk(&mut self) -> Result<Flow, FillError> {
+    fn begin_chunk(&mut self) -> Result<Flow, FillError> {
         if !self.is_at_edge() {
             return Ok(Flow::Continue);
         }
@@ -169,22 +174,26 @@ impl Intake {
             }
             Wanted::Yes => {}
         }
-        let budget = &self.fills.in_flight;
-        let share = share_of(self.board.object().chunk_size());
-        // What the disk did not take makes room for what comes.
-        while budget.available_permits() < share as usize && self.fills.unkept.give_up_oldest() {}
-        let permit = Semaphore::acquire_many_owned(budget.clone(), share);
-        let permit = tokio::time::timeout(self.fills.config.wait, permit).await;
-        let Ok(Ok(permit)) = permit else {
-            self.outcome = Some(FillError::Busy);
-            return Err(FillError::Busy);
-        };
-        let buffer = Arc::new(ChunkBuffer::new(self.offset, permit));
+        let buffer = Arc::new(ChunkBuffer::new(self.offset));
         self.current = match self.board.begin_chunk(chunk, buffer.clone()) {
             true => Current::Filling(buffer),
             false => Current::Passing,
         };
         Ok(Flow::Continue)
+    }
+
+    /// Waits for room for a chunk, with the origin's answer in hand: who waits for the origin holds
+    /// none.
+    async fn acquire_share(&mut self) -> Result<OwnedSemaphorePermit, FillError> {
+        let share = self.fills.share(self.board.object().chunk_size());
+        let share = tokio::time::timeout(self.fills.config.wait, share).await;
+        match share {
+            Ok(Some(share)) => Ok(share),
+            _ => {
+                self.outcome = Some(FillError::Busy);
+                Err(FillError::Busy)
+            }
+        }
     }
 
     /// The chunk in hand is complete.
@@ -284,9 +293,4 @@ async fn keep(fills: Arc<Fills>, board: Arc<Board>, chunk: ChunkIndex, buffer: A
             fills.unkept.push(&board, chunk, buffer);
         }
     }
-}
-
-/// A chunk's share of the budget of bytes in flight, in KiB.
-pub(super) fn share_of(chunk_size: u32) -> u32 {
-    chunk_size.div_ceil(1024)
 }

@@ -9,10 +9,12 @@
 //! against it; what one reader does or fails to do never holds up another; every wait ends.
 
 mod board;
+mod budget;
 mod chunk_buffer;
 mod config;
 mod cursor;
 mod detached;
+mod disk_ahead;
 mod flights;
 mod gather;
 mod intake;
@@ -40,12 +42,12 @@ use crate::{
     source::{Request, Sink, Source, SourceError},
     store::{Object, Store},
 };
+use budget::InFlight;
 use parking_lot::Mutex;
 use std::{
     collections::HashMap,
     sync::{Arc, Weak},
 };
-use tokio::sync::Semaphore;
 use unkept::Unkept;
 
 /// The fills of one store.
@@ -53,7 +55,7 @@ use unkept::Unkept;
 pub struct Fills {
     store: Arc<Store>,
     config: Config,
-    in_flight: Arc<Semaphore>,
+    in_flight: InFlight,
     unkept: Unkept,
     boards: Mutex<HashMap<u64, Weak<Board>>>,
     sink: Option<Arc<dyn Sink>>,
@@ -118,11 +120,9 @@ const SWEEP_FLOOR: usize = 1024;
 impl Fills {
     /// Fills into `store`; complete chunks are offered to `sink`.
     pub fn new(store: Arc<Store>, config: Config, sink: Option<Arc<dyn Sink>>) -> Arc<Self> {
-        let share = intake::share_of(store.config().chunk_size) as usize;
-        let in_flight = ((config.in_flight / 1024) as usize).max(share);
         Arc::new(Self {
             unkept: Unkept::new(config.in_flight / 2),
-            in_flight: Arc::new(Semaphore::new(in_flight.min(Semaphore::MAX_PERMITS))),
+            in_flight: InFlight::new(config.in_flight, store.config().chunk_size),
             store,
             config,
             boards: Mutex::default(),
@@ -139,12 +139,6 @@ impl Fills {
     /// What has happened so far.
     pub fn stats(&self) -> &Stats {
         &self.stats
-    }
-
-    /// Bytes of chunks that have come in, or are about to, and are not yet on disk.
-    pub fn bytes_in_flight(&self) -> u64 {
-        let free = self.in_flight.available_permits() as u64 * 1024;
-        self.config.in_flight.saturating_sub(free)
     }
 
     /// The board of an object's generation.

@@ -58,6 +58,9 @@ async fn bring(
         if_range: stored.for_if_range().map(str::to_owned),
     };
     let ranged = Some(&part).filter(|_| board.comes_in_parts());
+    if urgency == Urgency::ReadAhead && fills.is_pressed() {
+        return Err(FillError::NotAsked(Duration::ZERO));
+    }
     let source = errand.source.clone();
     let fetch = source.fetch(&errand.request, ranged, urgency);
     let Some(answer) = unless_deserted(board, urgency, fetch).await else {

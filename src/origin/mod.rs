@@ -21,6 +21,7 @@
 mod as_source;
 mod asking;
 mod attempts;
+mod backlog;
 mod balance;
 mod breaker;
 mod checks;
@@ -51,6 +52,7 @@ mod upstream;
 mod warm;
 
 pub use crate::source::{Request, Source};
+pub use backlog::Backlog;
 pub use breaker::State as BreakerState;
 pub use client::Client;
 pub use config::{

@@ -5,7 +5,7 @@
 //! request obeys the same limits and breakers as a fill, over the same connections.
 
 use super::{
-    Failure, Handover, Purpose, Upstream,
+    Backlog, Failure, Handover, Purpose, Upstream,
     asking::{Asking, Came},
     attempts::Attempts,
     client::Connection,
@@ -49,6 +49,8 @@ pub struct Call {
     pub report: Arc<Report>,
     /// Where the answer's body is offered before Pingora reads it.
     pub handover: Option<Arc<Handover>>,
+    /// What of its body Pingora has not looked at yet.
+    pub backlog: Arc<Backlog>,
 }
 
 /// What came of a request.
@@ -139,6 +141,7 @@ pub struct Exchange {
     /// The body's writer, for Pingora to take.
     writer: Option<Uploader>,
     handover: Option<Arc<Handover>>,
+    backlog: Arc<Backlog>,
     is_head: bool,
 }
 
@@ -205,6 +208,7 @@ impl Exchange {
         self.head = Some(head);
         self.state = State::Answering(Box::new(incoming));
         self.handover = call.handover;
+        self.backlog = call.backlog;
         Ok(())
     }
 
@@ -366,6 +370,7 @@ impl Session for Exchange {
     }
 
     async fn read_response_body(&mut self) -> Result<Option<Bytes>> {
+        self.backlog.cleared().await;
         let has_body = self.has_body();
         if let State::Offered(handover) = &self.state {
             self.state = match handover.clone().returned().await {
@@ -388,7 +393,7 @@ impl Session for Exchange {
         if read.is_none() {
             self.state = State::Done;
         }
-        Ok(read)
+        Ok(read.map(|bytes| self.backlog.give(bytes)))
     }
 
     fn response_finished(&self) -> bool {

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     cache::{FillError, Incoming, Order},
     domain::{ByteRange, RequestControl},
-    origin::{Handover, Report},
+    origin::{Backlog, Handover, Report},
     traffic::{Pacer, Pieces, Sending},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -86,6 +86,8 @@ pub struct Context {
     pub parts: Vec<ByteRange>,
     /// The answer's body, until it is decided who brings it in.
     pub handover: Option<Arc<Handover>>,
+    /// What the session has read of the answer's body and no hook has seen yet.
+    pub backlog: Arc<Backlog>,
     /// How its answer is sent.
     pub pieces: Pieces,
     /// The pace of an answer that comes from the origin as it is.
@@ -159,6 +161,7 @@ impl Context {
             stores_first: false,
             parts: Vec::new(),
             handover: None,
+            backlog: Arc::default(),
             pieces: Sending::default().whole,
             pacer: None,
             was_slow: AtomicBool::new(false),

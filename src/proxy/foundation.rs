@@ -191,8 +191,13 @@ impl Proxy {
                 Some(window::first_chunk(chunk_size))
             }
             // A client that stands still would hold up the whole object: it leads a window, and
-            // fills bring the rest.
-            (Contact::Window, None) if session.as_downstream().is_http2() && !ctx.stores_first => {
+            // fills bring the rest. So it is where there is little room for what comes in, or those
+            // who are first would use it up.
+            (Contact::Window, None)
+                if !ctx.stores_first
+                    && (session.as_downstream().is_http2()
+                        || self.storage.fills().is_pressed()) =>
+            {
                 Some(window::first_chunk(chunk_size))
             }
             (Contact::Window, None) => None,
@@ -214,6 +219,7 @@ impl Proxy {
             },
             report: ctx.report.clone(),
             handover: ctx.handover.clone(),
+            backlog: ctx.backlog.clone(),
         }
     }
 

@@ -241,6 +241,7 @@ impl ProxyHttp for Proxy {
         ctx.keyed.fields.apply(request)?;
         request.append_header(header::VIA, headers::via(session.req_header().version))?;
         ctx.window = None;
+        ctx.backlog = Arc::default();
         if session.cache.enabled() || session.cache.bypassing() {
             request.remove_header(&header::ACCEPT_ENCODING);
         }
@@ -290,10 +291,13 @@ impl ProxyHttp for Proxy {
     fn upstream_response_body_filter(
         &self,
         _session: &mut Session,
-        _body: &mut Option<Bytes>,
+        body: &mut Option<Bytes>,
         _end: bool,
         ctx: &mut Context,
     ) -> Result<Option<Duration>> {
+        if body.is_some() {
+            ctx.backlog.note_seen();
+        }
         self.note_withdrawn(ctx);
         match ctx.order.as_ref().is_some_and(|order| order.is_unwanted()) {
             true => Err(Error::explain(error::UNWANTED, "nobody wants more of it").into_down()),

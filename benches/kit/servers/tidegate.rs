@@ -26,8 +26,8 @@ pub fn start(
     })
 }
 
-/// The peers ask the origin for as much at a time as clients want; so that crowds find no other
-/// rule here, the limit is out of their reach.
+/// The peers ask the origin for as much at a time as clients want. Here, as by default, a hundred
+/// requests are under way at a time; so that nobody of a crowd is refused, the others may wait.
 fn configuration(directory: &Path, origin: SocketAddr, capacity: u64) -> String {
     let cache = directory.join("cache");
     let cache = cache.display();
@@ -47,8 +47,8 @@ origins:
     servers:
       - url: http://{origin}
     limit:
-      requests: 4096
       queue: 4096
+      wait: 60s
 routes:
   - path: /
     origins: [bench]

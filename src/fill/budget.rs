@@ -1,0 +1,56 @@
+//! The budget of bytes that have come in and are not yet on disk.
+
+use super::Fills;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Room for bytes in flight, over all objects. A chunk has its share from its beginning to when it
+/// is on disk.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    /// In KiB.
+    room: Arc<Semaphore>,
+    most: usize,
+}
+
+/// There is little room when less than this share of it is left.
+const LITTLE: usize = 4;
+
+impl InFlight {
+    /// Room for so many bytes, and at least for one chunk.
+    pub fn new(bytes: u64, chunk_size: u32) -> Self {
+        let most = ((bytes / 1024) as usize).max(share_of(chunk_size) as usize);
+        let most = most.min(Semaphore::MAX_PERMITS);
+        Self {
+            room: Arc::new(Semaphore::new(most)),
+            most,
+        }
+    }
+}
+
+impl Fills {
+    /// Bytes that come in and are not on disk yet, as far as room is kept for them.
+    pub fn bytes_in_flight(&self) -> u64 {
+        let InFlight { room, most } = &self.in_flight;
+        (most - room.available_permits().min(*most)) as u64 * 1024
+    }
+
+    /// Whether there is little room for more: what comes in anew is to come in small parts, and
+    /// what nobody waits for not at all.
+    pub fn is_pressed(&self) -> bool {
+        self.in_flight.room.available_permits() < self.in_flight.most / LITTLE
+    }
+
+    /// Waits for room for a chunk; `None` where there will never be any.
+    pub(super) async fn share(&self, chunk_size: u32) -> Option<OwnedSemaphorePermit> {
+        let (room, share) = (&self.in_flight.room, share_of(chunk_size));
+        // What the disk did not take makes room for what comes.
+        while room.available_permits() < share as usize && self.unkept.give_up_oldest() {}
+        room.clone().acquire_many_owned(share).await.ok()
+    }
+}
+
+/// A chunk's share, in KiB.
+fn share_of(chunk_size: u32) -> u32 {
+    chunk_size.div_ceil(1024)
+}
