@@ -69,6 +69,7 @@ const SETTINGS: &[(&str, &str, &[&str])] = &[
             "ContentTtl",
             "Derivatives",
             "FieldRules",
+            "ForwardedField",
             "FreshnessRules",
             "HostPattern",
             "Kind",

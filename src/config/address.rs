@@ -1,7 +1,9 @@
-//! Addresses: those to listen on, of which each can be taken once, and those to connect to.
+//! Addresses: those to listen on, of which each can be taken once, those to connect to, and
+//! networks of those who connect.
 
 use super::{scalar, spot::Spot};
-use std::net::SocketAddr;
+use ipnet::IpNet;
+use std::net::{IpAddr, SocketAddr};
 
 /// The addresses that listeners have taken so far, each with the path of who took it.
 #[derive(Debug, Default)]
@@ -27,6 +29,19 @@ pub(super) fn reachable(at: &Spot) -> Option<SocketAddr> {
         0 => at.expected("a port from 1 to 65535"),
         _ => Some(address),
     }
+}
+
+/// Networks, as CIDR blocks; a bare address is a network of one.
+pub(super) fn networks(at: &Spot) -> Option<Vec<IpNet>> {
+    at.distinct("network", |at| {
+        const EXPECTED: &str = "an IP address or network such as 10.0.0.0/8 or \"2001:db8::/32\"";
+        let text = scalar::text(at, EXPECTED)?;
+        let address = || text.parse::<IpAddr>().ok().map(IpNet::from);
+        match text.parse::<IpNet>().ok().or_else(address) {
+            Some(network) => Some(network.trunc()),
+            None => at.expected(EXPECTED),
+        }
+    })
 }
 
 fn address(at: &Spot) -> Option<SocketAddr> {

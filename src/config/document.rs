@@ -2,10 +2,11 @@
 
 use super::{
     address::Taken,
+    clients::clients,
     mistakes::Reading,
     node::Node,
     origins::origins,
-    process::{admin, clients, listeners, server},
+    process::{admin, listeners, server},
     resolver::resolver,
     routes::{Surroundings, routes},
     spot::Spot,

@@ -1,20 +1,14 @@
-//! The sections `server`, `listen`, `admin` and `clients`: the process and those who connect to it.
+//! The sections `server`, `listen` and `admin`: the process and where it is met.
 
 use super::{
-    address::Taken,
-    credentials::{parameter, secret},
-    fields::sendable_name,
+    address::{Taken, networks},
     files,
-    scalar::{DAY, count, duration, size, switch, text, timeout},
+    scalar::{DAY, count, duration, switch},
     section::Section,
     spot::Spot,
 };
-use crate::{
-    proxy::{Bypass, Clients},
-    server::{Admin, Certificate, Listen, Server, Tls},
-};
-use ipnet::IpNet;
-use std::{net::IpAddr, time::Duration};
+use crate::server::{Admin, Certificate, Listen, Server, Tls};
+use std::time::Duration;
 
 pub(super) fn server(at: &Spot) -> Option<Server> {
     let default = Server::default();
@@ -96,73 +90,6 @@ pub(super) fn admin(at: &Spot, taken: &mut Taken) -> Option<Admin> {
         Some(Admin {
             address: address?,
             token_file,
-        })
-    })
-}
-
-/// Networks, as CIDR blocks; a bare address is a network of one.
-fn networks(at: &Spot) -> Option<Vec<IpNet>> {
-    at.distinct("network", |at| {
-        const EXPECTED: &str = "an IP address or network such as 10.0.0.0/8 or \"2001:db8::/32\"";
-        let text = text(at, EXPECTED)?;
-        let address = || text.parse::<IpAddr>().ok().map(IpNet::from);
-        match text.parse::<IpNet>().ok().or_else(address) {
-            Some(network) => Some(network.trunc()),
-            None => at.expected(EXPECTED),
-        }
-    })
-}
-
-pub(super) fn clients(at: &Spot) -> Option<Clients> {
-    let default = Clients::default();
-    at.section(|keys| {
-        Some(Clients {
-            idle_timeout: keys.or("idle_timeout", default.idle_timeout, timeout),
-            read_timeout: keys.or("read_timeout", default.read_timeout, timeout),
-            header_timeout: keys.or("header_timeout", default.header_timeout, timeout),
-            handshake_timeout: keys.or("handshake_timeout", default.handshake_timeout, timeout),
-            max_header_size: keys.or(
-                "max_header_size",
-                default.max_header_size,
-                size(1 << 10..=1 << 20),
-            ),
-            max_header_fields: keys.or(
-                "max_header_fields",
-                default.max_header_fields,
-                count(1..=256),
-            ),
-            max_connections: keys.or(
-                "max_connections",
-                default.max_connections,
-                count(1..=1_000_000),
-            ),
-            max_connections_per_address: keys
-                .optional("max_connections_per_address", count(1..=1_000_000)),
-            max_http2_streams: keys.or(
-                "max_http2_streams",
-                default.max_http2_streams,
-                count(1..=10_000),
-            ),
-            purge_from: keys.or("purge_from", default.purge_from, networks),
-            max_ranges: keys.or("max_ranges", default.max_ranges, count(1..=1024)),
-            bypass: keys.optional("bypass", bypass),
-        })
-    })
-}
-
-/// How operators get past the cache.
-fn bypass(at: &Spot) -> Option<Bypass> {
-    at.section(|keys| {
-        let secret = keys.required("secret", secret);
-        let header = keys.optional("header", sendable_name);
-        let parameter = keys.optional("parameter", parameter);
-        if !keys.has("header") && !keys.has("parameter") {
-            return at.refuse("expected header, parameter or both to say where the secret stands");
-        }
-        Some(Bypass {
-            secret: secret?,
-            header,
-            parameter,
         })
     })
 }

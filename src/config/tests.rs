@@ -1,5 +1,6 @@
 //! Wrong configurations and what is said of them.
 
+mod access;
 mod examples;
 mod keys;
 mod modes;

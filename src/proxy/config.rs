@@ -2,7 +2,10 @@
 
 use super::Bypass;
 use crate::{
-    domain::{FieldRules, FreshnessRules, HostPattern, QueryRules, Sizes, Template, Variants},
+    domain::{
+        FieldRules, ForwardedField, FreshnessRules, HostPattern, QueryRules, Sizes, Template,
+        Variants,
+    },
     fill::FinishWhen,
     traffic::{Features, Pace, Sending},
 };
@@ -160,6 +163,10 @@ pub struct Clients {
     pub bypass: Option<Bypass>,
     /// The networks whose `PURGE` requests are carried out; nobody's when empty.
     pub purge_from: Vec<IpNet>,
+    /// The networks of proxies in front whose word on whom they ask for counts.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The field in which they say it.
+    pub trusted_field: ForwardedField,
 }
 
 /// The addresses of this machine itself.
@@ -184,6 +191,8 @@ impl Default for Clients {
             max_ranges: 32,
             bypass: None,
             purge_from: loopback(),
+            trusted_proxies: Vec::new(),
+            trusted_field: ForwardedField::default(),
         }
     }
 }

@@ -16,6 +16,7 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
 use prometheus::IntGauge;
 use std::{
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
@@ -42,6 +43,8 @@ pub struct Context {
     pub first_byte: Option<Instant>,
     /// The route that takes it.
     pub route: Option<Arc<BoundRoute>>,
+    /// Who asks: whom trusted proxies ask for, otherwise who connects.
+    pub address: Option<IpAddr>,
     /// The host that it asks.
     pub host: String,
     /// Its conditions and ranges.
@@ -139,6 +142,7 @@ impl Context {
             withheld: Vec::new(),
             first_byte: None,
             route: None,
+            address: None,
             host: String::new(),
             asked: Asked::default(),
             order: None,

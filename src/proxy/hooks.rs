@@ -83,6 +83,8 @@ impl ProxyHttp for Proxy {
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
+        // Before the client may say which fields go no further.
+        ctx.address = self.client_of(session);
         if let Some(guard) = &self.guard {
             ctx.grant = guard.admit(session.req_header_mut(), SystemTime::now());
         }
@@ -103,16 +105,20 @@ impl ProxyHttp for Proxy {
         let Some(bound) = self.routes.find(&host, path) else {
             return error::answer(session, ctx, StatusCode::NOT_FOUND, "no-route").await;
         };
+        ctx.host = host;
+        if self.turns_away(session, ctx, &bound).await? {
+            return Ok(true);
+        }
+        let request = session.req_header();
         if bound.upstream.refuses(path) {
             return error::answer(session, ctx, StatusCode::BAD_REQUEST, "dot-segments").await;
         }
         if matches!(request.method, Method::CONNECT | Method::TRACE) {
             return error::answer(session, ctx, StatusCode::METHOD_NOT_ALLOWED, "method").await;
         }
-        let Ok(keyed) = self.keyed(&bound.route, &host, &target, request) else {
+        let Ok(keyed) = self.keyed(&bound.route, &ctx.host, &target, request) else {
             return error::answer(session, ctx, StatusCode::BAD_REQUEST, "variant").await;
         };
-        ctx.host = host;
         ctx.asked = Asked::of(&request.method, &request.headers);
         if bound.route.freshness.client_control {
             ctx.client = RequestControl::of(&request.headers);
@@ -535,7 +541,8 @@ impl ProxyHttp for Proxy {
         let status = session.response_written().map_or(0, |r| r.status.as_u16());
         log::info!(
             target: "access",
-            "{} {} {} {} {}B {}ms{}",
+            "{} {} {} {} {} {}B {}ms{}",
+            ctx.address.map_or_else(|| "-".to_owned(), |address| address.to_string()),
             session.req_header().method,
             session.req_header().uri.path(),
             status,

@@ -5,6 +5,7 @@
 //! origin when nothing is known, `first_contact` what its answer means. Whether and how
 //! long it may be kept is decided in `domain`.
 
+mod access;
 mod answer;
 mod asking;
 mod bypass;

@@ -16,6 +16,7 @@ mod patience;
 mod s3;
 
 mod cases {
+    mod access;
     mod admin;
     mod bypass;
     mod conditional;

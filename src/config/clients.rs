@@ -1,0 +1,83 @@
+//! The section `clients`: how those who connect are met, whatever the route.
+
+use super::{
+    address::networks,
+    credentials::{parameter, secret},
+    fields::sendable_name,
+    node::Value,
+    scalar::{count, size, timeout},
+    spot::Spot,
+};
+use crate::{
+    domain::ForwardedField,
+    proxy::{Bypass, Clients},
+};
+
+pub(super) fn clients(at: &Spot) -> Option<Clients> {
+    let default = Clients::default();
+    at.section(|keys| {
+        Some(Clients {
+            idle_timeout: keys.or("idle_timeout", default.idle_timeout, timeout),
+            read_timeout: keys.or("read_timeout", default.read_timeout, timeout),
+            header_timeout: keys.or("header_timeout", default.header_timeout, timeout),
+            handshake_timeout: keys.or("handshake_timeout", default.handshake_timeout, timeout),
+            max_header_size: keys.or(
+                "max_header_size",
+                default.max_header_size,
+                size(1 << 10..=1 << 20),
+            ),
+            max_header_fields: keys.or(
+                "max_header_fields",
+                default.max_header_fields,
+                count(1..=256),
+            ),
+            max_connections: keys.or(
+                "max_connections",
+                default.max_connections,
+                count(1..=1_000_000),
+            ),
+            max_connections_per_address: keys
+                .optional("max_connections_per_address", count(1..=1_000_000)),
+            max_http2_streams: keys.or(
+                "max_http2_streams",
+                default.max_http2_streams,
+                count(1..=10_000),
+            ),
+            purge_from: keys.or("purge_from", default.purge_from, networks),
+            max_ranges: keys.or("max_ranges", default.max_ranges, count(1..=1024)),
+            bypass: keys.optional("bypass", bypass),
+            trusted_proxies: keys.or("trusted_proxies", default.trusted_proxies, networks),
+            trusted_field: keys.or("trusted_field", default.trusted_field, trusted_field),
+        })
+    })
+}
+
+/// Where trusted proxies say whom they ask for.
+fn trusted_field(at: &Spot) -> Option<ForwardedField> {
+    let word = match at.value() {
+        Value::Text(text) => text.as_str(),
+        _ => "",
+    };
+    match word {
+        "X-Forwarded-For" => Some(ForwardedField::XForwardedFor),
+        "Forwarded" => Some(ForwardedField::Forwarded),
+        _ => at.expected("X-Forwarded-For or Forwarded"),
+    }
+}
+
+/// How operators get past the cache.
+fn bypass(at: &Spot) -> Option<Bypass> {
+    at.section(|keys| {
+        let secret = keys.required("secret", secret);
+        let header = keys.optional("header", sendable_name);
+        let parameter = keys.optional("parameter", parameter);
+        if !keys.has("header") && !keys.has("parameter") {
+            return at.refuse("expected header, parameter or both to say where the secret stands");
+        }
+        Some(Bypass {
+            secret: secret?,
+            header,
+            parameter,
+        })
+    })
+}

@@ -1,0 +1,36 @@
+//! Who may ask, and how often.
+
+use super::super::parse;
+use super::{altered, mistakes};
+use crate::{domain::ForwardedField, server::Settings};
+
+fn read(lines: &str) -> Settings {
+    parse(&altered(lines)).unwrap_or_else(|mistakes| panic!("{lines}: {mistakes}"))
+}
+
+#[test]
+fn how_clients_are_known_is_set() {
+    let settings =
+        read("clients: {trusted_proxies: [10.1.2.3/8, \"::1\"], trusted_field: Forwarded}");
+    let networks: Vec<_> = settings
+        .clients
+        .trusted_proxies
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(networks, ["10.0.0.0/8", "::1/128"]);
+    assert_eq!(settings.clients.trusted_field, ForwardedField::Forwarded);
+}
+
+#[test]
+fn each_mistake_is_told() {
+    for (lines, expected) in WRONG {
+        assert_eq!(mistakes(&altered(lines)), [*expected], "{lines}");
+    }
+}
+
+#[rustfmt::skip]
+const WRONG: &[(&str, &str)] = &[
+    ("clients: {trusted_proxies: [lb.example]}", "clients.trusted_proxies[0]: expected an IP address or network such as 10.0.0.0/8 or \"2001:db8::/32\", found \"lb.example\""),
+    ("clients: {trusted_field: X-Real-IP}", "clients.trusted_field: expected X-Forwarded-For or Forwarded, found \"X-Real-IP\""),
+];
