@@ -65,6 +65,7 @@ impl Readings {
             Box::new(index_objects.clone()),
             Box::new(index_tags.clone()),
             Box::new(requests.purges.clone()),
+            Box::new(requests.refusals.clone()),
             Box::new(fills.running.clone()),
             Box::new(fills.chunks.clone()),
             Box::new(fills.lies.clone()),
@@ -83,6 +84,9 @@ impl Readings {
         let registry = Registry::new();
         all.into_iter()
             .try_for_each(|collector| registry.register(collector))?;
+        for reason in proxy::Refused::ALL {
+            requests.refusals.with_label_values(&[reason.label()]);
+        }
         for source in proxy::SOURCES {
             requests.sent.with_label_values(&[source]);
         }

@@ -1,6 +1,7 @@
 //! Errors turned into answers, and told apart by whose they are.
 
 use super::{
+    access::Refused,
     cache_status::{self, Handling},
     client::keep_date,
     context::Context,
@@ -135,6 +136,13 @@ pub async fn answer(
     // What may follow the head of a request that is not read on is not a request.
     session.as_downstream_mut().set_keepalive(None);
     send(session, ctx, status, detail, None).await?;
+    Ok(true)
+}
+
+/// Answers a request that may not go on; `Ok(true)` is what `request_filter` is to return then.
+pub async fn refuse(session: &mut Session, ctx: &mut Context, why: Refused) -> Result<bool> {
+    session.as_downstream_mut().set_keepalive(None);
+    send(session, ctx, why.status(), why.label(), None).await?;
     Ok(true)
 }
 

@@ -2,6 +2,7 @@
 
 use super::{
     Clients, Connections, Guard, Link, Route,
+    access::Hop,
     context::{Contact, Context},
     departure::Client,
     headers,
@@ -36,6 +37,7 @@ pub struct Proxy {
     pub(super) routes: Arc<Routes>,
     pub(super) clients: Clients,
     pub(super) guard: Option<Arc<Guard>>,
+    pub(super) hop: Arc<Hop>,
     pub(super) cache_version: u32,
     pub(super) max_window: u64,
     pub(super) chunk_size: u32,
@@ -98,6 +100,7 @@ impl Proxy {
             routes,
             clients,
             guard: guard.map(Arc::new),
+            hop: Arc::new(Hop::new()),
             cache_version,
             max_window,
             chunk_size,
@@ -143,7 +146,7 @@ impl Proxy {
 
     /// A request's order to the cache.
     pub(super) fn order(&self, bound: &BoundRoute, session: &Session, ctx: &Context) -> Order {
-        let mut headers = headers::object_request(session.req_header());
+        let mut headers = headers::object_request(session.req_header(), &self.hop);
         let Ok(()) = ctx.keyed.fields.apply(&mut headers);
         let errand = Errand {
             source: bound.source.clone(),

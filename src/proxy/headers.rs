@@ -1,5 +1,6 @@
 //! Fields that are added, removed or read on the way.
 
+use super::access::Hop;
 use crate::domain::{Fields, normal_authority, normal_target, vary_names};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use pingora_cache::{VarianceBuilder, key::HashBinary};
@@ -106,7 +107,7 @@ impl Fields for ResponseHeader {
 /// Fields of the client's request that make a request for the object itself: end-to-end ones,
 /// without conditions and ranges. Content codings are not asked for: offsets are those of the
 /// bytes as they are.
-pub fn object_request(request: &RequestHeader) -> HeaderMap {
+pub fn object_request(request: &RequestHeader, hop: &Hop) -> HeaderMap {
     let mut headers = request.headers.clone();
     for name in HOP_BY_HOP {
         headers.remove(name);
@@ -114,7 +115,7 @@ pub fn object_request(request: &RequestHeader) -> HeaderMap {
     for name in NOT_OF_THE_OBJECT {
         headers.remove(name);
     }
-    headers.append(header::VIA, via(request.version));
+    headers.append(header::VIA, hop.via(request.version));
     headers
 }
 
@@ -134,7 +135,7 @@ const NOT_OF_THE_OBJECT: [HeaderName; 13] = [
     header::PRAGMA,
 ];
 
-/// Our line of `Via`, for a message that came by `version`.
+/// Our line of `Via`, for an answer that came by `version`; requests have more in it.
 pub fn via(version: http::Version) -> header::HeaderValue {
     let protocol = match version {
         http::Version::HTTP_2 => "2.0",

@@ -245,7 +245,7 @@ impl ProxyHttp for Proxy {
         headers::strip_request(request);
         request.set_uri(uri(&ctx.keyed.target)?);
         ctx.keyed.fields.apply(request)?;
-        request.append_header(header::VIA, headers::via(session.req_header().version))?;
+        request.append_header(header::VIA, self.hop.via(session.req_header().version))?;
         ctx.window = None;
         ctx.backlog = Arc::default();
         if session.cache.enabled() || session.cache.bypassing() {

@@ -1,6 +1,6 @@
 //! What is counted of the requests.
 
-use super::cache_status::Handling;
+use super::{access::Refused, cache_status::Handling};
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts};
 use std::time::Duration;
 
@@ -15,6 +15,8 @@ pub struct Stats {
     pub aborts: IntCounterVec,
     /// Time from a request to the first byte of its answer's body or, without a body, to its end.
     pub first_byte: HistogramVec,
+    /// Requests that were turned away, by why.
+    pub refusals: IntCounterVec,
     /// Purges, by what was named and what became of them.
     pub purges: IntCounterVec,
     /// Requests under way.
@@ -61,6 +63,11 @@ impl Default for Stats {
                 "Answers of routes with mode store_first that waited for their bytes, by outcome: stored, not_kept (sent as it came in, since the store could not keep it), left (by the client), failed (answered with an error). A rise of not_kept points at the disk or a store too small, of failed at origins.",
                 "outcome",
             ),
+            refusals: counter(
+                "tidegate_requests_refused_total",
+                "Requests that were answered with a refusal before anything was looked up, by reason. A rise of loop (508) says that an origin leads back here.",
+                "reason",
+            ),
             purges: IntCounterVec::new(
                 Opts::new(
                     "tidegate_purges_total",
@@ -84,6 +91,11 @@ impl Stats {
     /// A request has been answered.
     pub fn answered(&self, handling: Handling) {
         self.requests.with_label_values(&[handling.label()]).inc();
+    }
+
+    /// A request was turned away.
+    pub fn refused(&self, why: Refused) {
+        self.refusals.with_label_values(&[why.label()]).inc();
     }
 
     /// A purge was asked for.

@@ -1,8 +1,13 @@
 //! Who may ask for what a route has: decided before anything is looked up.
 
 mod client;
+mod hop;
+mod refused;
 
-use super::{context::Context, foundation::Proxy, routing::BoundRoute};
+pub use hop::Hop;
+pub use refused::Refused;
+
+use super::{context::Context, error, foundation::Proxy, routing::BoundRoute};
 use pingora_core::Result;
 use pingora_proxy::Session;
 
@@ -13,11 +18,35 @@ impl Proxy {
         &self,
         session: &mut Session,
         ctx: &mut Context,
-        _bound: &BoundRoute,
+        bound: &BoundRoute,
     ) -> Result<bool> {
         if let Some(address) = ctx.address {
             client::introduce(session, &self.clients, address)?;
         }
-        Ok(false)
+        // A revalidation behind replays a request that was let in already.
+        if session.subrequest_ctx.is_some() {
+            return Ok(false);
+        }
+        match self.judge_request(session, ctx, bound) {
+            Ok(()) => Ok(false),
+            Err(why) => {
+                self.stats.refused(why);
+                error::refuse(session, ctx, why).await
+            }
+        }
+    }
+
+    /// Whether a request may go on, in the order in which a refusal costs least.
+    fn judge_request(
+        &self,
+        session: &Session,
+        _ctx: &Context,
+        _bound: &BoundRoute,
+    ) -> std::result::Result<(), Refused> {
+        let request = session.req_header();
+        if self.hop.is_loop(&request.headers) {
+            return Err(Refused::Loop);
+        }
+        Ok(())
     }
 }

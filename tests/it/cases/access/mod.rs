@@ -1,3 +1,4 @@
 //! Who may ask for what, and how often.
 
 mod client;
+mod hop;
