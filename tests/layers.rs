@@ -97,6 +97,8 @@ const SETTINGS: &[(&str, &str, &[&str])] = &[
         "config",
         "proxy",
         &[
+            "Access",
+            "Addresses",
             "Bypass",
             "Clients",
             "Config",

@@ -22,10 +22,12 @@
 //! | `origins.rs` | the origins, with `servers.rs`, `guard.rs` and `credentials.rs` |
 //! | `routes.rs` | the routes, with `matching.rs` (what a route takes) and `legs.rs` (its origins) |
 //! | `freshness.rs` | how long a route's answers are fresh |
+//! | `access.rs` | who may ask for what a route has |
 //! | `delivery.rs` | how a route's answers are sent |
 //! | `key.rs`, `variants.rs`, `scale.rs` | what tells a route's objects apart, and the derivatives of one |
 //! | `document.rs` | the sections put together |
 
+mod access;
 mod address;
 mod clients;
 mod credentials;

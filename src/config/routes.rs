@@ -1,6 +1,7 @@
 //! The section `routes`: which requests, which origins, and how they are kept.
 
 use super::{
+    access::access,
     delivery::{delivery, pace},
     fields, freshness,
     key::key,
@@ -72,6 +73,7 @@ fn route(keys: &mut Section, reach: Option<Reach>, around: &Surroundings) -> Opt
     let finish_when = keys.optional("finish_when", finish_when);
     let debug_headers = keys.optional("debug_headers", switch);
     let features = keys.optional("features", features);
+    let access = keys.optional("access", access);
     let default = reach?.route();
     Some(Route {
         origins: origins?,
@@ -89,6 +91,7 @@ fn route(keys: &mut Section, reach: Option<Reach>, around: &Surroundings) -> Opt
         finish_when: finish_when.unwrap_or(default.finish_when),
         debug_headers: debug_headers.unwrap_or(default.debug_headers),
         features: features.unwrap_or(default.features),
+        access: access.unwrap_or(default.access),
         ..default
     })
 }

@@ -1,6 +1,6 @@
 //! What a route may be told.
 
-use super::Bypass;
+use super::{Access, Bypass};
 use crate::{
     domain::{
         FieldRules, ForwardedField, FreshnessRules, HostPattern, QueryRules, Sizes, Template,
@@ -53,6 +53,8 @@ pub struct Route {
     pub debug_headers: bool,
     /// Switches for the riskier parts.
     pub features: Features,
+    /// Who may ask for what it has.
+    pub access: Access,
 }
 
 impl Route {
@@ -76,6 +78,7 @@ impl Route {
             finish_when: FinishWhen::default(),
             debug_headers: false,
             features: Features::default(),
+            access: Access::default(),
         }
     }
 }

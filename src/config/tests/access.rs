@@ -2,10 +2,19 @@
 
 use super::super::parse;
 use super::{altered, mistakes};
-use crate::{domain::ForwardedField, server::Settings};
+use crate::{
+    domain::ForwardedField,
+    proxy::{Access, Addresses, Route},
+    server::Settings,
+};
 
 fn read(lines: &str) -> Settings {
     parse(&altered(lines)).unwrap_or_else(|mistakes| panic!("{lines}: {mistakes}"))
+}
+
+fn route(keys: &str) -> Route {
+    let lines = format!("routes: [{{path: /, origins: [media], {keys}}}]");
+    read(&lines).routes.remove(0)
 }
 
 #[test]
@@ -29,8 +38,18 @@ fn each_mistake_is_told() {
     }
 }
 
+#[test]
+fn who_may_ask_is_set() {
+    let route = route("access: {allow: [10.0.0.0/8, 192.0.2.1], deny: [\"2001:db8::/32\"]}");
+    let Addresses { allow, deny } = &route.access.addresses;
+    assert_eq!((allow.len(), deny.len()), (2, 1));
+    assert_eq!(self::route("access: ").access, Access::default());
+}
+
 #[rustfmt::skip]
 const WRONG: &[(&str, &str)] = &[
     ("clients: {trusted_proxies: [lb.example]}", "clients.trusted_proxies[0]: expected an IP address or network such as 10.0.0.0/8 or \"2001:db8::/32\", found \"lb.example\""),
     ("clients: {trusted_field: X-Real-IP}", "clients.trusted_field: expected X-Forwarded-For or Forwarded, found \"X-Real-IP\""),
+    ("routes: [{path: /, origins: [media], access: {deny: []}}]", "routes[0].access.deny: expected a list of at least one network, found an empty list"),
+    ("routes: [{path: /, origins: [media], access: {denied: []}}]", "routes[0].access.denied: unknown key (known here: allow, deny)"),
 ];

@@ -1,15 +1,24 @@
 //! Who may ask for what a route has: decided before anything is looked up.
 
+mod address;
 mod client;
 mod hop;
 mod refused;
 
+pub use address::Addresses;
 pub use hop::Hop;
 pub use refused::Refused;
 
 use super::{context::Context, error, foundation::Proxy, routing::BoundRoute};
 use pingora_core::Result;
 use pingora_proxy::Session;
+
+/// Who may ask for what a route has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    /// By their addresses.
+    pub addresses: Addresses,
+}
 
 impl Proxy {
     /// Takes out of a request what is for us alone, and answers it where it may not go on; then
@@ -40,12 +49,15 @@ impl Proxy {
     fn judge_request(
         &self,
         session: &Session,
-        _ctx: &Context,
-        _bound: &BoundRoute,
+        ctx: &Context,
+        bound: &BoundRoute,
     ) -> std::result::Result<(), Refused> {
         let request = session.req_header();
         if self.hop.is_loop(&request.headers) {
             return Err(Refused::Loop);
+        }
+        if !bound.route.access.addresses.admit(ctx.address) {
+            return Err(Refused::Address);
         }
         Ok(())
     }

@@ -7,16 +7,19 @@ use http::StatusCode;
 pub enum Refused {
     /// It has been here already.
     Loop,
+    /// Its client's address may not ask.
+    Address,
 }
 
 impl Refused {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::Loop];
+    pub const ALL: [Self; 2] = [Self::Loop, Self::Address];
 
     /// What the client gets.
     pub fn status(self) -> StatusCode {
         match self {
             Self::Loop => StatusCode::LOOP_DETECTED,
+            Self::Address => StatusCode::FORBIDDEN,
         }
     }
 
@@ -24,6 +27,7 @@ impl Refused {
     pub fn label(self) -> &'static str {
         match self {
             Self::Loop => "loop",
+            Self::Address => "address",
         }
     }
 }

@@ -1,4 +1,5 @@
 //! Who may ask for what, and how often.
 
+mod address;
 mod client;
 mod hop;
