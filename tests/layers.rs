@@ -105,6 +105,7 @@ const SETTINGS: &[(&str, &str, &[&str])] = &[
             "KeyRules",
             "Matcher",
             "Mode",
+            "Referers",
             "Route",
             "RouteOrigin",
         ],

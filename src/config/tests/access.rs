@@ -3,8 +3,8 @@
 use super::super::parse;
 use super::{altered, mistakes};
 use crate::{
-    domain::ForwardedField,
-    proxy::{Access, Addresses, Route},
+    domain::{ForwardedField, HostPattern},
+    proxy::{Access, Addresses, Referers, Route},
     server::Settings,
 };
 
@@ -43,6 +43,14 @@ fn who_may_ask_is_set() {
     let route = route("access: {allow: [10.0.0.0/8, 192.0.2.1], deny: [\"2001:db8::/32\"]}");
     let Addresses { allow, deny } = &route.access.addresses;
     assert_eq!((allow.len(), deny.len()), (2, 1));
+    let hosts = vec![HostPattern::parse("*.a.example").unwrap()];
+    for (keys, allow_none) in [("", true), (", allow_none: false", false)] {
+        let route = self::route(&format!(
+            "access: {{referers: {{hosts: [\"*.a.example\"]{keys}}}}}"
+        ));
+        let hosts = hosts.clone();
+        assert_eq!(route.access.referers, Some(Referers { hosts, allow_none }));
+    }
     assert_eq!(self::route("access: ").access, Access::default());
 }
 
@@ -51,5 +59,6 @@ const WRONG: &[(&str, &str)] = &[
     ("clients: {trusted_proxies: [lb.example]}", "clients.trusted_proxies[0]: expected an IP address or network such as 10.0.0.0/8 or \"2001:db8::/32\", found \"lb.example\""),
     ("clients: {trusted_field: X-Real-IP}", "clients.trusted_field: expected X-Forwarded-For or Forwarded, found \"X-Real-IP\""),
     ("routes: [{path: /, origins: [media], access: {deny: []}}]", "routes[0].access.deny: expected a list of at least one network, found an empty list"),
-    ("routes: [{path: /, origins: [media], access: {denied: []}}]", "routes[0].access.denied: unknown key (known here: allow, deny)"),
+    ("routes: [{path: /, origins: [media], access: {denied: []}}]", "routes[0].access.denied: unknown key (known here: allow, deny, referers)"),
+    ("routes: [{path: /, origins: [media], access: {referers: {allow_none: false}}}]", "routes[0].access.referers.hosts: required, but missing"),
 ];

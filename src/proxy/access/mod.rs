@@ -3,10 +3,12 @@
 mod address;
 mod client;
 mod hop;
+mod referer;
 mod refused;
 
 pub use address::Addresses;
 pub use hop::Hop;
+pub use referer::Referers;
 pub use refused::Refused;
 
 use super::{context::Context, error, foundation::Proxy, routing::BoundRoute};
@@ -18,6 +20,8 @@ use pingora_proxy::Session;
 pub struct Access {
     /// By their addresses.
     pub addresses: Addresses,
+    /// By the pages that they ask from; any where absent.
+    pub referers: Option<Referers>,
 }
 
 impl Proxy {
@@ -56,8 +60,13 @@ impl Proxy {
         if self.hop.is_loop(&request.headers) {
             return Err(Refused::Loop);
         }
-        if !bound.route.access.addresses.admit(ctx.address) {
+        let access = &bound.route.access;
+        if !access.addresses.admit(ctx.address) {
             return Err(Refused::Address);
+        }
+        let referers = access.referers.as_ref();
+        if referers.is_some_and(|referers| !referers.admit(&request.headers)) {
+            return Err(Refused::Referer);
         }
         Ok(())
     }

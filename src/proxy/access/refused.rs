@@ -9,17 +9,19 @@ pub enum Refused {
     Loop,
     /// Its client's address may not ask.
     Address,
+    /// The page that it comes from may not have this in it.
+    Referer,
 }
 
 impl Refused {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Loop, Self::Address];
+    pub const ALL: [Self; 3] = [Self::Loop, Self::Address, Self::Referer];
 
     /// What the client gets.
     pub fn status(self) -> StatusCode {
         match self {
             Self::Loop => StatusCode::LOOP_DETECTED,
-            Self::Address => StatusCode::FORBIDDEN,
+            Self::Address | Self::Referer => StatusCode::FORBIDDEN,
         }
     }
 
@@ -28,6 +30,7 @@ impl Refused {
         match self {
             Self::Loop => "loop",
             Self::Address => "address",
+            Self::Referer => "referer",
         }
     }
 }
