@@ -29,6 +29,7 @@ mod sizes;
 mod spelling;
 mod tags;
 mod template;
+mod token;
 mod tracking;
 mod validator;
 mod variant;
@@ -55,9 +56,10 @@ pub use range::{ByteRange, RangeSet, RangeSpec, Selection};
 pub use reuse::{Reuse, Stored, reuse};
 pub use selector::{Selector, place_of};
 pub use sizes::Sizes;
-pub use spelling::{normal_target, split_target};
+pub use spelling::{normal_path, normal_target, split_target};
 pub use tags::{LONGEST_TAG, MOST_TAGS, Tags, tag_of};
 pub use template::Template;
+pub use token::{Bearing, Claim, Flaw, Scope, Token, is_key_name};
 pub use validator::{EntityTag, Validators, head_differs};
 pub use variant::{
     BadValue, Derivative, Derivatives, Kind, OnBad, Parameter, Scale, Steps, Variants, Words,
