@@ -1,5 +1,7 @@
 //! Commands of `tidegate` that speak with a running process.
 
+pub mod sign;
+
 use clap::Args;
 use std::{
     io::Write,

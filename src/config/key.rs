@@ -89,7 +89,8 @@ fn shared_host(at: &Spot) -> Option<String> {
     })
 }
 
-fn cookie(at: &Spot) -> Option<String> {
+/// The name of a cookie.
+pub(super) fn cookie(at: &Spot) -> Option<String> {
     const EXPECTED: &str = "the name of a cookie";
     let plain = |c: char| c.is_ascii_graphic() && !"()<>@,;:\\\"/[]?={}".contains(c);
     spelled(at, EXPECTED, plain)

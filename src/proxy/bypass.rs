@@ -89,7 +89,7 @@ fn grant(value: &[u8], secret: &[u8]) -> Option<Grant> {
 }
 
 /// A target without a parameter, whose values are noted; `None` where it has none.
-fn without(uri: &Uri, name: &str, values: &mut Vec<Vec<u8>>) -> Option<Uri> {
+pub(super) fn without(uri: &Uri, name: &str, values: &mut Vec<Vec<u8>>) -> Option<Uri> {
     let query = uri.query()?;
     let before = values.len();
     let is_other = |parameter: &&str| {

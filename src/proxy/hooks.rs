@@ -101,8 +101,7 @@ impl ProxyHttp for Proxy {
             return self.answer_purge(session, ctx).await;
         }
         let target = headers::target(request);
-        let (path, _) = split_target(&target);
-        let Some(bound) = self.routes.find(&host, path) else {
+        let Some(bound) = self.routes.find(&host, split_target(&target).0) else {
             return error::answer(session, ctx, StatusCode::NOT_FOUND, "no-route").await;
         };
         ctx.host = host;
@@ -110,7 +109,8 @@ impl ProxyHttp for Proxy {
             return Ok(true);
         }
         let request = session.req_header();
-        if bound.upstream.refuses(path) {
+        let target = headers::target(request);
+        if bound.upstream.refuses(split_target(&target).0) {
             return error::answer(session, ctx, StatusCode::BAD_REQUEST, "dot-segments").await;
         }
         if matches!(request.method, Method::CONNECT | Method::TRACE) {

@@ -34,7 +34,9 @@ mod strict;
 mod trim;
 mod window;
 
-pub use access::{Access, Addresses, Referers, Refused};
+pub use access::{
+    Access, Addresses, Pass, Referers, Refused, Signed, SigningKey, Unsigned, Wish, sign,
+};
 pub use bypass::{Bypass, Guard};
 pub use client::{ClientStream, Connections, HeadLimits, Link, Refusal, Socket, Ticket};
 pub use config::{Clients, KeyRules, Matcher, Mode, Route, RouteOrigin};

@@ -1,7 +1,7 @@
 //! Which route takes a request.
 
-use super::{Matcher, Route};
-use crate::origin::{Source, Upstream};
+use super::{Matcher, Route, access::Checks};
+use crate::origin::{LoadError, Source, Upstream};
 use parking_lot::RwLock;
 use std::sync::Arc;
 
@@ -14,6 +14,8 @@ pub struct BoundRoute {
     pub upstream: Arc<Upstream>,
     /// The same, as where missing chunks come from.
     pub source: Arc<dyn Source>,
+    /// What stands at its door.
+    pub checks: Checks,
 }
 
 /// The routes in force, in order. A reload replaces them all at once; requests under way keep
@@ -22,14 +24,15 @@ pub struct BoundRoute {
 pub struct Routes(RwLock<Arc<[Arc<BoundRoute>]>>);
 
 impl BoundRoute {
-    /// A route that asks `upstream`.
-    pub fn new(route: Route, upstream: Arc<Upstream>) -> Self {
+    /// A route that asks `upstream`; its secrets are read for the first time.
+    pub fn load(route: Route, upstream: Arc<Upstream>) -> Result<Self, LoadError> {
         let source = upstream.clone();
-        Self {
+        Ok(Self {
+            checks: Checks::load(&route)?,
             route,
             upstream,
             source,
-        }
+        })
     }
 }
 

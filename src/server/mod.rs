@@ -60,6 +60,14 @@ pub enum StartError {
     /// The secret of the way past the cache can't be had.
     #[error("clients.bypass: {0}")]
     Bypass(#[from] LoadError),
+    /// A key for the tokens of a route can't be had.
+    #[error("routes[{at}].access.signed: {reason}")]
+    Signed {
+        /// Which route.
+        at: usize,
+        /// Why not.
+        reason: LoadError,
+    },
     /// The metrics could not be set up.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),

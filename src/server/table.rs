@@ -56,17 +56,16 @@ impl Table {
                 None => Arc::new(Origin::new(config.clone(), resolver.clone())?),
             });
         }
+        let routes = settings.routes.iter().enumerate();
+        let bound = routes.map(|(at, route)| self.bind(at, route, &origins));
+        let bound = bound.collect::<Result<Vec<_>, _>>()?;
         for origin in &origins {
             let is_new = !known.origins.iter().any(|known| Arc::ptr_eq(known, origin));
             if is_new {
                 origin.start_checks(&self.client);
             }
         }
-        let bound = settings
-            .routes
-            .iter()
-            .map(|route| self.bind(route, &origins));
-        self.routes.replace(bound.collect());
+        self.routes.replace(bound);
         self.client.stats().watch(origins.clone());
         self.in_force.replace(settings.configured());
         self.show(certificates);
@@ -102,7 +101,13 @@ impl Table {
         }
     }
 
-    fn bind(&self, route: &Route, origins: &[Arc<Origin>]) -> Arc<BoundRoute> {
+    /// A route with its origins and secrets, which are read anew.
+    fn bind(
+        &self,
+        at: usize,
+        route: &Route,
+        origins: &[Arc<Origin>],
+    ) -> Result<Arc<BoundRoute>, StartError> {
         let legs = route.origins.iter().filter_map(|named| {
             let origin = origins.iter().find(|origin| origin.name() == named.name)?;
             Some(Leg {
@@ -122,6 +127,8 @@ impl Table {
             features: route.features,
         };
         let upstream = Upstream::new(legs.collect(), rules, self.client.clone());
-        Arc::new(BoundRoute::new(route.clone(), Arc::new(upstream)))
+        let bound = BoundRoute::load(route.clone(), Arc::new(upstream));
+        let bound = bound.map_err(|reason| StartError::Signed { at, reason })?;
+        Ok(Arc::new(bound))
     }
 }

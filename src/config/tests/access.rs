@@ -4,6 +4,7 @@ use super::super::parse;
 use super::{altered, mistakes};
 use crate::{
     domain::{ForwardedField, HostPattern},
+    origin::SecretSource,
     proxy::{Access, Addresses, Referers, Route},
     server::Settings,
 };
@@ -43,6 +44,23 @@ fn who_may_ask_is_set() {
     let route = route("access: {allow: [10.0.0.0/8, 192.0.2.1], deny: [\"2001:db8::/32\"]}");
     let Addresses { allow, deny } = &route.access.addresses;
     assert_eq!((allow.len(), deny.len()), (2, 1));
+    let keys = "[{name: k1, secret: {file: one}}, {name: k0, secret: {env: TWO}}]";
+    for (more, parameter, cookie) in [
+        ("", "token", None),
+        (", parameter: t, cookie: c", "t", Some("c".into())),
+    ] {
+        let route = self::route(&format!("access: {{signed: {{keys: {keys}{more}}}}}"));
+        let signed = route.access.signed.unwrap();
+        assert_eq!(
+            (signed.parameter.as_str(), signed.cookie),
+            (parameter, cookie)
+        );
+        assert_eq!(signed.keys[1].name, "k0");
+        assert_eq!(
+            signed.keys[1].secret,
+            SecretSource::Environment("TWO".into())
+        );
+    }
     let hosts = vec![HostPattern::parse("*.a.example").unwrap()];
     for (keys, allow_none) in [("", true), (", allow_none: false", false)] {
         let route = self::route(&format!(
@@ -59,6 +77,10 @@ const WRONG: &[(&str, &str)] = &[
     ("clients: {trusted_proxies: [lb.example]}", "clients.trusted_proxies[0]: expected an IP address or network such as 10.0.0.0/8 or \"2001:db8::/32\", found \"lb.example\""),
     ("clients: {trusted_field: X-Real-IP}", "clients.trusted_field: expected X-Forwarded-For or Forwarded, found \"X-Real-IP\""),
     ("routes: [{path: /, origins: [media], access: {deny: []}}]", "routes[0].access.deny: expected a list of at least one network, found an empty list"),
-    ("routes: [{path: /, origins: [media], access: {denied: []}}]", "routes[0].access.denied: unknown key (known here: allow, deny, referers)"),
+    ("routes: [{path: /, origins: [media], access: {denied: []}}]", "routes[0].access.denied: unknown key (known here: allow, deny, referers, signed)"),
+    ("routes: [{path: /, origins: [media], access: {signed: {keys: [{name: k.1, secret: {file: a}}]}}}]", "routes[0].access.signed.keys[0].name: expected a name of 1 to 64 letters, digits, \"-\" and \"_\", found \"k.1\""),
+    ("routes: [{path: /, origins: [media], access: {signed: {keys: [{name: k, secret: {file: a}}, {name: k, secret: {file: b}}]}}}]", "routes[0].access.signed.keys[1]: k is the name of an earlier key"),
+    ("routes: [{path: /, origins: [media], access: {signed: {}}}]", "routes[0].access.signed.keys: required, but missing"),
+    ("routes: [{path: /, origins: [media], access: {signed: {keys: [{name: k, secret: hush}]}}}]", "routes[0].access.signed.keys[0].secret: expected {file: PATH} or {env: NAME}; the secret itself does not belong in this file"),
     ("routes: [{path: /, origins: [media], access: {referers: {allow_none: false}}}]", "routes[0].access.referers.hosts: required, but missing"),
 ];

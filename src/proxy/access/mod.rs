@@ -5,15 +5,25 @@ mod client;
 mod hop;
 mod referer;
 mod refused;
+mod signed;
+mod signing;
 
 pub use address::Addresses;
 pub use hop::Hop;
 pub use referer::Referers;
 pub use refused::Refused;
+pub use signed::{Signed, SigningKey};
+pub use signing::{Pass, Unsigned, Wish, sign};
 
-use super::{context::Context, error, foundation::Proxy, routing::BoundRoute};
+use super::{Route, context::Context, error, foundation::Proxy, headers, routing::BoundRoute};
+use crate::{
+    domain::{Bearing, split_target},
+    origin::LoadError,
+};
 use pingora_core::Result;
 use pingora_proxy::Session;
+use signed::Verifier;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Who may ask for what a route has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +32,23 @@ pub struct Access {
     pub addresses: Addresses,
     /// By the pages that they ask from; any where absent.
     pub referers: Option<Referers>,
+    /// By the tokens that they bear; none is needed where absent.
+    pub signed: Option<Signed>,
+}
+
+/// What stands at a route's door.
+#[derive(Debug)]
+pub struct Checks {
+    verifier: Option<Verifier>,
+}
+
+impl Checks {
+    /// The checks of a route; its secrets are read for the first time.
+    pub fn load(route: &Route) -> std::result::Result<Self, LoadError> {
+        let signed = route.access.signed.as_ref();
+        let verifier = signed.map(Verifier::load).transpose()?;
+        Ok(Self { verifier })
+    }
 }
 
 impl Proxy {
@@ -36,11 +63,14 @@ impl Proxy {
         if let Some(address) = ctx.address {
             client::introduce(session, &self.clients, address)?;
         }
+        let verifier = bound.checks.verifier.as_ref();
+        let tokens = verifier.map(|verifier| verifier.take_out(session.req_header_mut()));
+        let tokens = tokens.transpose()?.unwrap_or_default();
         // A revalidation behind replays a request that was let in already.
         if session.subrequest_ctx.is_some() {
             return Ok(false);
         }
-        match self.judge_request(session, ctx, bound) {
+        match self.judge_request(session, ctx, bound, &tokens) {
             Ok(()) => Ok(false),
             Err(why) => {
                 self.stats.refused(why);
@@ -55,6 +85,7 @@ impl Proxy {
         session: &Session,
         ctx: &Context,
         bound: &BoundRoute,
+        tokens: &[Vec<u8>],
     ) -> std::result::Result<(), Refused> {
         let request = session.req_header();
         if self.hop.is_loop(&request.headers) {
@@ -63,6 +94,19 @@ impl Proxy {
         let access = &bound.route.access;
         if !access.addresses.admit(ctx.address) {
             return Err(Refused::Address);
+        }
+        if let Some(verifier) = &bound.checks.verifier {
+            let now = SystemTime::now();
+            let target = headers::target(request);
+            let asked = Bearing {
+                host: &bound.route.key.host_of(&ctx.host),
+                path: split_target(&target).0,
+                address: ctx.address,
+                now: now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
+            };
+            verifier
+                .verify(tokens, &asked, now)
+                .map_err(Refused::Token)?;
         }
         let referers = access.referers.as_ref();
         if referers.is_some_and(|referers| !referers.admit(&request.headers)) {

@@ -4,3 +4,4 @@ mod address;
 mod client;
 mod hop;
 mod referer;
+mod signed;
