@@ -92,7 +92,9 @@ const SETTINGS: &[(&str, &str, &[&str])] = &[
     (
         "config",
         "traffic",
-        &["Burst", "Config", "Features", "Pace", "Pieces", "Sending"],
+        &[
+            "Burst", "Config", "Features", "Pace", "Pieces", "Rate", "Sending",
+        ],
     ),
     (
         "config",
@@ -106,6 +108,7 @@ const SETTINGS: &[(&str, &str, &[&str])] = &[
             "KeyRules",
             "Matcher",
             "Mode",
+            "Rates",
             "Referers",
             "Route",
             "RouteOrigin",

@@ -5,6 +5,7 @@ use super::{
     credentials::{parameter, secret},
     fields::sendable_name,
     node::Value,
+    rate::rate,
     scalar::{count, size, timeout},
     spot::Spot,
 };
@@ -47,6 +48,7 @@ pub(super) fn clients(at: &Spot) -> Option<Clients> {
             max_ranges: keys.or("max_ranges", default.max_ranges, count(1..=1024)),
             bypass: keys.optional("bypass", bypass),
             trusted_proxies: keys.or("trusted_proxies", default.trusted_proxies, networks),
+            rate: keys.optional("rate", rate),
             trusted_field: keys.or("trusted_field", default.trusted_field, trusted_field),
         })
     })

@@ -22,7 +22,7 @@
 //! | `origins.rs` | the origins, with `servers.rs`, `guard.rs` and `credentials.rs` |
 //! | `routes.rs` | the routes, with `matching.rs` (what a route takes) and `legs.rs` (its origins) |
 //! | `freshness.rs` | how long a route's answers are fresh |
-//! | `access.rs` | who may ask for what a route has |
+//! | `access.rs`, `rate.rs` | who may ask for what a route has, and how often |
 //! | `delivery.rs` | how a route's answers are sent |
 //! | `key.rs`, `variants.rs`, `scale.rs` | what tells a route's objects apart, and the derivatives of one |
 //! | `document.rs` | the sections put together |
@@ -45,6 +45,7 @@ mod mistakes;
 mod node;
 mod origins;
 mod process;
+mod rate;
 mod resolver;
 mod routes;
 mod scalar;

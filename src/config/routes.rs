@@ -8,6 +8,7 @@ use super::{
     legs::{Known, origins, template},
     matching::{Reach, reach, refuse_unreachable},
     node::Value,
+    rate::rates,
     scalar::{show_bytes, size, status, switch},
     section::Section,
     spot::Spot,
@@ -74,6 +75,7 @@ fn route(keys: &mut Section, reach: Option<Reach>, around: &Surroundings) -> Opt
     let debug_headers = keys.optional("debug_headers", switch);
     let features = keys.optional("features", features);
     let access = keys.optional("access", access);
+    let rates = keys.optional("rate", rates);
     let default = reach?.route();
     Some(Route {
         origins: origins?,
@@ -92,6 +94,7 @@ fn route(keys: &mut Section, reach: Option<Reach>, around: &Surroundings) -> Opt
         debug_headers: debug_headers.unwrap_or(default.debug_headers),
         features: features.unwrap_or(default.features),
         access: access.unwrap_or(default.access),
+        rates: rates.unwrap_or(default.rates),
         ..default
     })
 }

@@ -1,13 +1,13 @@
 //! What a route may be told.
 
-use super::{Access, Bypass};
+use super::{Access, Bypass, Rates};
 use crate::{
     domain::{
         FieldRules, ForwardedField, FreshnessRules, HostPattern, QueryRules, Sizes, Template,
         Variants,
     },
     fill::FinishWhen,
-    traffic::{Features, Pace, Sending},
+    traffic::{Features, Pace, Rate, Sending},
 };
 use http::{HeaderName, StatusCode};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -55,6 +55,8 @@ pub struct Route {
     pub features: Features,
     /// Who may ask for what it has.
     pub access: Access,
+    /// How often it may be asked.
+    pub rates: Rates,
 }
 
 impl Route {
@@ -79,6 +81,7 @@ impl Route {
             debug_headers: false,
             features: Features::default(),
             access: Access::default(),
+            rates: Rates::default(),
         }
     }
 }
@@ -170,6 +173,8 @@ pub struct Clients {
     pub trusted_proxies: Vec<IpNet>,
     /// The field in which they say it.
     pub trusted_field: ForwardedField,
+    /// How often each address may ask, whatever the route; as often as it likes where absent.
+    pub rate: Option<Rate>,
 }
 
 /// The addresses of this machine itself.
@@ -196,6 +201,7 @@ impl Default for Clients {
             purge_from: loopback(),
             trusted_proxies: Vec::new(),
             trusted_field: ForwardedField::default(),
+            rate: None,
         }
     }
 }

@@ -142,7 +142,7 @@ pub async fn answer(
 /// Answers a request that may not go on; `Ok(true)` is what `request_filter` is to return then.
 pub async fn refuse(session: &mut Session, ctx: &mut Context, why: Refused) -> Result<bool> {
     session.as_downstream_mut().set_keepalive(None);
-    send(session, ctx, why.status(), why.label(), None).await?;
+    send(session, ctx, why.status(), why.label(), why.retry_after()).await?;
     Ok(true)
 }
 
@@ -178,7 +178,10 @@ async fn send(
     let mut response = ResponseHeader::build(status, Some(4))?;
     response.insert_header(header::CONTENT_LENGTH, HeaderValue::from(0))?;
     response.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
-    if status == StatusCode::SERVICE_UNAVAILABLE {
+    if matches!(
+        status,
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
+    ) {
         let seconds = retry_after
             .unwrap_or_default()
             .as_secs_f64()

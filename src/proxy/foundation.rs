@@ -2,7 +2,7 @@
 
 use super::{
     Clients, Connections, Guard, Link, Route,
-    access::Hop,
+    access::{Hop, PerAddress},
     context::{Contact, Context},
     departure::Client,
     headers,
@@ -38,6 +38,7 @@ pub struct Proxy {
     pub(super) clients: Clients,
     pub(super) guard: Option<Arc<Guard>>,
     pub(super) hop: Arc<Hop>,
+    pub(super) rate: Option<Arc<PerAddress>>,
     pub(super) cache_version: u32,
     pub(super) max_window: u64,
     pub(super) chunk_size: u32,
@@ -98,6 +99,7 @@ impl Proxy {
         } = foundation;
         Self {
             routes,
+            rate: clients.rate.map(PerAddress::new).map(Arc::new),
             clients,
             guard: guard.map(Arc::new),
             hop: Arc::new(Hop::new()),

@@ -86,7 +86,7 @@ pub fn is_among(networks: &[IpNet], address: IpAddr) -> bool {
 }
 
 /// Who is behind an address.
-fn customer(address: IpAddr) -> IpAddr {
+pub(super) fn customer(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let [a, b, c, d, ..] = address.segments();

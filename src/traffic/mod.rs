@@ -4,6 +4,7 @@ mod connections;
 mod features;
 mod pace;
 mod queue;
+mod rate;
 mod segment;
 mod urgency;
 
@@ -11,9 +12,11 @@ pub use connections::{ConnectionCount, ConnectionLimits, is_among};
 pub use features::Features;
 pub use pace::{Burst, Pace, Pacer};
 pub use queue::{Arrival, Queue, Ticket};
+pub use rate::{Meter, Meters, Rate};
 pub use segment::{Pieces, SegmentSize, Sending};
 pub use urgency::{Class, Urgency};
 
+use connections::customer;
 use std::time::Duration;
 
 /// How long to wait before the next attempt, after `failures` in a row.

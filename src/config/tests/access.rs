@@ -7,7 +7,9 @@ use crate::{
     origin::SecretSource,
     proxy::{Access, Addresses, Referers, Route},
     server::Settings,
+    traffic::Rate,
 };
+use std::{num::NonZeroU32, time::Duration};
 
 fn read(lines: &str) -> Settings {
     parse(&altered(lines)).unwrap_or_else(|mistakes| panic!("{lines}: {mistakes}"))
@@ -72,10 +74,34 @@ fn who_may_ask_is_set() {
     assert_eq!(self::route("access: ").access, Access::default());
 }
 
+#[test]
+fn how_often_they_may_ask_is_set() {
+    let rate = |requests, per, burst| {
+        let number = |n| NonZeroU32::new(n).unwrap();
+        let per = Duration::from_secs(per);
+        Some(Rate {
+            requests: number(requests),
+            per,
+            burst: number(burst),
+        })
+    };
+    let settings = read("clients: {rate: {requests: 100/s, burst: 200}}");
+    assert_eq!(settings.clients.rate, rate(100, 1, 200));
+    let route =
+        route("rate: {per_address: {requests: 20/m}, all: {requests: 1000000/h, burst: 1}}");
+    assert_eq!(route.rates.per_address, rate(20, 60, 20));
+    assert_eq!(route.rates.all, rate(1_000_000, 3600, 1));
+}
+
 #[rustfmt::skip]
 const WRONG: &[(&str, &str)] = &[
     ("clients: {trusted_proxies: [lb.example]}", "clients.trusted_proxies[0]: expected an IP address or network such as 10.0.0.0/8 or \"2001:db8::/32\", found \"lb.example\""),
     ("clients: {trusted_field: X-Real-IP}", "clients.trusted_field: expected X-Forwarded-For or Forwarded, found \"X-Real-IP\""),
+    ("clients: {rate: {requests: 100}}", "clients.rate.requests: expected 1 to 1000000 requests in a second, minute or hour, such as 100/s, 20/m or 1000/h, found 100"),
+    ("clients: {rate: {requests: 0/s}}", "clients.rate.requests: expected 1 to 1000000 requests in a second, minute or hour, such as 100/s, 20/m or 1000/h, found \"0/s\""),
+    ("clients: {rate: {burst: 5}}", "clients.rate.requests: required, but missing"),
+    ("routes: [{path: /, origins: [media], rate: {}}]", "routes[0].rate: expected per_address, all or both"),
+    ("routes: [{path: /, origins: [media], rate: {all: {requests: 1/s, burst: 0}}}]", "routes[0].rate.all.burst: expected a whole number from 1 to 1000000, found 0"),
     ("routes: [{path: /, origins: [media], access: {deny: []}}]", "routes[0].access.deny: expected a list of at least one network, found an empty list"),
     ("routes: [{path: /, origins: [media], access: {denied: []}}]", "routes[0].access.denied: unknown key (known here: allow, deny, referers, signed)"),
     ("routes: [{path: /, origins: [media], access: {signed: {keys: [{name: k.1, secret: {file: a}}]}}}]", "routes[0].access.signed.keys[0].name: expected a name of 1 to 64 letters, digits, \"-\" and \"_\", found \"k.1\""),

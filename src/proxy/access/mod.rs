@@ -3,6 +3,7 @@
 mod address;
 mod client;
 mod hop;
+mod rates;
 mod referer;
 mod refused;
 mod signed;
@@ -10,6 +11,7 @@ mod signing;
 
 pub use address::Addresses;
 pub use hop::Hop;
+pub use rates::{PerAddress, Rates};
 pub use referer::Referers;
 pub use refused::Refused;
 pub use signed::{Signed, SigningKey};
@@ -22,8 +24,9 @@ use crate::{
 };
 use pingora_core::Result;
 use pingora_proxy::Session;
+use rates::Together;
 use signed::Verifier;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Who may ask for what a route has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,6 +43,8 @@ pub struct Access {
 #[derive(Debug)]
 pub struct Checks {
     verifier: Option<Verifier>,
+    per_address: Option<PerAddress>,
+    together: Option<Together>,
 }
 
 impl Checks {
@@ -47,7 +52,11 @@ impl Checks {
     pub fn load(route: &Route) -> std::result::Result<Self, LoadError> {
         let signed = route.access.signed.as_ref();
         let verifier = signed.map(Verifier::load).transpose()?;
-        Ok(Self { verifier })
+        Ok(Self {
+            verifier,
+            per_address: route.rates.per_address.map(PerAddress::new),
+            together: route.rates.all.map(Together::new),
+        })
     }
 }
 
@@ -79,6 +88,24 @@ impl Proxy {
         }
     }
 
+    /// Counts a request, where there are rates. What one client does too often is not counted
+    /// against the others.
+    fn hold_to_rates(&self, ctx: &Context, checks: &Checks) -> std::result::Result<(), Refused> {
+        let now = Instant::now();
+        if let Some(address) = ctx.address {
+            if let Some(rate) = &self.rate {
+                rate.take(address, now).map_err(Refused::ClientRate)?;
+            }
+            if let Some(rate) = &checks.per_address {
+                rate.take(address, now).map_err(Refused::AddressRate)?;
+            }
+        }
+        match &checks.together {
+            Some(rate) => rate.take(now).map_err(Refused::RouteRate),
+            None => Ok(()),
+        }
+    }
+
     /// Whether a request may go on, in the order in which a refusal costs least.
     fn judge_request(
         &self,
@@ -95,6 +122,7 @@ impl Proxy {
         if !access.addresses.admit(ctx.address) {
             return Err(Refused::Address);
         }
+        self.hold_to_rates(ctx, &bound.checks)?;
         if let Some(verifier) = &bound.checks.verifier {
             let now = SystemTime::now();
             let target = headers::target(request);

@@ -2,6 +2,7 @@
 
 use crate::domain::Flaw;
 use http::StatusCode;
+use std::time::Duration;
 
 /// Why a request is answered before anything is looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,6 +11,12 @@ pub enum Refused {
     Loop,
     /// Its client's address may not ask.
     Address,
+    /// Its client asks too often, whatever the route; it should wait so long.
+    ClientRate(Duration),
+    /// Its client asks too often for what the route has.
+    AddressRate(Duration),
+    /// All clients together ask too often for it.
+    RouteRate(Duration),
     /// The page that it comes from may not have this in it.
     Referer,
     /// It bears no token that is good for it.
@@ -18,9 +25,12 @@ pub enum Refused {
 
 impl Refused {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::Loop,
         Self::Address,
+        Self::ClientRate(Duration::ZERO),
+        Self::AddressRate(Duration::ZERO),
+        Self::RouteRate(Duration::ZERO),
         Self::Referer,
         Self::Token(Flaw::Missing),
         Self::Token(Flaw::Malformed),
@@ -35,7 +45,18 @@ impl Refused {
     pub fn status(self) -> StatusCode {
         match self {
             Self::Loop => StatusCode::LOOP_DETECTED,
+            Self::ClientRate(_) | Self::AddressRate(_) | Self::RouteRate(_) => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             Self::Address | Self::Referer | Self::Token(_) => StatusCode::FORBIDDEN,
+        }
+    }
+
+    /// How long its client should wait before it asks again, where that helps.
+    pub fn retry_after(self) -> Option<Duration> {
+        match self {
+            Self::ClientRate(wait) | Self::AddressRate(wait) | Self::RouteRate(wait) => Some(wait),
+            _ => None,
         }
     }
 
@@ -44,6 +65,9 @@ impl Refused {
         match self {
             Self::Loop => "loop",
             Self::Address => "address",
+            Self::ClientRate(_) => "rate",
+            Self::AddressRate(_) => "rate_address",
+            Self::RouteRate(_) => "rate_route",
             Self::Referer => "referer",
             Self::Token(Flaw::Missing) => "token_missing",
             Self::Token(Flaw::Malformed) => "token_malformed",

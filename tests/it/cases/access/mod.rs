@@ -3,5 +3,6 @@
 mod address;
 mod client;
 mod hop;
+mod rates;
 mod referer;
 mod signed;
