@@ -22,7 +22,7 @@
 //! | `origins.rs` | the origins, with `servers.rs`, `guard.rs` and `credentials.rs` |
 //! | `routes.rs` | the routes, with `matching.rs` (what a route takes) and `legs.rs` (its origins) |
 //! | `freshness.rs` | how long a route's answers are fresh |
-//! | `access.rs`, `rate.rs` | who may ask for what a route has, and how often |
+//! | `access.rs`, `rate.rs`, `cors.rs` | who may ask for what a route has, how often, and from which pages |
 //! | `delivery.rs` | how a route's answers are sent |
 //! | `key.rs`, `variants.rs`, `scale.rs` | what tells a route's objects apart, and the derivatives of one |
 //! | `document.rs` | the sections put together |
@@ -30,6 +30,7 @@
 mod access;
 mod address;
 mod clients;
+mod cors;
 mod credentials;
 mod delivery;
 mod document;

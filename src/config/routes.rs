@@ -2,6 +2,7 @@
 
 use super::{
     access::access,
+    cors::cors,
     delivery::{delivery, pace},
     fields, freshness,
     key::key,
@@ -76,6 +77,7 @@ fn route(keys: &mut Section, reach: Option<Reach>, around: &Surroundings) -> Opt
     let features = keys.optional("features", features);
     let access = keys.optional("access", access);
     let rates = keys.optional("rate", rates);
+    let cors = keys.optional("cors", cors);
     let default = reach?.route();
     Some(Route {
         origins: origins?,
@@ -95,6 +97,7 @@ fn route(keys: &mut Section, reach: Option<Reach>, around: &Surroundings) -> Opt
         features: features.unwrap_or(default.features),
         access: access.unwrap_or(default.access),
         rates: rates.unwrap_or(default.rates),
+        cors,
         ..default
     })
 }

@@ -1,6 +1,6 @@
 //! What a route may be told.
 
-use super::{Access, Bypass, Rates};
+use super::{Access, Bypass, Cors, Rates};
 use crate::{
     domain::{
         FieldRules, ForwardedField, FreshnessRules, HostPattern, QueryRules, Sizes, Template,
@@ -57,6 +57,8 @@ pub struct Route {
     pub access: Access,
     /// How often it may be asked.
     pub rates: Rates,
+    /// What scripts on others' pages may do with it; the origin's word counts where absent.
+    pub cors: Option<Cors>,
 }
 
 impl Route {
@@ -82,6 +84,7 @@ impl Route {
             features: Features::default(),
             access: Access::default(),
             rates: Rates::default(),
+            cors: None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What one request carries from hook to hook.
 
 use super::{
-    bypass::Grant, cache_status::Handling, delivery::Asked, headers, key::Keyed,
+    access::Lines, bypass::Grant, cache_status::Handling, delivery::Asked, headers, key::Keyed,
     routing::BoundRoute, trim::Trim,
 };
 use crate::{
@@ -12,6 +12,7 @@ use crate::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use pingora_cache::CachePhase;
+use pingora_core::Result;
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
 use prometheus::IntGauge;
@@ -55,6 +56,8 @@ pub struct Context {
     pub handling: Handling,
     /// Whether it joined another's transfer.
     pub collapsed: bool,
+    /// What scripts on the page that it comes from may do, where its route says that.
+    pub cors: Option<Lines>,
     /// What is to be said of it beyond that.
     pub detail: Option<&'static str>,
     /// How the origin is asked.
@@ -148,6 +151,7 @@ impl Context {
             order: None,
             handling: Handling::default(),
             collapsed: false,
+            cors: None,
             detail: None,
             contact: Contact::default(),
             window: None,
@@ -198,6 +202,18 @@ impl Context {
         self.route
             .as_ref()
             .expect("requests without a route are answered in request_filter")
+    }
+
+    /// Says in an answer what scripts may do with it, where that is not the origin's to say.
+    pub fn share(&self, answer: &mut ResponseHeader) -> Result<()> {
+        let cors = self
+            .route
+            .as_ref()
+            .and_then(|bound| bound.route.cors.as_ref());
+        match cors.zip(self.cors.as_ref()) {
+            Some((cors, lines)) => cors.apply(lines, answer),
+            None => Ok(()),
+        }
     }
 
     /// Reads off pingora-cache how the request was handled, where that is not known yet.

@@ -146,6 +146,16 @@ pub async fn refuse(session: &mut Session, ctx: &mut Context, why: Refused) -> R
     Ok(true)
 }
 
+/// Answers one who asks what a script may do; `Ok(true)` is what `request_filter` is to return then.
+pub async fn answer_preflight(session: &mut Session, ctx: &mut Context) -> Result<bool> {
+    // Players ask so before each kind of request: those that send no body keep their connection.
+    if !session.as_downstream_mut().is_body_empty() {
+        session.as_downstream_mut().set_keepalive(None);
+    }
+    send(session, ctx, StatusCode::NO_CONTENT, "preflight", None).await?;
+    Ok(true)
+}
+
 /// Answers a request whose object lacks something that can't be had.
 pub async fn answer_for_fill(
     session: &mut Session,
@@ -176,7 +186,10 @@ async fn send(
     ctx.handling = Handling::Own;
     ctx.detail = Some(detail);
     let mut response = ResponseHeader::build(status, Some(4))?;
-    response.insert_header(header::CONTENT_LENGTH, HeaderValue::from(0))?;
+    // That has no length (RFC 9110, section 8.6).
+    if status != StatusCode::NO_CONTENT {
+        response.insert_header(header::CONTENT_LENGTH, HeaderValue::from(0))?;
+    }
     response.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
     if matches!(
         status,
@@ -192,6 +205,7 @@ async fn send(
     let field = cache_status::field(Handling::Own, false, Some(detail));
     response.insert_header("Cache-Status", field)?;
     response.insert_header(header::VIA, headers::via(http::Version::HTTP_11))?;
+    ctx.share(&mut response)?;
     // It is made now, whatever was to be answered before.
     keep_date(session, None);
     session

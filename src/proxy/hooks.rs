@@ -133,7 +133,6 @@ impl ProxyHttp for Proxy {
         }
         await_answer(session, order.client.clone());
         ctx.order = Some(Arc::new(order));
-        ctx.route = Some(bound);
         Ok(false)
     }
 
@@ -449,6 +448,7 @@ impl ProxyHttp for Proxy {
         {
             response.insert_header(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"))?;
         }
+        ctx.share(response)?;
         if let Some(bound) = &ctx.route {
             let is_part = response.status == StatusCode::PARTIAL_CONTENT;
             ctx.pieces = bound.route.sending.of(is_part);

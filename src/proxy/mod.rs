@@ -35,7 +35,8 @@ mod trim;
 mod window;
 
 pub use access::{
-    Access, Addresses, Pass, Rates, Referers, Refused, Signed, SigningKey, Unsigned, Wish, sign,
+    Access, Addresses, Cors, PageOrigin, PageOrigins, Pass, Rates, Referers, Refused, Signed,
+    SigningKey, Unsigned, Wish, sign,
 };
 pub use bypass::{Bypass, Guard};
 pub use client::{ClientStream, Connections, HeadLimits, Link, Refusal, Socket, Ticket};

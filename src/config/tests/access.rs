@@ -5,10 +5,11 @@ use super::{altered, mistakes};
 use crate::{
     domain::{ForwardedField, HostPattern},
     origin::SecretSource,
-    proxy::{Access, Addresses, Referers, Route},
+    proxy::{Access, Addresses, Cors, PageOrigin, PageOrigins, Referers, Route},
     server::Settings,
     traffic::Rate,
 };
+use http::{HeaderName, Method};
 use std::{num::NonZeroU32, time::Duration};
 
 fn read(lines: &str) -> Settings {
@@ -93,6 +94,26 @@ fn how_often_they_may_ask_is_set() {
     assert_eq!(route.rates.all, rate(1_000_000, 3600, 1));
 }
 
+#[test]
+fn what_scripts_may_do_is_set() {
+    let route = route("cors: {origins: [\"*\"]}");
+    assert_eq!(route.cors, Some(Cors::of(PageOrigins::Any)));
+    let route = self::route(
+        "cors: {origins: [\"https://*.a.example\"], methods: [GET, PUT], headers: [x-a], \
+         expose: [X-B], max_age: 0s, credentials: true}",
+    );
+    let page = PageOrigin::parse("https://*.a.example").unwrap();
+    let expected = Cors {
+        methods: vec![Method::GET, Method::PUT],
+        headers: vec![HeaderName::from_static("x-a")],
+        expose: vec![HeaderName::from_static("x-b")],
+        max_age: Duration::ZERO,
+        credentials: true,
+        ..Cors::of(PageOrigins::These(vec![page]))
+    };
+    assert_eq!(route.cors, Some(expected));
+}
+
 #[rustfmt::skip]
 const WRONG: &[(&str, &str)] = &[
     ("clients: {trusted_proxies: [lb.example]}", "clients.trusted_proxies[0]: expected an IP address or network such as 10.0.0.0/8 or \"2001:db8::/32\", found \"lb.example\""),
@@ -100,6 +121,11 @@ const WRONG: &[(&str, &str)] = &[
     ("clients: {rate: {requests: 100}}", "clients.rate.requests: expected 1 to 1000000 requests in a second, minute or hour, such as 100/s, 20/m or 1000/h, found 100"),
     ("clients: {rate: {requests: 0/s}}", "clients.rate.requests: expected 1 to 1000000 requests in a second, minute or hour, such as 100/s, 20/m or 1000/h, found \"0/s\""),
     ("clients: {rate: {burst: 5}}", "clients.rate.requests: required, but missing"),
+    ("routes: [{path: /, origins: [media], cors: {origins: [\"*\"], credentials: true}}]", "routes[0].cors.credentials: contradicts origins: [\"*\"], with which browsers take no answer to a request with cookies"),
+    ("routes: [{path: /, origins: [media], cors: {origins: [\"*\", \"https://a\"]}}]", "routes[0].cors.origins[0]: expected scheme and host of a page such as https://example.com or https://*.example.com, or \"*\" alone, found \"*\""),
+    ("routes: [{path: /, origins: [media], cors: {origins: [\"https://a/b\"]}}]", "routes[0].cors.origins[0]: expected scheme and host of a page such as https://example.com or https://*.example.com, or \"*\" alone, found \"https://a/b\""),
+    ("routes: [{path: /, origins: [media], cors: {origins: [\"*\"], methods: [get]}}]", "routes[0].cors.methods[0]: expected a method such as GET, found \"get\""),
+    ("routes: [{path: /, origins: [media], cors: {max_age: 1h}}]", "routes[0].cors.origins: required, but missing"),
     ("routes: [{path: /, origins: [media], rate: {}}]", "routes[0].rate: expected per_address, all or both"),
     ("routes: [{path: /, origins: [media], rate: {all: {requests: 1/s, burst: 0}}}]", "routes[0].rate.all.burst: expected a whole number from 1 to 1000000, found 0"),
     ("routes: [{path: /, origins: [media], access: {deny: []}}]", "routes[0].access.deny: expected a list of at least one network, found an empty list"),

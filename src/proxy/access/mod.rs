@@ -2,6 +2,7 @@
 
 mod address;
 mod client;
+mod cors;
 mod hop;
 mod rates;
 mod referer;
@@ -10,6 +11,7 @@ mod signed;
 mod signing;
 
 pub use address::Addresses;
+pub use cors::{Cors, Lines, PageOrigin, PageOrigins};
 pub use hop::Hop;
 pub use rates::{PerAddress, Rates};
 pub use referer::Referers;
@@ -23,10 +25,14 @@ use crate::{
     origin::LoadError,
 };
 use pingora_core::Result;
+use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 use rates::Together;
 use signed::Verifier;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
 
 /// Who may ask for what a route has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,31 +66,91 @@ impl Checks {
     }
 }
 
+/// How a request that is not refused goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Passage {
+    /// To what it asks for.
+    On,
+    /// It only asks what a script may do, and is answered here.
+    Preflight,
+}
+
 impl Proxy {
-    /// Takes out of a request what is for us alone, and answers it where it may not go on; then
+    /// Takes out of a request what is for us alone, and answers it where it does not go on; then
     /// this is true.
     pub(super) async fn turns_away(
         &self,
         session: &mut Session,
         ctx: &mut Context,
-        bound: &BoundRoute,
+        bound: &Arc<BoundRoute>,
     ) -> Result<bool> {
+        ctx.route = Some(bound.clone());
         if let Some(address) = ctx.address {
             client::introduce(session, &self.clients, address)?;
         }
+        let request = session.req_header_mut();
         let verifier = bound.checks.verifier.as_ref();
-        let tokens = verifier.map(|verifier| verifier.take_out(session.req_header_mut()));
+        let tokens = verifier.map(|verifier| verifier.take_out(request));
         let tokens = tokens.transpose()?.unwrap_or_default();
+        let cors = bound.route.cors.as_ref();
+        ctx.cors = cors.map(|cors| cors.lines(&request.headers));
         // A revalidation behind replays a request that was let in already.
-        if session.subrequest_ctx.is_some() {
-            return Ok(false);
+        let verdict = match session.subrequest_ctx {
+            Some(_) => Ok(Passage::On),
+            None => self.judge_request(session.req_header(), ctx, bound, &tokens),
+        };
+        if let (Some(cors), Ok(Passage::Preflight)) = (cors, verdict) {
+            ctx.cors = Some(cors.preflight(&session.req_header().headers));
         }
-        match self.judge_request(session, ctx, bound, &tokens) {
-            Ok(()) => Ok(false),
+        if cors.is_some() {
+            cors::withhold_page(session.req_header_mut());
+        }
+        match verdict {
+            Ok(Passage::On) => Ok(false),
+            Ok(Passage::Preflight) => error::answer_preflight(session, ctx).await,
             Err(why) => {
                 self.stats.refused(why);
                 error::refuse(session, ctx, why).await
             }
+        }
+    }
+
+    /// Whether a request may go on, in the order in which a refusal costs least.
+    fn judge_request(
+        &self,
+        request: &RequestHeader,
+        ctx: &Context,
+        bound: &BoundRoute,
+        tokens: &[Vec<u8>],
+    ) -> std::result::Result<Passage, Refused> {
+        if self.hop.is_loop(&request.headers) {
+            return Err(Refused::Loop);
+        }
+        let access = &bound.route.access;
+        if !access.addresses.admit(ctx.address) {
+            return Err(Refused::Address);
+        }
+        self.hold_to_rates(ctx, &bound.checks)?;
+        // Who asks beforehand bears no cookie, and gets nothing of what the route has.
+        if bound.route.cors.is_some() && Cors::is_preflight(request) {
+            return Ok(Passage::Preflight);
+        }
+        if let Some(verifier) = &bound.checks.verifier {
+            let now = SystemTime::now();
+            let target = headers::target(request);
+            let asked = Bearing {
+                host: &bound.route.key.host_of(&ctx.host),
+                path: split_target(&target).0,
+                address: ctx.address,
+                now: now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
+            };
+            let verdict = verifier.verify(tokens, &asked, now);
+            verdict.map_err(Refused::Token)?;
+        }
+        let referers = access.referers.as_ref();
+        match referers.is_none_or(|referers| referers.admit(&request.headers)) {
+            true => Ok(Passage::On),
+            false => Err(Refused::Referer),
         }
     }
 
@@ -104,42 +170,5 @@ impl Proxy {
             Some(rate) => rate.take(now).map_err(Refused::RouteRate),
             None => Ok(()),
         }
-    }
-
-    /// Whether a request may go on, in the order in which a refusal costs least.
-    fn judge_request(
-        &self,
-        session: &Session,
-        ctx: &Context,
-        bound: &BoundRoute,
-        tokens: &[Vec<u8>],
-    ) -> std::result::Result<(), Refused> {
-        let request = session.req_header();
-        if self.hop.is_loop(&request.headers) {
-            return Err(Refused::Loop);
-        }
-        let access = &bound.route.access;
-        if !access.addresses.admit(ctx.address) {
-            return Err(Refused::Address);
-        }
-        self.hold_to_rates(ctx, &bound.checks)?;
-        if let Some(verifier) = &bound.checks.verifier {
-            let now = SystemTime::now();
-            let target = headers::target(request);
-            let asked = Bearing {
-                host: &bound.route.key.host_of(&ctx.host),
-                path: split_target(&target).0,
-                address: ctx.address,
-                now: now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
-            };
-            verifier
-                .verify(tokens, &asked, now)
-                .map_err(Refused::Token)?;
-        }
-        let referers = access.referers.as_ref();
-        if referers.is_some_and(|referers| !referers.admit(&request.headers)) {
-            return Err(Refused::Referer);
-        }
-        Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 mod address;
 mod client;
+mod cors;
 mod hop;
 mod rates;
 mod referer;
