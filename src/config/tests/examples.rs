@@ -3,7 +3,7 @@
 use super::super::parse;
 use crate::{
     origin::{Balance, Credentials, SecretSource},
-    proxy::Matcher,
+    proxy::{Matcher, PageOrigin, PageOrigins},
 };
 use std::time::Duration;
 
@@ -34,6 +34,27 @@ fn a_private_bucket_is_asked_with_a_signature_and_by_its_own_path() {
     let path = path.fill(|name| found.name(name).map(|group| group.as_str()));
     assert_eq!(path, "/my-bucket/films/1.mp4?");
     assert!(!pattern.is_match("/"), "the bucket would be listed");
+}
+
+#[test]
+fn a_signed_film_is_let_in_by_url_and_cookie_and_shown_on_one_page() {
+    let settings = parse(include_str!("../../../conf/examples/signed-video.yaml"))
+        .unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let [route] = &settings.routes[..] else {
+        panic!("{settings:#?}")
+    };
+    let signed = route.access.signed.as_ref().unwrap();
+    let names: Vec<_> = signed.keys.iter().map(|key| key.name.as_str()).collect();
+    assert_eq!(names, ["2025", "2024"]);
+    assert_eq!(
+        (signed.parameter.as_str(), signed.cookie.as_deref()),
+        ("token", Some("films"))
+    );
+    let page = PageOrigin::parse("https://www.example.com").unwrap();
+    let cors = route.cors.as_ref().unwrap();
+    assert_eq!(cors.origins, PageOrigins::These(vec![page]));
+    assert!(cors.credentials && route.access.referers.as_ref().unwrap().allow_none);
+    assert!(settings.clients.rate.is_some() && settings.clients.trusted_proxies.len() == 1);
 }
 
 #[test]
