@@ -141,6 +141,16 @@ impl Gate {
             .sum()
     }
 
+    /// Waits until so many requests are under way; those that are not have been counted.
+    pub async fn until_active(&self, count: f64) {
+        let reached = async {
+            while self.metric("requests_active").await != count {
+                tokio::task::yield_now().await;
+            }
+        };
+        within(&format!("{count} requests to be under way"), reached).await;
+    }
+
     /// Bytes that the cache directory takes on disk.
     pub fn allocated(&self) -> u64 {
         allocated(&self.cache_directory())

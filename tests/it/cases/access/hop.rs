@@ -35,6 +35,7 @@ async fn a_tidegate_that_is_its_own_origin_says_so_at_once() {
             .all("cache-status")
             .any(|line| line.contains("detail=loop"));
         assert!(said, "{answer}");
+        gate.until_active(0.0).await;
         let asked = gate.metric("tidegate_requests_total").await;
         assert_eq!(asked, 2.0 * (nth + 1) as f64);
     }
@@ -51,6 +52,7 @@ async fn two_that_lead_to_each_other_say_so_too() {
         .unwrap();
     let answer = one.get("/film").await;
     assert_eq!(answer.status(), 508, "{answer}");
+    one.until_active(0.0).await;
     assert_eq!(one.metric("tidegate_requests_total").await, 2.0);
 }
 

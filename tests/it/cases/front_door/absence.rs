@@ -27,21 +27,11 @@ async fn scene(seed: u64, valve: &Valve, holds_head: bool) -> (Origin, Gate, Obj
     (origin, gate, object)
 }
 
-/// Waits until so many requests are under way.
-async fn until_active(gate: &Gate, count: f64) {
-    let reached = async {
-        while gate.metric("requests_active").await != count {
-            tokio::task::yield_now().await;
-        }
-    };
-    within(&format!("{count} requests to be under way"), reached).await;
-}
-
 /// All but one leave, and are missed at once.
 async fn leave<T>(gate: &Gate, leavers: T) {
     let left = Instant::now();
     drop(leavers);
-    until_active(gate, 1.0).await;
+    gate.until_active(1.0).await;
     let took = left.elapsed();
     assert!(took < Duration::from_secs(2), "{took:?}");
 }
@@ -72,7 +62,7 @@ async fn who_waits_for_anothers_lock_is_let_go_when_it_leaves() {
     for _ in 0..5 {
         reset.push(abrupt(&gate).await);
     }
-    until_active(&gate, 6.0).await;
+    gate.until_active(6.0).await;
     leave(&gate, reset).await;
 
     valve.open();
@@ -98,7 +88,7 @@ async fn who_waits_for_a_later_chunk_is_let_go_when_it_leaves() {
         client.at_least(4 * CHUNK as usize).await.unwrap();
         reset.push(client);
     }
-    until_active(&gate, 4.0).await;
+    gate.until_active(4.0).await;
     leave(&gate, reset).await;
     valve.open();
     let answer = gate.get("/film").await;
@@ -118,7 +108,7 @@ async fn the_end_of_an_http_2_connection_lets_all_its_waits_go() {
         let client = client.clone();
         asked.spawn(async move { drop(client.open(&Request::get("/film")).await) });
     }
-    until_active(&gate, 5.0).await;
+    gate.until_active(5.0).await;
     leave(&gate, (client, asked)).await;
     valve.open();
     assert_eq!(leader.head().await.unwrap().status, 200);
