@@ -5,7 +5,6 @@ use crate::{
     gate::{CHUNK, Gate},
     model::{Expected, Object},
     origin::{Origin, Script, Valve},
-    patience::within,
 };
 use std::{
     sync::Arc,
