@@ -63,6 +63,24 @@ impl Cause {
         }
     }
 
+    /// Whether there was no word to be had from the origin, rather than a wrong one.
+    pub fn is_silence(self) -> bool {
+        match self {
+            Self::Resolve
+            | Self::Connect
+            | Self::Tls
+            | Self::Timeout
+            | Self::Slow
+            | Self::Open(_) => true,
+            Self::Broken
+            | Self::Status(_)
+            | Self::Redirect
+            | Self::Credentials
+            | Self::Full(_)
+            | Self::Left => false,
+        }
+    }
+
     /// Whether the server itself has failed, so that its breaker counts it.
     pub(super) fn is_the_servers(self) -> bool {
         match self {

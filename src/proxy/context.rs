@@ -38,6 +38,8 @@ pub struct Context {
     pub client: RequestControl,
     /// The client wants the origin's word on what is stored and fresh.
     pub insisted: bool,
+    /// What is stored is stale, and not to be used without the origin's word.
+    pub bound_to_ask: bool,
     /// Fields of the origin's answer that are for this client only.
     pub withheld: Vec<(HeaderName, HeaderValue)>,
     /// When the first byte of the answer's body was ready.
@@ -142,6 +144,7 @@ impl Context {
             sent: None,
             client: RequestControl::default(),
             insisted: false,
+            bound_to_ask: false,
             withheld: Vec::new(),
             first_byte: None,
             route: None,

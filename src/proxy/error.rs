@@ -85,6 +85,13 @@ fn status(e: &Error) -> Option<StatusCode> {
     }
 }
 
+/// Whether what is stored may only be used with the origin's word, and that is not to be had
+/// (RFC 9111, section 5.2.2.2).
+fn is_cut_off(ctx: &Context) -> bool {
+    let failure = ctx.report.failure();
+    ctx.bound_to_ask && failure.is_some_and(|why| why.cause.is_silence())
+}
+
 /// The status for an object of which something lacks that can't be had.
 pub(super) fn status_of_fill(why: &FillError) -> StatusCode {
     match why {
@@ -104,6 +111,10 @@ pub async fn fail(session: &mut Session, e: &Error, ctx: &mut Context) -> FailTo
         .response_written()
         .is_some_and(|r| !r.status.is_informational());
     let code = status(e).filter(|_| !begun);
+    let code = code.map(|code| match is_cut_off(ctx) {
+        true => StatusCode::GATEWAY_TIMEOUT,
+        false => code,
+    });
     if let Some(code) = code {
         let detail = if cause(e) == Cause::Origin {
             "origin-failed"
@@ -191,10 +202,7 @@ async fn send(
         response.insert_header(header::CONTENT_LENGTH, HeaderValue::from(0))?;
     }
     response.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
-    if matches!(
-        status,
-        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
-    ) {
+    if status == StatusCode::SERVICE_UNAVAILABLE || retry_after.is_some() {
         let seconds = retry_after
             .unwrap_or_default()
             .as_secs_f64()

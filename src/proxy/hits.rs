@@ -111,16 +111,19 @@ enum Use {
 
 impl Proxy {
     /// `is_fresh` is pingora-cache's word of a moment ago, which this is not to contradict.
-    fn reuse(&self, reader: &Reader, is_fresh: bool, ctx: &Context) -> Use {
+    fn reuse(&self, reader: &Reader, is_fresh: bool, ctx: &mut Context) -> Use {
         let meta = reader.board().object().meta();
         let now = SystemTime::now();
+        ctx.bound_to_ask = false;
         let keep = ctx.route().route.freshness.keep;
         let stale_for = now.duration_since(meta.fresh_until).unwrap_or_default();
         if !is_fresh && keep.is_some_and(|keep| stale_for > keep) {
             return Use::Nothing;
         }
+        let control = ResponseControl::of(&meta.headers);
+        ctx.bound_to_ask = !is_fresh && control.forbids_stale();
         let stored = Stored {
-            control: &ResponseControl::of(&meta.headers),
+            control: &control,
             epoch: meta.epoch,
             fresh_until: meta.fresh_until,
             validated: meta.validated,
