@@ -91,9 +91,9 @@ impl Outcome {
 pub(super) fn status_of(why: &Unpurged) -> StatusCode {
     match why {
         Unpurged::NotAUrl(_) | Unpurged::NoTag => StatusCode::BAD_REQUEST,
-        Unpurged::Store(PurgeError::Learning | PurgeError::Busy | PurgeError::Closed) => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        Unpurged::Store(
+            PurgeError::Learning | PurgeError::Busy | PurgeError::Closed | PurgeError::Late,
+        ) => StatusCode::SERVICE_UNAVAILABLE,
         Unpurged::Store(PurgeError::Blind | PurgeError::Disk(_)) => {
             StatusCode::INTERNAL_SERVER_ERROR
         }

@@ -25,7 +25,7 @@ impl Proxy {
         let named = named_places(&ctx.host, &own, &response.headers);
         for target in std::iter::once(own).chain(named) {
             self.purger()
-                .expel(&format!("http://{}{target}", ctx.host))
+                .supersede(&format!("http://{}{target}", ctx.host))
                 .await;
         }
     }

@@ -118,32 +118,19 @@ impl Purger {
         Ok(objects)
     }
 
-    /// Takes out what is stored under a URL now, as a request that changes it does. Unlike a purge
-    /// it is not held against answers that are still to come: whoever may write could otherwise
-    /// keep the cache from keeping anything.
-    pub(super) async fn expel(&self, url: &str) {
+    /// Takes out what is stored under a URL, as a request that changes it does: what has been asked
+    /// for before is not kept, and no restart brings anything back.
+    pub(super) async fn supersede(&self, url: &str) {
+        let selector = self.selector(&Target::Url(url.to_owned()));
+        let Ok(Selector::Url(place)) = selector else {
+            return;
+        };
+        let key = self.key(url).ok().flatten();
+        let id = key.map(|key| id_of(&CacheKey::new(key.encode(), "")));
         let store = self.storage.fills().store();
-        let all = match store.knows_all() {
-            true => self.variants(url, usize::MAX).await.ok(),
-            false => None,
-        };
-        let found = match all {
-            Some(objects) => objects,
-            // Not all that lies there is known yet: at least what the URL itself finds.
-            None => self.stored(url).await.ok().flatten().into_iter().collect(),
-        };
-        for object in found {
-            store.remove(&object);
+        if let Err(why) = store.supersede(place, id).await {
+            log::error!("{url} was changed, but what is stored of it can't all be removed: {why}");
         }
-    }
-
-    /// What a request for the URL itself, without fields of its own, finds in the store.
-    async fn stored(&self, url: &str) -> Result<Option<Arc<Object>>, Unpurged> {
-        let Some(key) = self.key(url)?.map(|key| key.encode()) else {
-            return Ok(None);
-        };
-        let id = id_of(&CacheKey::new(key.clone(), ""));
-        Ok(self.storage.fills().store().find(id, &key).await)
     }
 
     /// How long requests for a URL still go past the cache, since the origin's last answer was

@@ -4,6 +4,9 @@
 //! lies on disk is marked as leaving, and the purge is noted against what has been asked for
 //! before. Then the manifests go, before the purge is answered, so that a killed process does not
 //! find them again; the bodies, and their share of the budget, go behind.
+//!
+//! What a client's write puts out of date goes the same way, but is noted apart: there are far more
+//! writes than purges, and they must not push those out of memory.
 
 use super::{
     DISK_PATIENCE, Object, ObjectId, Store,
@@ -58,6 +61,9 @@ pub enum PurgeError {
     /// The store is closed.
     #[error("the store is closed; nothing was purged")]
     Closed,
+    /// The disk does not answer in time.
+    #[error("the disk is too slow; what was purged may come back with a restart")]
+    Late,
     /// The file system refused.
     #[error(
         "{0} objects are out of service, but their files can't be changed: they may come back with a restart"
@@ -107,6 +113,39 @@ impl Store {
             }
         });
         done.await.unwrap_or(Err(PurgeError::Closed))
+    }
+
+    /// Takes out of service what lies at a place that was changed at the origin. When it returns no
+    /// look-up finds it, nor does one after a restart, and what has been asked for before is not
+    /// kept. As long as not all that is on disk is known, that holds for `id` only, the object that
+    /// the place itself finds.
+    pub async fn supersede(
+        self: &Arc<Self>,
+        place: String,
+        id: Option<ObjectId>,
+    ) -> Result<(), PurgeError> {
+        if self.purging.is_closed() {
+            return Err(PurgeError::Closed);
+        }
+        self.table.lock().purges.note_write(&place);
+        let unknown = id.filter(|_| !self.knows_all());
+        let store = self.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            if let Some(id) = unknown {
+                store.learn(id);
+            }
+            let victims = {
+                let mut table = store.table.lock();
+                store.take_out(&mut table, &Selector::Url(place))
+            };
+            match store.unlink_all(victims) {
+                0 => Ok(()),
+                stuck => Err(PurgeError::Disk(stuck)),
+            }
+        });
+        let done = tokio::time::timeout(DISK_PATIENCE, done).await;
+        done.map_err(|_| PurgeError::Late)?
+            .unwrap_or(Err(PurgeError::Closed))
     }
 
     /// The objects that a purge would mean, at most so many of them, opened.
@@ -194,16 +233,32 @@ impl Store {
         let victims = {
             let mut table = self.table.lock();
             table.purges.note(selector.clone(), Force::Hard);
-            let victims = self.victims(&table, &selector);
-            for ((id, generation), victim) in &victims {
-                table.expel(*id, *generation);
-                if let Some(object) = &victim.open {
-                    object.retire();
-                }
-            }
-            victims
+            self.take_out(&mut table, &selector)
         };
         let purged = self.weigh(&victims);
+        let stuck = self.unlink_all(victims);
+        self.stats.purged(purged);
+        match stuck {
+            0 => Ok(purged),
+            stuck => Err(PurgeError::Disk(stuck)),
+        }
+    }
+
+    /// No look-up finds what is meant any more.
+    fn take_out(&self, table: &mut Table, selector: &Selector) -> Victims {
+        let victims = self.victims(table, selector);
+        for ((id, generation), victim) in &victims {
+            table.expel(*id, *generation);
+            if let Some(object) = &victim.open {
+                object.retire();
+            }
+        }
+        victims
+    }
+
+    /// The manifests of what was taken out go, the rest of it behind. Returns how many could not
+    /// be removed.
+    fn unlink_all(self: &Arc<Self>, victims: Victims) -> u64 {
         let mut stuck = 0;
         let mut gone = Vec::with_capacity(victims.len());
         for ((id, generation), victim) in victims {
@@ -223,11 +278,7 @@ impl Store {
             let store = self.clone();
             runtime.spawn_blocking(move || gone.into_iter().for_each(|gone| store.clear(gone)));
         }
-        self.stats.purged(purged);
-        match stuck {
-            0 => Ok(purged),
-            stuck => Err(PurgeError::Disk(stuck)),
-        }
+        stuck
     }
 
     fn soften(&self, selector: Selector) -> Result<Purged, PurgeError> {

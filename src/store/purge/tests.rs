@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     domain::{ChunkIndex, ExtraKind, ObjectKey},
     store::{
-        Config, Manifest,
+        Config, Manifest, Meta,
         tests::{Bench, create, keep, manifest},
     },
 };
@@ -43,6 +43,8 @@ enum Step {
     Store(u8),
     /// It is taken out.
     Remove(u8),
+    /// It is changed at the origin.
+    Write(u8),
     /// A purge that is held against what came before.
     Purge(Which, bool),
     /// The process starts anew.
@@ -83,6 +85,10 @@ fn path(n: u8) -> String {
     format!("/{}/{n}", n % 4)
 }
 
+fn place(n: u8) -> String {
+    crate::domain::place_of(&key(path(n)))
+}
+
 fn tags(n: u8) -> &'static str {
     match (n % 2, n % 3) {
         (1, 0) => "red blue",
@@ -102,6 +108,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         6 => (1u8..12).prop_map(Step::Store),
         1 => (1u8..12).prop_map(Step::Remove),
+        2 => (1u8..12).prop_map(Step::Write),
         3 => (which, any::<bool>()).prop_map(|(which, soft)| Step::Purge(which, soft)),
         1 => Just(Step::Restart),
     ];
@@ -136,6 +143,10 @@ async fn history(steps: Vec<Step>) {
                 if let Some(object) = store.find_by_id(ObjectId([n; 16])).await {
                     store.remove(&object);
                 }
+                model.remove(&n);
+            }
+            Step::Write(n) => {
+                store.supersede(place(n), None).await.unwrap();
                 model.remove(&n);
             }
             Step::Purge(which, soft) => {
@@ -174,6 +185,47 @@ async fn what_was_taken_out_is_not_counted_again_but_does_not_come_back() {
     store.close().await;
     drop(store);
     assert_same(&bench.open(), &Model::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_asked_for_before_a_write_is_not_kept() {
+    let bench = Bench::new(64 << 20);
+    let store = bench.open();
+    let known = create(&store, tagged(manifest(1, 1, 1000), path(1), tags(1))).await;
+    let before = store.mark();
+    store.supersede(place(2), None).await.unwrap();
+    for (n, stays) in [(2, false), (3, true)] {
+        let object = store.conceive(tagged(manifest(n, 2, 1000), path(n), tags(n)));
+        assert_eq!(store.publish(&object, before).await, stays, "{n}");
+        assert_eq!(object.is_retired(), !stays, "{n}");
+    }
+    let meta = known.meta();
+    assert!(store.update(&known, Meta::clone(&meta), before).await);
+    store.supersede(place(1), None).await.unwrap();
+    assert!(!store.update(&known, Meta::clone(&meta), before).await);
+    let stored = Model::from([(3, (2, true))]);
+    assert_same(&store, &stored).await;
+}
+
+/// As long as the walk after a start has not ended, what is looked for by its name goes at least.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_does_not_wait_until_all_is_known() {
+    let bench = Bench::new(64 << 20);
+    let store = bench.open();
+    for n in [1, 2] {
+        let object = create(&store, tagged(manifest(n, 1, 1000), path(n), tags(n))).await;
+        keep(&store, &object, 0).await.unwrap();
+    }
+    store.close().await;
+    drop(store);
+    let store = Store::open(bench.config.clone()).unwrap();
+    let id = ObjectId([1; 16]);
+    store.supersede(place(1), Some(id)).await.unwrap();
+    assert!(!store.paths.manifest(id).exists());
+    let left = Model::from([(2, (1, true))]);
+    assert_same(&store, &left).await;
+    store.recover();
+    assert_same(&store, &left).await;
 }
 
 async fn assert_same(store: &Arc<Store>, model: &Model) {

@@ -110,6 +110,10 @@ impl Valve {
         self.open_to(u64::MAX);
     }
 
+    pub fn close(&self) {
+        self.open_to(0);
+    }
+
     /// Waits until the byte at `offset` may pass; returns up to where it is open.
     pub(super) async fn beyond(&self, offset: u64) -> u64 {
         let mut limit = self.0.subscribe();

@@ -48,6 +48,8 @@ enum Way {
     Request(&'static str, bool),
     /// `POST /purge` of this order.
     Order(&'static str),
+    /// Not a purge, but a request that changes a target.
+    Change(&'static str, &'static str),
 }
 
 struct Scene {
@@ -175,6 +177,7 @@ async fn purge(tidegate: &Tidegate, way: Way) -> Answer {
             let body = body.as_bytes().to_vec();
             (tidegate.admin, Request { body, ..request })
         }
+        Way::Change(method, target) => (tidegate.address, Request::new(method, target)),
     };
     Client::connect(address).await.ask(&request).await
 }
@@ -247,6 +250,19 @@ async fn what_was_purged_before_a_kill_is_not_found_after_it() {
             Way::Order(r#"{"all":true}"#),
             &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
         ),
+    ];
+    for (way, gone) in ways {
+        for is_new in [false, true] {
+            assert_survives(way, is_new, 2, &fates(gone, Fate::Gone)).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_changed_before_a_kill_is_not_found_after_it() {
+    let ways: [(Way, &[usize]); 2] = [
+        (Way::Change("PUT", "/a/film"), &[0, 1]),
+        (Way::Change("DELETE", "/c/1"), &[7]),
     ];
     for (way, gone) in ways {
         for is_new in [false, true] {

@@ -1,6 +1,11 @@
 //! What requests that change something put out of date (RFC 9111, section 4.4).
 
 use super::exchange::{Case, Step, case, get, play, with};
+use crate::{
+    client::Request,
+    gate::{CHUNK, Gate},
+    origin::{Origin, Script, Valve},
+};
 
 fn stored(place: &str) -> Step {
     get().at(place).controls("max-age=600").asks()
@@ -124,4 +129,139 @@ async fn all_variants_are_out_of_date() {
         ],
     )])
     .await;
+}
+
+/// An origin whose answers to GET are held back until the valve is opened, where they are of the
+/// first version.
+async fn held(name: &str, script: Script) -> (Origin, Valve) {
+    let valve = Valve::at(0);
+    let origin = Origin::start().await;
+    let held = valve.clone();
+    let script = script.twisted(move |seen, script| match seen.method.as_str() {
+        "GET" if script.content.version == 1 => {
+            (script.valve, script.holds_head) = (Some(held.clone()), true);
+        }
+        "GET" => {}
+        _ => (script.status, script.cache_control) = (204, None),
+    });
+    origin.put(name, script);
+    (origin, valve)
+}
+
+/// Changes `/film`, by its own name or by one that names it.
+async fn changed(gate: &Gate, origin: &Origin, by: &Request) {
+    if by.target != "/film" {
+        let names = Script {
+            headers: vec![("Content-Location", "/film".into())],
+            ..Script::new(1, 9)
+        };
+        origin.put(&by.target, names);
+    }
+    origin.change("/film", |script| script.content.version = 2);
+    let answer = gate.ask(by.clone()).await;
+    assert!((200..300).contains(&answer.status()), "{answer}");
+}
+
+/// The next request gets the second version, by way of the origin.
+async fn is_asked_anew(gate: &Gate, origin: &Origin, by: &Request) {
+    let before = origin.settled().await.len();
+    let answer = gate.get("/film").await;
+    assert_eq!(
+        answer.head.header("etag"),
+        Some("\"v2\""),
+        "{by:?} {answer}"
+    );
+    assert_eq!(origin.settled().await.len(), before + 1, "{by:?}");
+    let answer = gate.get("/film").await;
+    assert!(answer.head.cache_status().is_hit(), "{by:?} {answer}");
+}
+
+fn changes() -> [Request; 4] {
+    [
+        Request::new("PUT", "/film"),
+        Request::new("DELETE", "/film"),
+        Request::new("POST", "/film"),
+        Request::new("POST", "/form"),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_asked_for_before_a_change_is_not_kept() {
+    for by in changes() {
+        let (origin, valve) = held("/film", Script::new(700, 2 * CHUNK)).await;
+        let gate = Gate::before(&origin).await;
+        let mut first = gate.client().await;
+        first.send(&Request::get("/film")).await.unwrap();
+        origin.wait_for("the request", |log| !log.is_empty()).await;
+        changed(&gate, &origin, &by).await;
+        valve.open();
+        let head = first.head().await.unwrap();
+        assert_eq!(head.header("etag"), Some("\"v1\""), "{by:?} {head:?}");
+        let (body, cut) = first.rest().await;
+        assert_eq!((body.len() as u64, cut), (2 * CHUNK, None), "{by:?}");
+        is_asked_anew(&gate, &origin, &by).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_304_from_before_a_change_makes_nothing_fresh() {
+    for by in changes() {
+        let (origin, valve) = held("/film", Script::new(710, 2 * CHUNK)).await;
+        origin.change("/film", |script| script.cache_control = Some("max-age=0"));
+        valve.open();
+        let gate = Gate::before(&origin).await;
+        gate.get("/film").await;
+        origin.settled().await;
+        valve.close();
+        origin.change("/film", |script| {
+            script.cache_control = Some("max-age=3600");
+        });
+        let mut first = gate.client().await;
+        first.send(&Request::get("/film")).await.unwrap();
+        origin.wait_for("the question", |log| log.len() == 2).await;
+        changed(&gate, &origin, &by).await;
+        valve.open();
+        assert_eq!(first.head().await.unwrap().status, 200, "{by:?}");
+        let (body, cut) = first.rest().await;
+        assert_eq!((body.len() as u64, cut), (2 * CHUNK, None), "{by:?}");
+        is_asked_anew(&gate, &origin, &by).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_amid_a_body_leaves_its_reader_alone() {
+    let valve = Valve::at(CHUNK);
+    let origin = Origin::with(Script {
+        valve: Some(valve.clone()),
+        ..Script::new(720, 3 * CHUNK)
+    })
+    .await;
+    let gate = Gate::before(&origin).await;
+    let mut first = gate.client().await;
+    first.send(&Request::get("/film")).await.unwrap();
+    assert_eq!(first.head().await.unwrap().status, 200);
+    let by = Request::new("POST", "/form");
+    changed(&gate, &origin, &by).await;
+    origin.change("/film", |script| script.valve = None);
+    valve.open();
+    let (body, cut) = first.rest().await;
+    assert_eq!((body.len() as u64, cut), (3 * CHUNK, None));
+    is_asked_anew(&gate, &origin, &by).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_something_else_keeps_nothing_out() {
+    let (origin, valve) = held("/film", Script::new(730, 2 * CHUNK)).await;
+    let gate = Gate::before(&origin).await;
+    let mut first = gate.client().await;
+    first.send(&Request::get("/film")).await.unwrap();
+    origin.wait_for("the request", |log| !log.is_empty()).await;
+    origin.put("/other", Script::new(731, 9));
+    assert_eq!(gate.ask(Request::new("POST", "/other")).await.status(), 200);
+    valve.open();
+    first.head().await.unwrap();
+    first.rest().await;
+    origin.settled().await;
+    let answer = gate.get("/film").await;
+    assert!(answer.head.cache_status().is_hit(), "{answer}");
 }
