@@ -228,6 +228,49 @@ async fn a_write_does_not_wait_until_all_is_known() {
     assert_same(&store, &left).await;
 }
 
+/// A soft purge finds an object whose first manifest is just being written, with what was true
+/// before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_soft_purge_is_not_overwritten_by_a_manifest_under_way() {
+    let bench = Bench::new(64 << 20);
+    let store = bench.open();
+    let object = create(&store, tagged(manifest(1, 1, 1000), path(1), tags(1))).await;
+    let is_stale = |object: &Object| object.meta().fresh_until < SystemTime::now();
+    // Its body is there, its manifest not yet.
+    object.create_body(&store.paths).unwrap();
+    let (taken, ready) = std::sync::mpsc::channel();
+    let writer = {
+        let (store, object) = (store.clone(), object.clone());
+        std::thread::spawn(move || {
+            let files = store.files(object.id());
+            let fresh = object.manifest().unwrap();
+            taken.send(()).unwrap();
+            while !is_stale(&object) {
+                std::thread::yield_now();
+            }
+            // Time for a purge that does not wait to have its answer.
+            std::thread::sleep(Duration::from_millis(50));
+            store
+                .paths
+                .write_manifest(object.id(), &fresh.encode())
+                .unwrap();
+            object.note_manifest();
+            store.index.lock().insert(&fresh);
+            drop(files);
+        })
+    };
+    ready.recv().unwrap();
+    let how = How {
+        soft: true,
+        dry_run: false,
+    };
+    let purged = store.purge(Selector::All, how).await.unwrap();
+    assert_eq!(purged.objects, 1);
+    writer.join().unwrap();
+    let written = store.load_manifest(object.id()).unwrap();
+    assert!(written.meta.fresh_until < SystemTime::now());
+}
+
 async fn assert_same(store: &Arc<Store>, model: &Model) {
     let now = SystemTime::now();
     for n in 1..12 {
