@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use tidegate::{
-    admin::{Order, Outcome, explanation, inspection, purge},
+    admin::{Order, Outcome, explanation, inspection, purge, read_token},
     config,
 };
 
@@ -190,9 +190,7 @@ fn say(text: &str) -> Done {
 const ADMIN: &str = "http://127.0.0.1:9090";
 
 fn token(file: &Path) -> Result<String, String> {
-    let text = std::fs::read_to_string(file);
-    let text = text.map_err(|e| format!("{} cannot be read: {e}", file.display()))?;
-    Ok(text.trim().to_owned())
+    read_token(file).map_err(|why| format!("the token file {} {why}", file.display()))
 }
 
 fn told(outcome: &Outcome) -> String {
@@ -210,7 +208,11 @@ fn told(outcome: &Outcome) -> String {
 
 /// The address that an admin URL stands for.
 async fn address_of(admin: &http::Uri) -> Result<SocketAddr, Box<dyn std::error::Error>> {
-    let wrong = || format!("{admin} is not an admin address such as http://127.0.0.1:9090");
+    let wrong = || format!("{admin} is not an admin address such as {ADMIN}");
+    if let Some(scheme) = admin.scheme_str().filter(|scheme| *scheme != "http") {
+        let expected = format!("expected http://, as in {ADMIN}: the admin address has no TLS");
+        return Err(format!("{admin} begins with {scheme}://; {expected}").into());
+    }
     let authority = admin.authority().ok_or_else(wrong)?;
     let place = (
         authority.host().trim_matches(['[', ']']),

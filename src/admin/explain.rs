@@ -128,7 +128,7 @@ impl Key {
 pub enum Unexplained {
     /// It is not a URL with a host.
     #[error(
-        "{0:?} is not a URL: give it as clients do, with its host, such as http://video.example/film.mp4"
+        "{0:?} is not a URL: give it as clients do, with its scheme and host, such as http://video.example/film.mp4"
     )]
     NotAUrl(String),
     /// No route takes it.
@@ -371,10 +371,15 @@ mod tests {
     #[test]
     fn what_can_not_be_explained_says_what_to_do() {
         let explain = |url: &str| configured().explain(url).unwrap_err();
-        assert_eq!(
-            explain("/films/7.mp4"),
-            Unexplained::NotAUrl("/films/7.mp4".into())
-        );
+        for url in [
+            "/films/7.mp4",
+            "a.example/films/7.mp4",
+            "a.example:80",
+            "http:///films/7.mp4",
+            "http://me@a.example/films/7.mp4",
+        ] {
+            assert_eq!(explain(url), Unexplained::NotAUrl(url.into()));
+        }
         assert!(matches!(
             explain("http://b.test/films/7.mp4"),
             Unexplained::NoRoute(_)

@@ -1,5 +1,6 @@
 //! Who may change anything.
 
+use super::{NoToken, read_token};
 use http::{HeaderMap, header};
 use std::{net::IpAddr, path::PathBuf};
 use subtle::ConstantTimeEq;
@@ -19,9 +20,9 @@ pub enum Stranger {
         "this needs the field \"Authorization: Bearer TOKEN\" with the token in admin.token_file"
     )]
     NoToken,
-    /// The file with the token can't be read.
-    #[error("admin.token_file can't be read or holds no token, so that nobody can be let in")]
-    Unreadable,
+    /// The file with the token gives none.
+    #[error("admin.token_file {0}, so that nobody can be let in")]
+    NobodysToken(NoToken),
     /// Without a token only this machine may.
     #[error(
         "without admin.token_file only this machine may change anything, over an admin.address on loopback; set admin.token_file"
@@ -35,9 +36,6 @@ pub enum Stranger {
     Form,
 }
 
-/// Largest token file, in bytes.
-const LONGEST: u64 = 16 << 10;
-
 impl Guard {
     /// For an admin address on this IP address.
     pub fn new(address: IpAddr, token_file: Option<PathBuf>) -> Self {
@@ -50,13 +48,9 @@ impl Guard {
     /// Whether a request may change something. The file is read each time, so that the token can
     /// be changed while the process runs.
     pub fn admit(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Result<(), Stranger> {
-        let token = self.token_file.as_ref().map(|file| read(file));
-        let token = match &token {
-            Some(None) => return Err(Stranger::Unreadable),
-            Some(Some(token)) => Some(token.as_str()),
-            None => None,
-        };
-        self.judge(token, peer, headers)
+        let token = self.token_file.as_ref().map(|file| read_token(file));
+        let token = token.transpose().map_err(Stranger::NobodysToken)?;
+        self.judge(token.as_deref(), peer, headers)
     }
 
     fn judge(
@@ -81,15 +75,6 @@ impl Guard {
             false => Err(Stranger::Form),
         }
     }
-}
-
-fn read(file: &std::path::Path) -> Option<String> {
-    use std::io::Read;
-    let mut text = String::new();
-    let file = std::fs::File::open(file).ok()?;
-    file.take(LONGEST).read_to_string(&mut text).ok()?;
-    let token = text.trim();
-    (!token.is_empty()).then(|| token.to_owned())
 }
 
 /// Whether a request bears the token; how long that takes tells only its length.

@@ -10,6 +10,7 @@ mod inspect;
 mod pages;
 mod purge;
 mod registry;
+mod token;
 
 pub use ask::{AskError, explanation, inspection, purge};
 pub use explain::{Asked, Configured, Explanation, Key, Unexplained};
@@ -18,3 +19,4 @@ pub use inspect::{Inspected, Inspection};
 pub use pages::{InForce, Pages, State};
 pub use purge::{Order, Outcome};
 pub use registry::Readings;
+pub use token::{NoToken, read_token};

@@ -142,7 +142,7 @@ impl Pages {
                 Stranger::NoToken => StatusCode::UNAUTHORIZED,
                 Stranger::Remote | Stranger::Browser => StatusCode::FORBIDDEN,
                 Stranger::Form => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                Stranger::Unreadable => StatusCode::INTERNAL_SERVER_ERROR,
+                Stranger::NobodysToken(_) => StatusCode::INTERNAL_SERVER_ERROR,
             };
             return (status, TEXT, format!("{why}\n").into_bytes());
         }

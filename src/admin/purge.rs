@@ -90,7 +90,7 @@ impl Outcome {
 /// The status that says why nothing, or not all, was purged.
 pub(super) fn status_of(why: &Unpurged) -> StatusCode {
     match why {
-        Unpurged::NotAUrl(_) | Unpurged::NoTag => StatusCode::BAD_REQUEST,
+        Unpurged::NotAUrl(_) | Unpurged::Refused(_) | Unpurged::NoTag => StatusCode::BAD_REQUEST,
         Unpurged::Store(
             PurgeError::Learning | PurgeError::Busy | PurgeError::Closed | PurgeError::Late,
         ) => StatusCode::SERVICE_UNAVAILABLE,

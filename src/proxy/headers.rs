@@ -217,12 +217,15 @@ pub fn target(request: &RequestHeader) -> String {
     }
 }
 
-/// Host and target of a URL, both in their one spelling; `None` where it is none, or has no host.
+/// Host and target of a URL, both in their one spelling; `None` where it is none, or lacks its
+/// scheme or host.
 pub fn spelled(url: &str) -> Option<(String, String)> {
     let url: http::Uri = url.parse().ok()?;
+    url.scheme()?;
     let target = url.path_and_query().map_or("/", |target| target.as_str());
     let host = normal_authority(url.authority()?.as_str());
-    Some((host, normal_target(target.as_bytes())))
+    let is_plain = !host.is_empty() && !host.contains('@');
+    is_plain.then(|| (host, normal_target(target.as_bytes())))
 }
 
 /// Authority and the rest of a target that is a whole URL.

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     cache::{ChunkStorage, How, Object, PurgeError, Purged, id_of},
-    domain::{LONGEST_TAG, ObjectKey, Selector, split_target, tag_of},
+    domain::{BadValue, LONGEST_TAG, ObjectKey, Selector, split_target, tag_of},
     traffic::is_among,
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -51,9 +51,12 @@ pub struct Purger {
 pub enum Unpurged {
     /// It is not a URL with a host.
     #[error(
-        "{0:?} is not a URL: give it as clients do, with its host, such as http://video.example/film.mp4"
+        "{0:?} is not a URL: give it as clients do, with its scheme and host, such as http://video.example/film.mp4"
     )]
     NotAUrl(String),
+    /// Its route refuses it, so that nothing is stored under it.
+    #[error("clients get 400 for this URL, and nothing is stored under it: {0}")]
+    Refused(BadValue),
     /// No object has such a tag.
     #[error("a tag has 1 to {LONGEST_TAG} bytes")]
     NoTag,
@@ -140,14 +143,14 @@ impl Purger {
         self.predictor.remembered(&CacheKey::new(key, ""))
     }
 
-    /// The key of a request without fields of its own; `None` where no route makes one.
+    /// The key of a request without fields of its own; `None` where no route makes one. An error
+    /// is also a variant that the route refuses.
     fn key(&self, url: &str) -> Result<Option<ObjectKey>, Unpurged> {
         let (host, target) = parts(url)?;
         let bound = self.routes.find(&host, split_target(&target).0);
-        let keyed = bound.and_then(|bound| {
-            let none = HeaderMap::new();
-            bound.route.keyed(self.version, &host, &target, &none).ok()
-        });
+        let none = HeaderMap::new();
+        let keyed = bound.map(|bound| bound.route.keyed(self.version, &host, &target, &none));
+        let keyed = keyed.transpose().map_err(Unpurged::Refused)?;
         Ok(keyed.and_then(|keyed| keyed.key))
     }
 
@@ -188,9 +191,7 @@ impl Purger {
 
 /// Host and target of a URL, as keys spell them.
 fn parts(url: &str) -> Result<(String, String), Unpurged> {
-    let has_scheme = url.contains("://");
-    let parts = headers::spelled(url).filter(|(host, _)| has_scheme && !host.contains('@'));
-    parts.ok_or_else(|| Unpurged::NotAUrl(url.chars().take(200).collect()))
+    headers::spelled(url).ok_or_else(|| Unpurged::NotAUrl(url.chars().take(200).collect()))
 }
 
 /// Fields of a request that somebody in front of us passes on for somebody else: its address says
@@ -240,6 +241,9 @@ impl Proxy {
             }
             Err(Unpurged::NotAUrl(_) | Unpurged::NoTag) => {
                 error::answer(session, ctx, StatusCode::BAD_REQUEST, "purge-of-no-url").await
+            }
+            Err(Unpurged::Refused(_)) => {
+                error::answer(session, ctx, StatusCode::BAD_REQUEST, "variant").await
             }
             Err(Unpurged::Store(PurgeError::Disk(_))) => {
                 let status = StatusCode::INTERNAL_SERVER_ERROR;

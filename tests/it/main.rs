@@ -19,6 +19,7 @@ mod cases {
     mod access;
     mod admin;
     mod bypass;
+    mod commands;
     mod conditional;
     mod crowd;
     mod date;

@@ -216,6 +216,34 @@ async fn strangers_change_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_no_token_lets_nobody_in_and_says_why() {
+    let origin = Origin::start().await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("token");
+    let token_file = Some(file.clone());
+    let gate = Gate::with(&origin, |settings| {
+        settings.admin.as_mut().unwrap().token_file = token_file;
+    })
+    .await;
+    let all = || order(r#"{"all":true}"#).header("Authorization", "Bearer secret");
+    for (text, why) in [
+        (None, "can't be read"),
+        (Some("secret\nother\n"), "has 2 lines; a token is one"),
+        (Some("\n"), "holds no token"),
+    ] {
+        if let Some(text) = text {
+            std::fs::write(&file, text).unwrap();
+        }
+        let answer = post(&gate, all()).await;
+        let said = String::from_utf8_lossy(&answer.body).into_owned();
+        assert_eq!(answer.status(), 500, "{answer}");
+        assert!(said.contains(why), "{said}");
+    }
+    std::fs::write(&file, "secret\n\n").unwrap();
+    assert_eq!(post(&gate, all()).await.status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_malformed_is_refused() {
     let origin = Origin::with(Script::new(960, CHUNK)).await;
     let gate = Gate::before(&origin).await;

@@ -162,3 +162,33 @@ async fn explain_shows_a_derivative_and_what_a_bad_one_gets() {
     assert_eq!(status, 400, "{page}");
     assert!(page.contains("clients get 400: width:"), "{page}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purge_of_what_a_route_refuses_says_why() {
+    let (origin, _) = origin_with(830, &["/film?fit=contain&width=720"]).await;
+    let gate = refusing(&origin).await;
+    gate.get("/film?w=720").await;
+    let mut client = Client::connect(gate.admin_address()).await;
+    let mut post = async |query: &str, soft: bool| {
+        let mut request = Request::new("POST", "/purge").header("Content-Type", "application/json");
+        let url = format!("http://media.test/film?{query}");
+        request.body = format!(r#"{{"url":"{url}","soft":{soft}}}"#).into_bytes();
+        let answer = client.ask(&request).await;
+        (answer.status(), String::from_utf8(answer.body).unwrap())
+    };
+    for soft in [false, true] {
+        let (status, page) = post("w=5000", soft).await;
+        assert_eq!(status, 400, "{page}");
+        assert!(page.contains("clients get 400"), "{page}");
+        assert!(page.contains("width:"), "{page}");
+    }
+    let answer = gate.ask(Request::new("PURGE", "/film?w=5000")).await;
+    assert_eq!(answer.status(), 400, "{answer}");
+    assert!(answer.head.cache_status().has("detail=variant"), "{answer}");
+    let stored = gate.get("/film?w=720").await;
+    assert!(stored.head.cache_status().is_hit(), "{stored}");
+    // What is no bad value is purged as ever: all derivatives of the film.
+    let (status, page) = post("w=1", false).await;
+    assert_eq!(status, 200, "{page}");
+    assert!(page.contains(r#""objects":1"#), "{page}");
+}

@@ -1,0 +1,79 @@
+//! What the commands say where something is wrong: the real binary, and what was expected of whom.
+
+use crate::{gate::Gate, origin::Origin, patience::within};
+use std::process::Stdio;
+use tokio::process::Command;
+
+/// What `tidegate` with these arguments says on its standard error, where it fails.
+async fn complaint(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_tidegate"))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = within("the command to end", output).await.unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
+    assert_eq!(output.stdout, b"", "{arguments:?}");
+    said
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admin_address_over_tls_is_refused() {
+    let admin = ["--admin", "https://127.0.0.1:9090"];
+    let commands = [
+        &["purge", "--all"][..],
+        &["inspect", "http://media.test/film"],
+        &["explain", "http://media.test/film"],
+    ];
+    for command in commands {
+        let said = complaint(&[command, &admin].concat()).await;
+        for words in ["https://127.0.0.1:9090", "expected http://", "no TLS"] {
+            assert!(said.contains(words), "{command:?}: {said}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_file_of_two_lines_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("token");
+    std::fs::write(&file, "old\nnew\n").unwrap();
+    let file = file.to_str().unwrap();
+    let said = complaint(&["purge", "--all", "--token-file", file]).await;
+    assert!(
+        said.contains(file) && said.contains("has 2 lines"),
+        "{said}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_url_without_a_scheme_is_said_to_be_none() {
+    let origin = Origin::start().await;
+    let gate = Gate::before(&origin).await;
+    let admin = format!("http://{}", gate.admin_address());
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("tidegate.yaml");
+    let text = "listen: [{address: 127.0.0.1:1}]\ncache: {directory: /nowhere}\n\
+                origins: {media: {servers: [{url: \"http://x\"}]}}\n\
+                routes: [{path: /, origins: [media]}]\n";
+    std::fs::write(&file, text).unwrap();
+    let whom = [
+        ["--admin", admin.as_str()],
+        ["--config", file.to_str().unwrap()],
+    ];
+    for url in ["media.test/film", "media.test:80", "/film", "film"] {
+        let asked = whom
+            .iter()
+            .map(|whom| [&["explain", url][..], whom].concat());
+        let others = [
+            ["inspect", url, "--admin", &admin].to_vec(),
+            ["purge", "--url", url, "--admin", &admin].to_vec(),
+        ];
+        for command in asked.chain(others) {
+            let said = complaint(&command).await;
+            let expected = format!("{url:?} is not a URL: give it as clients do, with its scheme");
+            assert!(said.contains(&expected), "{command:?}: {said}");
+        }
+    }
+}
