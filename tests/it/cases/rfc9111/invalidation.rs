@@ -2,10 +2,14 @@
 
 use super::exchange::{Case, Step, case, get, play, with};
 use crate::{
-    client::Request,
+    client::{Client, Head, Request},
     gate::{CHUNK, Gate},
     origin::{Origin, Script, Valve},
+    patience::within,
 };
+use tokio::sync::watch;
+
+const SIZE: u64 = 2 * CHUNK;
 
 fn stored(place: &str) -> Step {
     get().at(place).controls("max-age=600").asks()
@@ -131,21 +135,54 @@ async fn all_variants_are_out_of_date() {
     .await;
 }
 
-/// An origin whose answers to GET are held back until the valve is opened, where they are of the
-/// first version.
-async fn held(name: &str, script: Script) -> (Origin, Valve) {
-    let valve = Valve::at(0);
-    let origin = Origin::start().await;
-    let held = valve.clone();
-    let script = script.twisted(move |seen, script| match seen.method.as_str() {
-        "GET" if script.content.version == 1 => {
-            (script.valve, script.holds_head) = (Some(held.clone()), true);
+/// Answers to GET that are held back where they are of the first version.
+struct Held {
+    origin: Origin,
+    valve: Valve,
+    /// How many have been held.
+    count: watch::Receiver<usize>,
+}
+
+impl Held {
+    async fn film(script: Script) -> Self {
+        let (count, held) = watch::channel(0);
+        let valve = Valve::at(0);
+        let origin = Origin::start().await;
+        let stop = valve.clone();
+        let script = script.twisted(move |seen, script| match seen.method.as_str() {
+            "GET" if script.content.version == 1 => {
+                (script.valve, script.holds_head) = (Some(stop.clone()), true);
+                count.send_modify(|count| *count += 1);
+            }
+            "GET" => {}
+            _ => (script.status, script.cache_control) = (204, None),
+        });
+        origin.put("/film", script);
+        Self {
+            origin,
+            valve,
+            count: held,
         }
-        "GET" => {}
-        _ => (script.status, script.cache_control) = (204, None),
-    });
-    origin.put(name, script);
-    (origin, valve)
+    }
+
+    /// Asks for the film, and waits until it has been decided what is answered.
+    async fn ask(&mut self, gate: &Gate) -> Client {
+        let before = *self.count.borrow();
+        let mut client = gate.client().await;
+        client.send(&Request::get("/film")).await.unwrap();
+        let asked = self.count.wait_for(|count| *count > before);
+        within("the question", asked).await.unwrap();
+        client
+    }
+
+    /// Lets the answer go; it is whole.
+    async fn let_go(&self, mut client: Client) -> Head {
+        self.valve.open();
+        let head = client.head().await.unwrap();
+        let (body, cut) = client.rest().await;
+        assert_eq!((body.len() as u64, cut), (SIZE, None), "{head:?}");
+        head
+    }
 }
 
 /// Changes `/film`, by its own name or by one that names it.
@@ -188,43 +225,40 @@ fn changes() -> [Request; 4] {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_asked_for_before_a_change_is_not_kept() {
     for by in changes() {
-        let (origin, valve) = held("/film", Script::new(700, 2 * CHUNK)).await;
-        let gate = Gate::before(&origin).await;
-        let mut first = gate.client().await;
-        first.send(&Request::get("/film")).await.unwrap();
-        origin.wait_for("the request", |log| !log.is_empty()).await;
-        changed(&gate, &origin, &by).await;
-        valve.open();
-        let head = first.head().await.unwrap();
+        let mut held = Held::film(Script::new(700, SIZE)).await;
+        let gate = Gate::before(&held.origin).await;
+        let first = held.ask(&gate).await;
+        changed(&gate, &held.origin, &by).await;
+        let head = held.let_go(first).await;
         assert_eq!(head.header("etag"), Some("\"v1\""), "{by:?} {head:?}");
-        let (body, cut) = first.rest().await;
-        assert_eq!((body.len() as u64, cut), (2 * CHUNK, None), "{by:?}");
-        is_asked_anew(&gate, &origin, &by).await;
+        is_asked_anew(&gate, &held.origin, &by).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_304_from_before_a_change_makes_nothing_fresh() {
     for by in changes() {
-        let (origin, valve) = held("/film", Script::new(710, 2 * CHUNK)).await;
-        origin.change("/film", |script| script.cache_control = Some("max-age=0"));
-        valve.open();
-        let gate = Gate::before(&origin).await;
-        gate.get("/film").await;
-        origin.settled().await;
-        valve.close();
-        origin.change("/film", |script| {
+        let mut held = Held::film(Script {
+            cache_control: Some("max-age=0"),
+            ..Script::new(710, SIZE)
+        })
+        .await;
+        let mut gate = Gate::before(&held.origin).await;
+        let first = held.ask(&gate).await;
+        held.let_go(first).await;
+        // All of it is on disk then: what lacks could be had in the new version only.
+        gate.restart().await;
+        held.valve.close();
+        held.origin.change("/film", |script| {
             script.cache_control = Some("max-age=3600");
         });
-        let mut first = gate.client().await;
-        first.send(&Request::get("/film")).await.unwrap();
-        origin.wait_for("the question", |log| log.len() == 2).await;
-        changed(&gate, &origin, &by).await;
-        valve.open();
-        assert_eq!(first.head().await.unwrap().status, 200, "{by:?}");
-        let (body, cut) = first.rest().await;
-        assert_eq!((body.len() as u64, cut), (2 * CHUNK, None), "{by:?}");
-        is_asked_anew(&gate, &origin, &by).await;
+        let first = held.ask(&gate).await;
+        changed(&gate, &held.origin, &by).await;
+        let head = held.let_go(first).await;
+        assert_eq!(head.header("etag"), Some("\"v1\""), "{by:?} {head:?}");
+        let asked = held.origin.asked("/film");
+        assert!(asked[1].is_conditional(), "{asked:#?}");
+        is_asked_anew(&gate, &held.origin, &by).await;
     }
 }
 
@@ -233,7 +267,7 @@ async fn a_change_amid_a_body_leaves_its_reader_alone() {
     let valve = Valve::at(CHUNK);
     let origin = Origin::with(Script {
         valve: Some(valve.clone()),
-        ..Script::new(720, 3 * CHUNK)
+        ..Script::new(720, SIZE)
     })
     .await;
     let gate = Gate::before(&origin).await;
@@ -245,23 +279,19 @@ async fn a_change_amid_a_body_leaves_its_reader_alone() {
     origin.change("/film", |script| script.valve = None);
     valve.open();
     let (body, cut) = first.rest().await;
-    assert_eq!((body.len() as u64, cut), (3 * CHUNK, None));
+    assert_eq!((body.len() as u64, cut), (SIZE, None));
     is_asked_anew(&gate, &origin, &by).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_of_something_else_keeps_nothing_out() {
-    let (origin, valve) = held("/film", Script::new(730, 2 * CHUNK)).await;
-    let gate = Gate::before(&origin).await;
-    let mut first = gate.client().await;
-    first.send(&Request::get("/film")).await.unwrap();
-    origin.wait_for("the request", |log| !log.is_empty()).await;
-    origin.put("/other", Script::new(731, 9));
+    let mut held = Held::film(Script::new(730, SIZE)).await;
+    let gate = Gate::before(&held.origin).await;
+    let first = held.ask(&gate).await;
+    held.origin.put("/other", Script::new(731, 9));
     assert_eq!(gate.ask(Request::new("POST", "/other")).await.status(), 200);
-    valve.open();
-    first.head().await.unwrap();
-    first.rest().await;
-    origin.settled().await;
+    held.let_go(first).await;
+    held.origin.settled().await;
     let answer = gate.get("/film").await;
     assert!(answer.head.cache_status().is_hit(), "{answer}");
 }
