@@ -14,6 +14,7 @@ use pingora_cache::{
     trace::SpanHandle,
 };
 use pingora_core::{Error, ErrorType, Result};
+use pingora_http::ResponseHeader;
 use std::{
     any::Any,
     sync::{
@@ -53,6 +54,24 @@ impl ChunkStorage {
     /// The fills behind it.
     pub fn fills(&self) -> &Arc<Fills> {
         &self.fills
+    }
+
+    /// Gives a stored object, whose bytes stay, the fields and the freshness of the origin's last
+    /// word on it. False where that was asked for before it was purged or changed.
+    pub async fn freshen(&self, object: &Arc<Object>, meta: &CacheMeta, order: &Order) -> bool {
+        let old = object.meta();
+        let meta = Meta {
+            created: old.created,
+            variance: old.variance,
+            ..meta::stored(meta)
+        };
+        self.fills.store().update(object, meta, order.asked()).await
+    }
+
+    /// The head of the answer that an object came with.
+    pub fn head_of(object: &Object) -> Result<ResponseHeader> {
+        let announced = meta::announced(object)?;
+        Ok(announced.response_header_copy())
     }
 
     /// Makes what is stored under a key one that is to be asked for before it is used again.

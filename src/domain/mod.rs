@@ -60,7 +60,7 @@ pub use spelling::{normal_path, normal_target, split_target};
 pub use tags::{LONGEST_TAG, MOST_TAGS, Tags, tag_of};
 pub use template::Template;
 pub use token::{Bearing, Claim, Flaw, Scope, Token, is_key_name};
-pub use validator::{EntityTag, Validators, head_differs};
+pub use validator::{EntityTag, Validators, head_agrees, head_differs};
 pub use variant::{
     BadValue, Derivative, Derivatives, Kind, OnBad, Parameter, Scale, Steps, Variants, Words,
     is_word, written,

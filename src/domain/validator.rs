@@ -145,6 +145,17 @@ pub fn head_differs(head: &HeaderMap, stored: &HeaderMap) -> bool {
         })
 }
 
+/// Whether the answer to a HEAD is surely of the version that is stored: it has the same strong tag
+/// and the same length (RFC 9111, section 4.3.5).
+pub fn head_agrees(head: &HeaderMap, stored: &HeaderMap) -> bool {
+    let (said, known) = (Validators::of(head), Validators::of(stored));
+    let length = head.get(header::CONTENT_LENGTH);
+    said.etag.is_some()
+        && said.same_version(&known)
+        && length.is_some()
+        && !head_differs(head, stored)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,15 +173,24 @@ mod tests {
         };
         let stored = of(&[("etag", "\"a\""), ("content-length", "5")]);
         let table = [
-            (of(&[]), false),
-            (of(&[("etag", "\"a\"")]), false),
-            (of(&[("etag", "\"b\""), ("content-length", "5")]), true),
-            (of(&[("content-length", "6")]), true),
-            (of(&[("last-modified", "then")]), true),
+            (of(&[]), false, false),
+            (of(&[("etag", "\"a\"")]), false, false),
+            (of(&[("content-length", "5")]), false, false),
+            (stored.clone(), false, true),
+            (
+                of(&[("etag", "\"b\""), ("content-length", "5")]),
+                true,
+                false,
+            ),
+            (of(&[("content-length", "6")]), true, false),
+            (of(&[("last-modified", "then")]), true, false),
         ];
-        for (head, differs) in table {
+        for (head, differs, agrees) in table {
             assert_eq!(head_differs(&head, &stored), differs, "{head:?}");
+            assert_eq!(head_agrees(&head, &stored), agrees, "{head:?}");
         }
+        let weak = of(&[("etag", "W/\"a\""), ("content-length", "5")]);
+        assert!(!head_agrees(&weak, &weak));
     }
 
     fn tag(text: &str) -> EntityTag {

@@ -22,7 +22,8 @@ use crate::{
     origin::{Call, Request, digest},
     traffic::Urgency,
 };
-use http::{Method, header};
+use http::{HeaderName, HeaderValue, Method, header};
+use pingora_cache::CacheMeta;
 use pingora_core::{Error, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
@@ -226,6 +227,20 @@ impl Proxy {
             handover: ctx.handover.clone(),
             backlog: ctx.backlog.clone(),
         }
+    }
+
+    /// What is kept of the head of an answer that may be stored.
+    pub(super) fn kept(
+        &self,
+        mut head: ResponseHeader,
+        fresh: &Freshness,
+        withheld: &mut Vec<(HeaderName, HeaderValue)>,
+    ) -> Result<CacheMeta> {
+        headers::make_storable(&mut head, &fresh.withheld, withheld)?;
+        let (swr, sie) = (fresh.stale_while_revalidate, fresh.stale_if_error);
+        let mut meta = CacheMeta::new(fresh.until, SystemTime::now(), swr, sie, head);
+        meta.set_epoch_override(fresh.epoch);
+        Ok(meta)
     }
 
     /// The origin says that what is stored is current. A 304 with another tag speaks of another

@@ -279,7 +279,7 @@ impl ProxyHttp for Proxy {
         headers::strip_hop_by_hop(response);
         response.remove_header(&header::WARNING);
         self.invalidate(session, response, ctx).await;
-        self.compare_head(session, response, ctx).await;
+        self.compare_head(session, response, ctx).await?;
         if session.cache.bypassing() && response.status == StatusCode::OK {
             // Known not to be stored, but it may be by now.
             return first_contact::prepare(response, ctx).map(|_| ());
@@ -328,10 +328,7 @@ impl ProxyHttp for Proxy {
         }
         match self.judge(session, &head, ctx) {
             Ok(fresh) => {
-                headers::make_storable(&mut head, &fresh.withheld, &mut ctx.withheld)?;
-                let (swr, sie) = (fresh.stale_while_revalidate, fresh.stale_if_error);
-                let mut meta = CacheMeta::new(fresh.until, SystemTime::now(), swr, sie, head);
-                meta.set_epoch_override(fresh.epoch);
+                let mut meta = self.kept(head, &fresh, &mut ctx.withheld)?;
                 if let Some(incoming) = ctx.incoming {
                     meta.extensions_mut().insert(incoming);
                 }

@@ -286,6 +286,75 @@ async fn clients_conditions_are_not_the_caches() {
     .await;
 }
 
+/// A HEAD of what is stored is asked as a GET of the cache's own, of no more than its first bytes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_that_agrees_makes_what_is_stored_fresh() {
+    let said = [("Cache-Control", "max-age=600"), ("X-Own", "2")];
+    let agreed = |head: Step| {
+        let head = head.says(&said).tagged().validates("\"v1\"");
+        [
+            head.status(200).has("X-Own", "2").once(),
+            get().hits().gives(1).has("X-Own", "2"),
+        ]
+    };
+    let steps = |first: Step, head: Step| [vec![first], agreed(head).to_vec()].concat();
+    let first = |control| get().controls(control).tagged().asks();
+    play([
+        case("stale", steps(first("max-age=0"), with("HEAD"))),
+        case(
+            "the client wants the origin's word",
+            steps(
+                first("max-age=600"),
+                with("HEAD").field("Cache-Control", "no-cache"),
+            ),
+        ),
+        // A 304 has said that it is not to be kept, and a HEAD says that it may be.
+        case(
+            "one that passes by",
+            [
+                first("max-age=0"),
+                get().controls("no-store").tagged().validates("\"v1\""),
+                with("HEAD").says(&said).tagged().once().sends_no("Range"),
+                get().hits().gives(1).has("X-Own", "2"),
+            ],
+        ),
+        case(
+            "one that differs",
+            [
+                first("max-age=0"),
+                with("HEAD")
+                    .controls("max-age=600")
+                    .tagged()
+                    .of(2)
+                    .validates("\"v1\"")
+                    .has("ETag", "\"v2\""),
+                get().gives(2),
+            ],
+        ),
+        case(
+            "nothing is stored of what the client does not want stored",
+            [
+                first("max-age=0"),
+                with("HEAD")
+                    .field("Cache-Control", "no-store")
+                    .says(&said)
+                    .tagged()
+                    .asks(),
+                get().says(&said).tagged().validates("\"v1\"").gives(1),
+            ],
+        ),
+        case(
+            "nor of a HEAD with a body, which might be another's",
+            [
+                first("max-age=0"),
+                with("HEAD").body("x").says(&said).tagged().asks(),
+                get().says(&said).tagged().validates("\"v1\"").gives(1),
+            ],
+        ),
+    ])
+    .await;
+}
+
 /// A HEAD that passes by tells that what is stored is not current.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_head_makes_what_it_contradicts_stale() {
