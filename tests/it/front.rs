@@ -6,6 +6,7 @@ use crate::{
 };
 use bytes::{Bytes, BytesMut};
 use h2::{Reason, RecvStream, server::SendResponse};
+use http::HeaderValue;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
@@ -40,6 +41,8 @@ pub struct Style {
     pub tls: Option<Arc<ServerConfig>>,
     /// Whether HTTP/2 is spoken, in the clear by prior knowledge.
     pub http2: bool,
+    /// Fields behind each body over HTTP/2.
+    pub trailers: Trailers,
 }
 
 /// One connection that was taken.
@@ -182,7 +185,7 @@ async fn accept(
         connections.spawn(async move {
             let Some(tls) = style.tls else {
                 let used = take(&taken, Taken::default());
-                return speak(stream, origin, style.http2, used).await;
+                return speak(stream, origin, style.http2, style.trailers, used).await;
             };
             // Who does not like our certificate, or shows none, does not come in.
             let Ok(stream) = TlsAcceptor::from(tls).accept(stream).await else {
@@ -198,7 +201,7 @@ async fn accept(
             };
             let http2 = mine.alpn.as_deref() == Some("h2");
             let used = take(&taken, mine);
-            speak(stream, origin, http2, used).await;
+            speak(stream, origin, http2, style.trailers, used).await;
         });
         while connections.try_join_next().is_some() {}
     }
@@ -215,11 +218,14 @@ fn take(taken: &Arc<Mutex<Vec<Taken>>>, mine: Taken) -> impl FnOnce() + use<> {
     move || taken.lock().unwrap()[place].is_used = true
 }
 
+type Trailers = &'static [(&'static str, &'static str)];
+
 /// HTTP/1.1 is the origin's own; HTTP/2 is put into its words.
 async fn speak(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
     origin: SocketAddr,
     http2: bool,
+    trailers: Trailers,
     used: impl FnOnce(),
 ) {
     if !http2 {
@@ -241,7 +247,7 @@ async fn speak(
     };
     let mut streams = JoinSet::new();
     while let Some(Ok((request, respond))) = connection.accept().await {
-        streams.spawn(answer(request, respond, origin));
+        streams.spawn(answer(request, respond, origin, trailers));
         while streams.try_join_next().is_some() {}
     }
 }
@@ -250,6 +256,7 @@ async fn answer(
     request: http::Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
     origin: SocketAddr,
+    trailers: Trailers,
 ) {
     let mut client = Client::connect(origin).await;
     if client.send(&in_words_of_http_1(&request)).await.is_err() {
@@ -274,8 +281,15 @@ async fn answer(
                     return;
                 }
             }
-            Ok(None) => {
+            Ok(None) if trailers.is_empty() => {
                 let _ = body.send_data(Bytes::new(), true);
+                return;
+            }
+            Ok(None) => {
+                let lines = trailers
+                    .iter()
+                    .map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)));
+                let _ = body.send_trailers(lines.collect());
                 return;
             }
             Err(_) => return body.send_reset(Reason::INTERNAL_ERROR),

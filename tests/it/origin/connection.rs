@@ -208,7 +208,8 @@ async fn send_body(
         sent += piece;
         desk.note(place, |seen| seen.sent = sent);
     }
-    if answer.framing == Framing::Chunked && stream.write_all(b"0\r\n\r\n").await.is_err() {
+    let end = format!("0\r\n{}\r\n", script.trailers);
+    if answer.framing == Framing::Chunked && stream.write_all(end.as_bytes()).await.is_err() {
         return State::Left;
     }
     State::Complete

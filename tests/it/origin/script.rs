@@ -15,6 +15,8 @@ pub struct Script {
     pub status: u16,
     pub ranges: Ranges,
     pub framing: Framing,
+    /// Lines of fields behind a chunked body, as they are.
+    pub trailers: &'static str,
     pub etag: Tag,
     pub last_modified: bool,
     pub cache_control: Option<&'static str>,
@@ -132,6 +134,7 @@ impl Script {
             status: 200,
             ranges: Ranges::Honoured,
             framing: Framing::Length,
+            trailers: "",
             etag: Tag::Strong,
             last_modified: true,
             cache_control: Some("max-age=3600"),

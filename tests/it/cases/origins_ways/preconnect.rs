@@ -29,7 +29,7 @@ async fn scene(tls: bool, preconnect: bool) -> Scene {
     let (directory, authority) = (tempfile::tempdir().unwrap(), Authority::new());
     let style = Style {
         tls: tls.then(|| authority.server("localhost", &[], None)),
-        http2: false,
+        ..Style::default()
     };
     let front = Front::before(&origin, style).await;
     let scheme = if tls { "https" } else { "http" };

@@ -14,6 +14,7 @@ mod stale;
 mod storing;
 mod table;
 mod targeted;
+mod trailers;
 mod updates;
 mod validation;
 mod vary;
