@@ -42,7 +42,9 @@ pub struct Style {
     /// Whether HTTP/2 is spoken, in the clear by prior knowledge.
     pub http2: bool,
     /// Fields behind each body over HTTP/2.
-    pub trailers: Trailers,
+    pub trailers: Lines,
+    /// Fields of an interim head, 103 (Early Hints), before each answer over HTTP/2.
+    pub hints: Lines,
 }
 
 /// One connection that was taken.
@@ -183,9 +185,9 @@ async fn accept(
         let _ = stream.set_nodelay(true);
         let (style, taken) = (style.clone(), taken.clone());
         connections.spawn(async move {
-            let Some(tls) = style.tls else {
+            let Some(tls) = style.tls.clone() else {
                 let used = take(&taken, Taken::default());
-                return speak(stream, origin, style.http2, style.trailers, used).await;
+                return speak(stream, origin, style.http2, &style, used).await;
             };
             // Who does not like our certificate, or shows none, does not come in.
             let Ok(stream) = TlsAcceptor::from(tls).accept(stream).await else {
@@ -201,7 +203,7 @@ async fn accept(
             };
             let http2 = mine.alpn.as_deref() == Some("h2");
             let used = take(&taken, mine);
-            speak(stream, origin, http2, style.trailers, used).await;
+            speak(stream, origin, http2, &style, used).await;
         });
         while connections.try_join_next().is_some() {}
     }
@@ -218,14 +220,15 @@ fn take(taken: &Arc<Mutex<Vec<Taken>>>, mine: Taken) -> impl FnOnce() + use<> {
     move || taken.lock().unwrap()[place].is_used = true
 }
 
-type Trailers = &'static [(&'static str, &'static str)];
+/// Fields as they are.
+type Lines = &'static [(&'static str, &'static str)];
 
 /// HTTP/1.1 is the origin's own; HTTP/2 is put into its words.
 async fn speak(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
     origin: SocketAddr,
     http2: bool,
-    trailers: Trailers,
+    style: &Style,
     used: impl FnOnce(),
 ) {
     if !http2 {
@@ -247,7 +250,7 @@ async fn speak(
     };
     let mut streams = JoinSet::new();
     while let Some(Ok((request, respond))) = connection.accept().await {
-        streams.spawn(answer(request, respond, origin, trailers));
+        streams.spawn(answer(request, respond, origin, style.clone()));
         while streams.try_join_next().is_some() {}
     }
 }
@@ -256,8 +259,15 @@ async fn answer(
     request: http::Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
     origin: SocketAddr,
-    trailers: Trailers,
+    style: Style,
 ) {
+    if !style.hints.is_empty() {
+        let mut hints = http::Response::builder().status(103);
+        for (name, value) in style.hints {
+            hints = hints.header(*name, *value);
+        }
+        respond.send_informational(hints.body(()).unwrap()).unwrap();
+    }
     let mut client = Client::connect(origin).await;
     if client.send(&in_words_of_http_1(&request)).await.is_err() {
         return respond.send_reset(Reason::INTERNAL_ERROR);
@@ -281,12 +291,13 @@ async fn answer(
                     return;
                 }
             }
-            Ok(None) if trailers.is_empty() => {
+            Ok(None) if style.trailers.is_empty() => {
                 let _ = body.send_data(Bytes::new(), true);
                 return;
             }
             Ok(None) => {
-                let lines = trailers
+                let lines = style
+                    .trailers
                     .iter()
                     .map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)));
                 let _ = body.send_trailers(lines.collect());

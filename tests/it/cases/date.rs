@@ -145,6 +145,30 @@ async fn over_tls_http_1_keeps_the_date_and_http_2_is_still_negotiated() {
     assert_eq!((answer.status(), answer.body.len() as u64), (200, SIZE));
 }
 
+/// What falls short over HTTP/2, and what does not: see `tests/rfc9111.md`.
+#[tokio::test(flavor = "multi_thread")]
+async fn over_http_2_the_date_is_the_present_and_the_age_still_right() {
+    let origin = Origin::with(script(LONG)).await;
+    let gate = Gate::before(&origin).await;
+    let client = H2::connect(gate.address(), 1 << 20).await;
+    let since = |date: &str| {
+        let date = httpdate::parse_http_date(date).unwrap();
+        date.elapsed().unwrap_or_default().as_secs()
+    };
+    for what in ["miss", "hit"] {
+        let answer = client.ask(&Request::get("/film")).await;
+        let dates: Vec<_> = answer.head.all("date").collect();
+        let [date] = dates[..] else {
+            panic!("{what}: {answer}");
+        };
+        assert!(since(date) < 60, "{what}: {answer}");
+        let age: u64 = answer.head.header("age").unwrap().parse().unwrap();
+        let own = since(&self::date(3));
+        assert!((own - 60..=own).contains(&age), "{what}: {own} {answer}");
+        origin.settled().await;
+    }
+}
+
 async fn connect(authority: &Authority, gate: &Gate, alpn: &[&str]) -> TlsStream<TcpStream> {
     let stream = TcpStream::connect(gate.address()).await.unwrap();
     let name = ServerName::try_from("media.test").unwrap();

@@ -2,6 +2,7 @@
 
 use crate::{
     client::{H2, Head, Request},
+    front::{Front, Style},
     gate::{CHUNK, Gate},
     origin::{Origin, Script, Valve},
 };
@@ -121,6 +122,35 @@ async fn clients_that_can_not_have_them_get_the_answer_alone() {
         let answer = client.ask(&Request::get(&target)).await;
         assert_eq!((answer.status(), answer.body.len() as u64), (200, SIZE));
         is_clean(&answer.head);
+    }
+}
+
+/// They are dropped: see `tests/rfc9111.md`.
+#[tokio::test(flavor = "multi_thread")]
+async fn hints_of_an_origin_over_http_2_do_no_harm() {
+    for control in ["max-age=60", "no-store"] {
+        let origin = Origin::with(Script {
+            cache_control: Some(control),
+            ..Script::new(406, SIZE)
+        })
+        .await;
+        let style = Style {
+            http2: true,
+            hints: &[("link", "</style.css>; rel=preload"), ("x-hint", "1")],
+            ..Style::default()
+        };
+        let front = Front::before(&origin, style).await;
+        let gate = Gate::at(front.address(), |settings| {
+            settings.origins[0].http2 = true;
+        })
+        .await;
+        for _ in 0..2 {
+            let answer = gate.get("/film").await;
+            assert_eq!((answer.status(), answer.body.len() as u64), (200, SIZE));
+            for name in ["x-hint", "link"] {
+                assert_eq!(answer.head.header(name), None, "{answer}");
+            }
+        }
     }
 }
 
