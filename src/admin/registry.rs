@@ -66,6 +66,8 @@ impl Readings {
             Box::new(index_tags.clone()),
             Box::new(requests.purges.clone()),
             Box::new(requests.refusals.clone()),
+            Box::new(requests.ahead.clone()),
+            Box::new(requests.ahead_bytes.clone()),
             Box::new(fills.running.clone()),
             Box::new(fills.chunks.clone()),
             Box::new(fills.lies.clone()),

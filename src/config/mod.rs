@@ -45,6 +45,7 @@ mod matching;
 mod mistakes;
 mod node;
 mod origins;
+mod prefetch;
 mod process;
 mod rate;
 mod resolver;

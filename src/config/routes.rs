@@ -9,6 +9,7 @@ use super::{
     legs::{Known, origins, template},
     matching::{Reach, reach, refuse_unreachable},
     node::Value,
+    prefetch::prefetch,
     rate::rates,
     scalar::{show_bytes, size, status, switch},
     section::Section,
@@ -78,6 +79,7 @@ fn route(keys: &mut Section, reach: Option<Reach>, around: &Surroundings) -> Opt
     let access = keys.optional("access", access);
     let rates = keys.optional("rate", rates);
     let cors = keys.optional("cors", cors);
+    let prefetch = keys.optional("prefetch", prefetch);
     let default = reach?.route();
     Some(Route {
         origins: origins?,
@@ -98,6 +100,7 @@ fn route(keys: &mut Section, reach: Option<Reach>, around: &Surroundings) -> Opt
         access: access.unwrap_or(default.access),
         rates: rates.unwrap_or(default.rates),
         cors,
+        prefetch,
         ..default
     })
 }

@@ -110,6 +110,11 @@ impl Limit {
         }
     }
 
+    /// Whether a slot is free.
+    pub fn has_room(&self) -> bool {
+        self.desk.lock().queue.has_room()
+    }
+
     /// Requests that have a slot.
     pub fn active(&self) -> usize {
         self.desk.lock().queue.active()

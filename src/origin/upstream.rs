@@ -66,6 +66,12 @@ impl Upstream {
         limits.any(|limit| limit.is_waited_for())
     }
 
+    /// Whether the one that is asked first has a place for one more.
+    pub fn has_room(&self) -> bool {
+        let first = self.legs.first();
+        first.is_some_and(|leg| leg.origin.limit().has_room())
+    }
+
     /// The client and its counters.
     pub fn client(&self) -> &Arc<Client> {
         &self.client

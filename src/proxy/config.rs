@@ -1,6 +1,6 @@
 //! What a route may be told.
 
-use super::{Access, Bypass, Cors, Rates};
+use super::{Access, Bypass, Cors, Prefetch, Rates};
 use crate::{
     domain::{
         FieldRules, ForwardedField, FreshnessRules, HostPattern, QueryRules, Sizes, Template,
@@ -59,6 +59,8 @@ pub struct Route {
     pub rates: Rates,
     /// What scripts on others' pages may do with it; the origin's word counts where absent.
     pub cors: Option<Cors>,
+    /// How much of streams is fetched ahead; nothing where absent.
+    pub prefetch: Option<Prefetch>,
 }
 
 impl Route {
@@ -85,6 +87,7 @@ impl Route {
             access: Access::default(),
             rates: Rates::default(),
             cors: None,
+            prefetch: None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     access::Lines, bypass::Grant, cache_status::Handling, delivery::Asked, headers, key::Keyed,
-    routing::BoundRoute, trim::Trim,
+    prefetch::Errand, routing::BoundRoute, trim::Trim,
 };
 use crate::{
     cache::{FillError, Incoming, Order},
@@ -88,6 +88,8 @@ pub struct Context {
     pub trim: Option<Trim>,
     /// What an operator has asked for beside the ordinary.
     pub grant: Option<Grant>,
+    /// What a request of our own is sent for.
+    pub errand: Option<Errand>,
     /// The answer begins when all of it is stored.
     pub stores_first: bool,
     /// The parts that the client gets; the whole where there are none.
@@ -169,6 +171,7 @@ impl Context {
             kept_back: false,
             trim: None,
             grant: None,
+            errand: None,
             stores_first: false,
             parts: Vec::new(),
             handover: None,

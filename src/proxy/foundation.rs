@@ -22,7 +22,7 @@ use crate::{
     origin::{Call, Request, digest},
     traffic::Urgency,
 };
-use http::{HeaderName, HeaderValue, Method, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use pingora_cache::CacheMeta;
 use pingora_core::{Error, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
@@ -220,6 +220,7 @@ impl Proxy {
             upstream: ctx.route().upstream.clone(),
             key: digest(&ctx.key),
             urgency: match small {
+                _ if ctx.errand.is_some() => Urgency::ReadAhead,
                 true => Urgency::Range,
                 false => Urgency::Whole { expected: None },
             },
@@ -321,6 +322,10 @@ impl Proxy {
         let request = session.req_header();
         // Said of one client's signature, which is not in the key.
         if ctx.keyed.is_signed && matches!(response.status.as_u16(), 400 | 401 | 403) {
+            return Err(Refusal::Status);
+        }
+        // What is not there yet may be when a client asks for it.
+        if ctx.errand.is_some() && response.status != StatusCode::OK {
             return Err(Refusal::Status);
         }
         let bound = ctx.route();

@@ -2,13 +2,13 @@
 
 use super::{
     bypass::Grant, cache_status::Handling, context::Context, delivery::Delivery, delivery::deliver,
-    departure::gone, foundation::Proxy, store_first::Wait,
+    departure::gone, foundation::Proxy, prefetch::as_http1, store_first::Wait,
 };
 use crate::{
     cache::{Coverage, FillError, Reader},
     domain::{ResponseControl, Reuse, Stored, reuse},
 };
-use http::{Method, header};
+use http::Method;
 use pingora_cache::{CacheMeta, ForcedFreshness, HitHandler};
 use pingora_core::Result;
 use pingora_proxy::Session;
@@ -31,6 +31,10 @@ impl Proxy {
         if ctx.failed.is_some() || reader.order().is_absent() || ctx.grant == Some(Grant::Refresh) {
             // It has been tried for long enough, or is not wanted.
             return Ok(ask_the_origin(reader, ctx));
+        }
+        if ctx.errand.is_some() {
+            // It is there: nobody reads it.
+            session.req_header_mut().set_method(Method::HEAD);
         }
         let mut allowed = None;
         match self.reuse(reader, is_fresh, ctx) {
@@ -163,12 +167,8 @@ fn not_fresh(
     reader: &Reader,
     ctx: &Context,
 ) -> Result<Option<ForcedFreshness>> {
-    if session.as_downstream().is_http2() {
-        // The background revalidation is made of this request's head, as HTTP/1.1.
-        let request = session.req_header_mut();
-        request.set_version(http::Version::HTTP_11);
-        request.insert_header(header::HOST, ctx.host.as_str())?;
-    }
+    // The background revalidation is made of this request's head.
+    as_http1(session, &ctx.host)?;
     let whole = reader.coverage(None) == Coverage::Stored;
     Ok((!whole).then_some(ForcedFreshness::ForceExpired))
 }

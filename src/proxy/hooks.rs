@@ -11,7 +11,7 @@ use super::{
     departure::await_answer,
     error, first_contact,
     foundation::Proxy,
-    headers, store_first, strict,
+    headers, prefetch, store_first, strict,
 };
 use crate::{
     domain::{ObjectKey, RequestControl, split_target},
@@ -47,10 +47,13 @@ impl ProxyHttp for Proxy {
         Context::new(&self.stats.active, &self.active)
     }
 
-    async fn early_request_filter(&self, session: &mut Session, _ctx: &mut Context) -> Result<()> {
+    async fn early_request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<()> {
+        if session.subrequest_ctx.is_some() {
+            ctx.errand = prefetch::take_errand(session)?;
+        }
         // The background revalidation of stale-while-revalidate replays the client's request. It
         // wants to know whether the object has changed, not to read it, whatever the client wanted.
-        if session.subrequest_ctx.is_some() {
+        if session.subrequest_ctx.is_some() && ctx.errand.is_none() {
             let request = session.req_header_mut();
             request.set_method(Method::HEAD);
             for name in [header::RANGE, header::CACHE_CONTROL, header::PRAGMA] {
@@ -80,6 +83,10 @@ impl ProxyHttp for Proxy {
         // request; the client's next one on the connection waits its turn meanwhile.
         session.as_downstream_mut().set_pipelining_enabled(true);
         Ok(())
+    }
+
+    fn allow_spawning_subrequest(&self, session: &Session, _ctx: &Context) -> bool {
+        session.subrequest_ctx.is_none() && self.routes.fetch_ahead()
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
@@ -458,6 +465,7 @@ impl ProxyHttp for Proxy {
             bound.route.response_headers.apply(response)?;
         }
         keep_date(session, Date::of(&response.headers));
+        self.fetch_ahead(session, response.status, ctx);
         Ok(())
     }
 
@@ -526,6 +534,9 @@ impl ProxyHttp for Proxy {
             ctx.conclude(session);
         }
         self.note_withdrawn(ctx);
+        if ctx.errand.is_some() {
+            return self.came_ahead(session, e.is_some(), ctx);
+        }
         self.count(session, ctx);
         // What it brought in for others may have gone on after that.
         let cause = match ctx.was_slow.load(Relaxed) {

@@ -1,6 +1,6 @@
 //! Which route takes a request.
 
-use super::{Matcher, Route, access::Checks};
+use super::{Matcher, Route, access::Checks, prefetch::Prefetcher};
 use crate::origin::{LoadError, Source, Upstream};
 use parking_lot::RwLock;
 use std::sync::Arc;
@@ -16,6 +16,8 @@ pub struct BoundRoute {
     pub source: Arc<dyn Source>,
     /// What stands at its door.
     pub checks: Checks,
+    /// What of streams it fetches ahead.
+    pub prefetcher: Option<Arc<Prefetcher>>,
 }
 
 /// The routes in force, in order. A reload replaces them all at once; requests under way keep
@@ -29,6 +31,7 @@ impl BoundRoute {
         let source = upstream.clone();
         Ok(Self {
             checks: Checks::load(&route)?,
+            prefetcher: route.prefetch.map(Prefetcher::new).map(Arc::new),
             route,
             upstream,
             source,
@@ -45,6 +48,11 @@ impl Routes {
     /// Puts others in their place.
     pub fn replace(&self, routes: Vec<Arc<BoundRoute>>) {
         *self.0.write() = routes.into();
+    }
+
+    /// Whether any of them fetches ahead.
+    pub fn fetch_ahead(&self) -> bool {
+        self.0.read().iter().any(|bound| bound.prefetcher.is_some())
     }
 
     /// The first route that takes a request for this host and path.

@@ -21,8 +21,36 @@ pub struct Stats {
     pub purges: IntCounterVec,
     /// Requests under way.
     pub active: IntGauge,
+    /// Segments fetched ahead, by what became of it.
+    pub ahead: IntCounterVec,
+    /// Bytes fetched ahead, by whether anybody asked for them.
+    pub ahead_bytes: IntCounterVec,
     /// Answers that waited to be stored first, by how that ended.
     pub store_first: IntCounterVec,
+}
+
+/// What became of a segment that was to be fetched ahead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ahead {
+    /// It came.
+    Fetched,
+    /// It was there.
+    Stored,
+    /// It stood back.
+    Busy,
+    /// It could not be had, or not be kept.
+    Failed,
+}
+
+impl Ahead {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Fetched => "fetched",
+            Self::Stored => "stored",
+            Self::Busy => "busy",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// Sources of body bytes: values of a label.
@@ -57,6 +85,16 @@ impl Default for Stats {
                 "tidegate_response_aborts_total",
                 "Answers that were cut before their end, by cause: the client left, or slow_client took less than its route allows (delivery.*.min_rate), the origin failed, or something internal did. A rise of slow_client says that networks are slow or that somebody holds connections on purpose.",
                 "cause",
+            ),
+            ahead: counter(
+                "tidegate_prefetch_segments_total",
+                "Segments of streams that routes with prefetch went for, by outcome: fetched, stored (it was there), busy (not fetched, since the route's at_a_time, the origin's limit or fill.in_flight was used up), failed (the origin had it not, or it may not be stored). A rise of failed says that the names of segments do not count, or that players are at the live edge.",
+                "outcome",
+            ),
+            ahead_bytes: counter(
+                "tidegate_prefetch_bytes_total",
+                "Bytes of segments that were fetched before they were asked for, by use: used, or unused, of which nobody has asked for the last 8192 segments of the route. The share of unused is the waste.",
+                "use",
             ),
             store_first: counter(
                 "tidegate_store_first_total",
@@ -96,6 +134,23 @@ impl Stats {
     /// A request was turned away.
     pub fn refused(&self, why: Refused) {
         self.refusals.with_label_values(&[why.label()]).inc();
+    }
+
+    /// A segment was to be fetched ahead.
+    pub fn ahead(&self, outcome: Ahead) {
+        self.ahead.with_label_values(&[outcome.label()]).inc();
+    }
+
+    /// Somebody asked for what was fetched ahead.
+    pub fn ahead_used(&self, bytes: Option<u64>) {
+        let used = self.ahead_bytes.with_label_values(&["used"]);
+        used.inc_by(bytes.unwrap_or(0));
+    }
+
+    /// What was fetched ahead is forgotten, and nobody has asked for it.
+    pub fn ahead_unused(&self, bytes: Option<u64>) {
+        let unused = self.ahead_bytes.with_label_values(&["unused"]);
+        unused.inc_by(bytes.unwrap_or(0));
     }
 
     /// A purge was asked for.

@@ -6,6 +6,7 @@ mod pace;
 mod queue;
 mod rate;
 mod segment;
+mod sequel;
 mod urgency;
 
 pub use connections::{ConnectionCount, ConnectionLimits, is_among};
@@ -14,6 +15,7 @@ pub use pace::{Burst, Pace, Pacer};
 pub use queue::{Arrival, Queue, Ticket};
 pub use rate::{Meter, Meters, Rate};
 pub use segment::{Pieces, SegmentSize, Sending};
+pub use sequel::{Came, Row, Sequels};
 pub use urgency::{Class, Urgency};
 
 use connections::customer;

@@ -46,6 +46,7 @@ mod cases {
     mod origins_ways;
     mod pacing;
     mod players;
+    mod prefetch;
     mod purge;
     mod ranges;
     mod regressions;

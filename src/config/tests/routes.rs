@@ -49,6 +49,7 @@ fn each_key_of_a_route_is_set() {
     response_headers: {set: {Server: x, X-D: y}}
     key: {ignore_signatures: true, ignore_query: [utm_source, "a[]"]}
     pace: {burst: 10s, rate: 1MiB, times: 2}
+    prefetch: {segments: 2, at_a_time: 8}
     delivery: {range: {segment: 64KiB, least_time: 1s}, whole: {min_rate: 1MiB}}
     features: {breaker: false, priority_queue: false, speculation: true, preconnect: true,
                hedging: true, parallel_fetches: false}
@@ -189,7 +190,7 @@ fn each_mistake_in_a_route_is_told() {
 
 #[rustfmt::skip]
 const WRONG: &[(&str, &str)] = &[
-    ("path: /, origins: [media], hosts: x", "hosts: unknown key; did you mean host? (known here: host, path, pattern, variants, origin_path, origins, next_on, request_headers, response_headers, key, ttl, freshness, chunk_size, min_size, max_size, mode, delivery, pace, finish_when, debug_headers, features, access, rate, cors)"),
+    ("path: /, origins: [media], hosts: x", "hosts: unknown key; did you mean host? (known here: host, path, pattern, variants, origin_path, origins, next_on, request_headers, response_headers, key, ttl, freshness, chunk_size, min_size, max_size, mode, delivery, pace, finish_when, debug_headers, features, access, rate, cors, prefetch)"),
     ("path: /, origins: [media], host: 'x:80'", "host: expected a host without port such as video.example.com, or *.example.com for all below it, found \"x:80\""),
     ("path: /, origins: [media], host: []", "host: expected a list of at least one host, found an empty list"),
     ("path: /, origins: [media], host: [x, y, X]", "host[2]: stands earlier in this list already"),

@@ -1,0 +1,188 @@
+//! Fetching the next segments of a stream before a player asks for them.
+//!
+//! A segment is fetched by a request of our own that goes the way of a client's, with nobody to
+//! read its answer. It stands back for everybody: where its route has enough of them under way, the
+//! origin has no place free, or there is little room for what comes in, it is not made.
+
+use super::{cache_status::Handling, context::Context, foundation::Proxy, headers, stats::Ahead};
+use crate::{
+    domain::{Numbered, split_target},
+    origin::digest,
+    traffic::{Came, Row, Sequels},
+};
+use http::{HeaderName, Method, StatusCode, Version, header};
+use parking_lot::Mutex;
+use pingora_core::Result;
+use pingora_proxy::{Session, subrequest};
+use std::{num::NonZeroUsize, sync::Arc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// How much of streams is fetched before it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prefetch {
+    /// Segments ahead of the one that is asked for.
+    pub segments: u64,
+    /// Segments of a route that are fetched ahead at a time.
+    pub at_a_time: usize,
+}
+
+/// What one route fetches ahead.
+#[derive(Debug)]
+pub struct Prefetcher {
+    settings: Prefetch,
+    sequels: Mutex<Sequels>,
+    places: Arc<Semaphore>,
+}
+
+/// Segments that a route remembers as asked for, and as fetched ahead, at about 100 bytes each.
+const REMEMBERED: NonZeroUsize = NonZeroUsize::new(8192).unwrap();
+
+/// What travels with a request of our own: which segment it is sent for.
+#[derive(Debug)]
+pub struct Errand {
+    prefetcher: Arc<Prefetcher>,
+    target: String,
+    row: Row,
+    number: u64,
+    _place: OwnedSemaphorePermit,
+}
+
+/// Fields of a client's request that are not for what is fetched on nobody's behalf.
+const OF_THE_CLIENT: [HeaderName; 8] = [
+    header::RANGE,
+    header::IF_RANGE,
+    header::IF_MATCH,
+    header::IF_NONE_MATCH,
+    header::IF_MODIFIED_SINCE,
+    header::IF_UNMODIFIED_SINCE,
+    header::CACHE_CONTROL,
+    header::PRAGMA,
+];
+
+impl Prefetcher {
+    /// Nothing is known yet.
+    pub fn new(settings: Prefetch) -> Self {
+        Self {
+            settings,
+            sequels: Mutex::new(Sequels::of(REMEMBERED)),
+            places: Arc::new(Semaphore::new(settings.at_a_time)),
+        }
+    }
+}
+
+impl Proxy {
+    /// A client gets a segment: what follows it may be worth fetching.
+    pub(super) fn fetch_ahead(&self, session: &mut Session, status: StatusCode, ctx: &Context) {
+        let Some(prefetcher) = ctx.route.as_ref().and_then(|it| it.prefetcher.as_ref()) else {
+            return;
+        };
+        let request = session.req_header();
+        let is_read = request.method == Method::GET
+            && matches!(status, StatusCode::OK | StatusCode::PARTIAL_CONTENT);
+        if !is_read || session.subrequest_ctx.is_some() || !session.cache.enabled() {
+            return;
+        }
+        let target = headers::target(request);
+        let (path, query) = split_target(&target);
+        let Some(part) = Numbered::of(path) else {
+            return;
+        };
+        let (before, after) = part.row();
+        let row = [&ctx.host, before, after, query.unwrap_or_default()].join("\0");
+        let row = digest(row.as_bytes());
+        let ahead = prefetcher.settings.segments;
+        let (used, next) = prefetcher.sequels.lock().asked(row, part.number, ahead);
+        self.stats.ahead_used(used);
+        for number in next {
+            let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+            let target = part.at(number) + &query;
+            if self
+                .send_for(session, ctx, prefetcher, (row, number), target)
+                .is_none()
+            {
+                self.stats.ahead(Ahead::Busy);
+                return;
+            }
+        }
+    }
+
+    /// Sends for a segment; `None` where it stands back.
+    fn send_for(
+        &self,
+        session: &mut Session,
+        ctx: &Context,
+        prefetcher: &Arc<Prefetcher>,
+        (row, number): (Row, u64),
+        target: String,
+    ) -> Option<()> {
+        if !ctx.route().upstream.has_room() || self.storage.fills().is_pressed() {
+            return None;
+        }
+        let place = prefetcher.places.clone().try_acquire_owned().ok()?;
+        let errand = Errand {
+            prefetcher: prefetcher.clone(),
+            target,
+            row,
+            number,
+            _place: place,
+        };
+        let version = as_http1(session, &ctx.host).ok()?;
+        let context = subrequest::Ctx::builder().user_ctx(Box::new(Some(errand)));
+        let spawner = session.subrequest_spawner.as_ref()?;
+        spawner.spawn_background_subrequest(session.as_downstream(), context.build());
+        session.req_header_mut().set_version(version);
+        let forgotten = prefetcher.sequels.lock().sent(row, number);
+        self.stats.ahead_unused(forgotten);
+        Some(())
+    }
+
+    /// A request of our own has ended.
+    pub(super) fn came_ahead(&self, session: &Session, has_failed: bool, ctx: &Context) {
+        let Some(errand) = &ctx.errand else {
+            return;
+        };
+        let status = session.response_written().map(|response| response.status);
+        let bytes = session.body_bytes_sent() as u64;
+        let outcome = match (ctx.handling, status) {
+            (Handling::Hit | Handling::Stale, _) => Ahead::Stored,
+            (_, Some(StatusCode::OK)) if !has_failed => Ahead::Fetched,
+            _ => Ahead::Failed,
+        };
+        self.stats.ahead(outcome);
+        if outcome == Ahead::Fetched {
+            let mut sequels = errand.prefetcher.sequels.lock();
+            match sequels.came(errand.row, errand.number, bytes) {
+                Came::Waits(forgotten) => self.stats.ahead_unused(forgotten),
+                Came::Used => self.stats.ahead_used(Some(bytes)),
+            }
+        }
+    }
+}
+
+/// Makes of the copy of a client's request the one that its errand is for. Returns the errand,
+/// where it has one.
+pub fn take_errand(session: &mut Session) -> Result<Option<Errand>> {
+    let context = session.subrequest_ctx.as_mut();
+    let context = context.and_then(|context| context.user_ctx_mut());
+    let errand = context.and_then(|context| context.downcast_mut::<Option<Errand>>()?.take());
+    if let Some(errand) = &errand {
+        let request = session.req_header_mut();
+        request.set_method(Method::GET);
+        request.set_uri(super::asking::uri(&errand.target)?);
+        for name in OF_THE_CLIENT {
+            request.remove_header(&name);
+        }
+    }
+    Ok(errand)
+}
+
+/// Makes a request's head one of HTTP/1.1, of which a copy can be made. Returns what it was.
+pub fn as_http1(session: &mut Session, host: &str) -> Result<Version> {
+    let request = session.req_header_mut();
+    let version = request.version;
+    if version == Version::HTTP_2 {
+        request.set_version(Version::HTTP_11);
+        request.insert_header(header::HOST, host)?;
+    }
+    Ok(version)
+}

@@ -1,0 +1,158 @@
+//! The next segments of a stream, fetched before they are asked for.
+
+use crate::{
+    client::{H2, Request},
+    gate::Gate,
+    model::{Expected, Object},
+    origin::{Origin, Script, Valve},
+    patience::within,
+};
+use tidegate::{proxy::Prefetch, server::Settings};
+
+const SIZE: u64 = 150_000;
+
+fn segment(n: u64) -> String {
+    format!("/live/seg-{n:03}.ts")
+}
+
+async fn stream(seed: u64, segments: u64) -> (Origin, Object) {
+    let origin = Origin::start().await;
+    let script = Script::new(seed, SIZE);
+    let object = Object::from(&script);
+    for n in 1..=segments {
+        origin.put(&segment(n), script.clone());
+    }
+    (origin, object)
+}
+
+fn ahead(segments: u64) -> impl FnOnce(&mut Settings) {
+    move |settings| {
+        settings.routes[0].prefetch = Some(Prefetch {
+            segments,
+            at_a_time: 8,
+        });
+    }
+}
+
+/// Waits until so many segments were gone for with this outcome.
+async fn until(gate: &Gate, outcome: &str, count: f64) {
+    let line = format!("tidegate_prefetch_segments_total{{outcome=\"{outcome}\"}} {count}\n");
+    within(&line, async {
+        while !gate.metrics().await.contains(&line) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+async fn bytes(gate: &Gate, usage: &str) -> u64 {
+    let name = format!("tidegate_prefetch_bytes_total{{use=\"{usage}\"}} ");
+    let metrics = gate.metrics().await;
+    let value = metrics.lines().find_map(|line| line.strip_prefix(&name));
+    value.map_or(0, |value| value.parse().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_follows_is_there_when_it_is_asked_for() {
+    let (origin, object) = stream(1080, 4).await;
+    let gate = Gate::with(&origin, ahead(1)).await;
+    object
+        .verify(&Expected::Whole, &gate.get(&segment(1)).await)
+        .unwrap();
+    // One alone is no row, and neither is a part of it.
+    object
+        .verify(&Expected::Whole, &gate.get(&segment(1)).await)
+        .unwrap();
+    assert_eq!(origin.log().len(), 1);
+    let part = gate.bytes(&segment(2), 10, 99).await;
+    assert_eq!(part.status(), 206, "{part}");
+    until(&gate, "fetched", 1.0).await;
+    let asked = origin.asked(&segment(3));
+    assert_eq!(asked.len(), 1);
+    assert_eq!((asked[0].method.as_str(), asked[0].range()), ("GET", None));
+    let third = gate.get(&segment(3)).await;
+    object.verify(&Expected::Whole, &third).unwrap();
+    assert!(third.head.cache_status().has("hit"), "{third}");
+    assert_eq!(origin.asked(&segment(3)).len(), 1);
+    until(&gate, "fetched", 2.0).await;
+    assert_eq!(
+        (bytes(&gate, "used").await, bytes(&gate, "unused").await),
+        (SIZE, 0)
+    );
+    // The fifth does not exist. That it does not is not kept.
+    gate.get(&segment(4)).await;
+    until(&gate, "failed", 1.0).await;
+    origin.put(&segment(5), Script::new(1080, SIZE));
+    let fifth = gate.get(&segment(5)).await;
+    object.verify(&Expected::Whole, &fifth).unwrap();
+    gate.until_active(0.0).await;
+    // Those of our own are no requests of clients.
+    assert_eq!(gate.metric("tidegate_requests_total").await, 6.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_http_2_as_well_and_only_what_lacks() {
+    let (origin, object) = stream(1081, 5).await;
+    let gate = Gate::with(&origin, ahead(2)).await;
+    gate.get(&segment(4)).await;
+    let h2 = H2::connect(gate.address(), 1 << 20).await;
+    for n in [1, 2] {
+        let answer = h2.ask(&Request::get(&segment(n))).await;
+        object.verify(&Expected::Whole, &answer).unwrap();
+    }
+    until(&gate, "fetched", 1.0).await;
+    gate.until_active(0.0).await;
+    assert_eq!(origin.asked(&segment(3)).len(), 1);
+    assert_eq!(origin.asked(&segment(4)).len(), 1);
+    let third = h2.ask(&Request::get(&segment(3))).await;
+    object.verify(&Expected::Whole, &third).unwrap();
+    assert!(third.head.cache_status().has("hit"), "{third}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_stands_back_where_the_origin_has_no_place() {
+    let (origin, object) = stream(1082, 4).await;
+    let valve = Valve::at(0);
+    origin.change(&segment(2), |script| script.valve = Some(valve.clone()));
+    let gate = Gate::with(&origin, |settings| {
+        ahead(1)(settings);
+        settings.origins[0].limit.requests = 1;
+    })
+    .await;
+    gate.get(&segment(1)).await;
+    let second = gate.ask(Request::get(&segment(2)));
+    let held = async {
+        until(&gate, "busy", 1.0).await;
+        valve.open();
+    };
+    let (second, ()) = tokio::join!(second, held);
+    object.verify(&Expected::Whole, &second).unwrap();
+    assert_eq!(origin.log().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_while_it_is_fetched_follows_it() {
+    let (origin, object) = stream(1083, 3).await;
+    let valve = Valve::at(1000);
+    origin.change(&segment(3), |script| script.valve = Some(valve.clone()));
+    let gate = Gate::with(&origin, ahead(1)).await;
+    for n in [1, 2] {
+        gate.get(&segment(n)).await;
+    }
+    origin
+        .wait_for("the third to be asked for", |log| {
+            log.iter().any(|seen| seen.target == segment(3))
+        })
+        .await;
+    let third = gate.ask(Request::get(&segment(3)));
+    let held = async {
+        // A request of ours, and the client's.
+        gate.until_active(2.0).await;
+        valve.open();
+    };
+    let (third, ()) = tokio::join!(third, held);
+    object.verify(&Expected::Whole, &third).unwrap();
+    until(&gate, "fetched", 1.0).await;
+    assert_eq!(origin.asked(&segment(3)).len(), 1);
+    assert_eq!(bytes(&gate, "used").await, SIZE);
+}
