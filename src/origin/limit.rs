@@ -67,6 +67,9 @@ struct Place<'a> {
     called: oneshot::Receiver<Permit>,
 }
 
+/// So many requests are no crowd, however low the limit.
+const FEW: usize = 8;
+
 impl Limit {
     /// A limit that nobody has reached.
     pub fn new(settings: config::Limit) -> Arc<Self> {
@@ -113,6 +116,13 @@ impl Limit {
     /// Whether a slot is free.
     pub fn has_room(&self) -> bool {
         self.desk.lock().queue.has_room()
+    }
+
+    /// Whether half of the slots are taken, and more than a few.
+    pub fn is_crowded(&self) -> bool {
+        let desk = self.desk.lock();
+        let active = desk.queue.active();
+        active >= FEW && active >= desk.queue.limit() / 2
     }
 
     /// Requests that have a slot.

@@ -72,6 +72,13 @@ impl Upstream {
         first.is_some_and(|leg| leg.origin.limit().has_room())
     }
 
+    /// Whether the one that is asked first has so much to do that nobody should take a place there
+    /// for long.
+    pub fn is_crowded(&self) -> bool {
+        let first = self.legs.first();
+        first.is_some_and(|leg| leg.origin.limit().is_crowded())
+    }
+
     /// The client and its counters.
     pub fn client(&self) -> &Arc<Client> {
         &self.client

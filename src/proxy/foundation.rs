@@ -197,11 +197,12 @@ impl Proxy {
                 Some(window::first_chunk(chunk_size))
             }
             // A client that stands still would hold up the whole object: it leads a window, and
-            // fills bring the rest. So it is where there is little room for what comes in, or those
-            // who are first would use it up.
+            // fills bring the rest. So it is where the origin has much to do, or there is little room
+            // for what comes in: those who are first would have all of it for long.
             (Contact::Window, None)
                 if !ctx.stores_first
                     && (session.as_downstream().is_http2()
+                        || ctx.route().upstream.is_crowded()
                         || self.storage.fills().is_pressed()) =>
             {
                 Some(window::first_chunk(chunk_size))

@@ -110,6 +110,11 @@ impl Queue {
         next.map(|(ticket, _)| ticket)
     }
 
+    /// Slots in all.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// Whether a slot is free.
     pub fn has_room(&self) -> bool {
         self.active < self.limit
