@@ -111,6 +111,7 @@ const SETTINGS: &[(&str, &str, &[&str])] = &[
             "Mode",
             "PageOrigin",
             "PageOrigins",
+            "Prefetch",
             "Rates",
             "Referers",
             "Route",
