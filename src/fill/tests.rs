@@ -5,6 +5,7 @@ use crate::{
     domain::{ByteRange, ChunkIndex, ChunkRun},
     source::{Answer, Body, Ranged},
     store::{Manifest, Meta, ObjectId},
+    traffic::Urgency,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -200,19 +201,22 @@ impl Bench {
         self.fills.board(&self.object)
     }
 
-    fn cursor(&self, range: Option<(u64, u64)>) -> Cursor {
+    fn errand(&self) -> Errand {
         let request = Request {
             target: "/".into(),
             headers: HeaderMap::new(),
             key: 0,
         };
-        let errand = Errand {
+        Errand {
             source: self.source.clone(),
             request: Arc::new(request),
             finish_when: self.finish_when,
             parallel: true,
-        };
-        let visit = Visit::planned(self.fills.clone(), self.board(), errand);
+        }
+    }
+
+    fn cursor(&self, range: Option<(u64, u64)>) -> Cursor {
+        let visit = Visit::planned(self.fills.clone(), self.board(), self.errand());
         visit.come();
         let range = range.map(|(a, b)| ByteRange::new(a, b).unwrap());
         Cursor::new(visit, range, range.is_some(), Arc::default())
@@ -422,6 +426,28 @@ async fn a_broken_transfer_is_tried_again_and_then_is_an_error() {
     assert!(matches!(broken, Err(FillError::Broken(_))), "{broken:?}");
     bench.settled().await;
     assert_eq!(bench.stored(), [0, 1, 2, 3]);
+}
+
+#[tokio::test]
+async fn a_read_ahead_that_stands_back_is_nobodys_failure() {
+    let bench = Bench::new().await;
+    let mut held = Vec::new();
+    while !bench.fills.is_pressed() {
+        held.push(bench.fills.share(CHUNK).await.unwrap());
+    }
+    let board = bench.board();
+    let claim = board.claim(ChunkIndex(3), ChunkIndex(4), now());
+    let board::Claim::Fetch(run, flight) = claim else {
+        panic!("{claim:?}");
+    };
+    let (fills, urgency) = (bench.fills.clone(), Urgency::ReadAhead);
+    transfer::fly(fills, board.clone(), bench.errand(), run, flight, urgency).await;
+    assert!(bench.source.asked().is_empty() && !board.is_under_way());
+    assert_eq!(board.failures(ChunkIndex(3)).0, 0);
+    // Whoever needs it gets it all the same.
+    let start = 3 * u64::from(CHUNK);
+    let mut cursor = bench.cursor(Some((start, start + 100)));
+    assert_eq!(read(&mut cursor, start).await.unwrap(), 100);
 }
 
 #[tokio::test]

@@ -27,6 +27,8 @@ pub(super) async fn fly(
     let mut intake = Intake::new(fills.clone(), board.clone(), flight, run.start);
     match bring(&fills, &board, &errand, run, urgency, &mut intake).await {
         Ok(()) => intake.finish().await,
+        // Nobody waited for it, so it is nobody's failure.
+        Err(FillError::NotAsked(_)) if urgency == Urgency::ReadAhead => intake.finish().await,
         Err(why) => {
             log::debug!(
                 "fill of {} from chunk {}: {why}",
