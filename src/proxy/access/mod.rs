@@ -85,7 +85,8 @@ impl Proxy {
         bound: &Arc<BoundRoute>,
     ) -> Result<bool> {
         ctx.route = Some(bound.clone());
-        if let Some(address) = ctx.address {
+        // The copy of a client's request says it already.
+        if let Some(address) = ctx.address.filter(|_| session.subrequest_ctx.is_none()) {
             client::introduce(session, &self.clients, address)?;
         }
         let request = session.req_header_mut();

@@ -70,6 +70,10 @@ async fn what_follows_is_there_when_it_is_asked_for() {
     let asked = origin.asked(&segment(3));
     assert_eq!(asked.len(), 1);
     assert_eq!((asked[0].method.as_str(), asked[0].range()), ("GET", None));
+    // On whose behalf is said once, as it was of the request that this is a copy of.
+    let told = asked[0].headers.iter();
+    let told = told.filter(|(name, _)| name.eq_ignore_ascii_case("x-forwarded-for"));
+    assert_eq!(told.count(), 1, "{asked:#?}");
     let third = gate.get(&segment(3)).await;
     object.verify(&Expected::Whole, &third).unwrap();
     assert!(third.head.cache_status().has("hit"), "{third}");
