@@ -5,7 +5,7 @@ use crate::{
     proxy::{Clients, foundation::Proxy},
     traffic::is_among,
 };
-use http::header;
+use http::{HeaderMap, header};
 use pingora_core::Result;
 use pingora_proxy::Session;
 use std::net::IpAddr;
@@ -24,13 +24,25 @@ impl Proxy {
 /// Says in a request who asks, as far as that is known. It is said before anything is looked up:
 /// what the origin is sent may choose among its answers, by `Vary`.
 pub fn introduce(session: &mut Session, clients: &Clients, address: IpAddr) -> Result<()> {
+    let is_copy = session.subrequest_ctx.is_some();
     let request = session.req_header_mut();
     if clients.trusted_proxies.is_empty() {
         // Whoever connects may be a proxy that nobody has told us of: nothing is thrown away.
-        request.append_header(X_FORWARDED_FOR, address.to_string())?;
+        let address = address.to_string();
+        // Pingora makes a copy of a request of HTTP/1 as it came, and of HTTP/2 as it is by now.
+        let is_said = is_copy && says_last(&request.headers, &address);
+        if !is_said {
+            request.append_header(X_FORWARDED_FOR, address)?;
+        }
         return Ok(());
     }
     request.remove_header(&header::FORWARDED);
     request.remove_header("x-real-ip");
     request.insert_header(X_FORWARDED_FOR, address.to_string())
+}
+
+/// Whether the last that is said of whom a request is for is this.
+fn says_last(headers: &HeaderMap, address: &str) -> bool {
+    let last = headers.get_all(X_FORWARDED_FOR).iter().next_back();
+    last.is_some_and(|line| line.as_bytes() == address.as_bytes())
 }

@@ -85,8 +85,7 @@ impl Proxy {
         bound: &Arc<BoundRoute>,
     ) -> Result<bool> {
         ctx.route = Some(bound.clone());
-        // The copy of a client's request says it already.
-        if let Some(address) = ctx.address.filter(|_| session.subrequest_ctx.is_none()) {
+        if let Some(address) = ctx.address {
             client::introduce(session, &self.clients, address)?;
         }
         let request = session.req_header_mut();

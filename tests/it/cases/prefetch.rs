@@ -4,7 +4,7 @@ use crate::{
     client::{H2, Request},
     gate::Gate,
     model::{Expected, Object},
-    origin::{Origin, Script, Valve},
+    origin::{Origin, Script, Seen, Valve},
     patience::within,
 };
 use tidegate::{proxy::Prefetch, server::Settings};
@@ -52,6 +52,14 @@ async fn bytes(gate: &Gate, usage: &str) -> u64 {
     value.map_or(0, |value| value.parse().unwrap())
 }
 
+/// How often it is said on whose behalf a request is made: once, as of any other.
+fn told(seen: &Seen) -> usize {
+    let names = seen.headers.iter().map(|(name, _)| name);
+    names
+        .filter(|name| name.eq_ignore_ascii_case("x-forwarded-for"))
+        .count()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_follows_is_there_when_it_is_asked_for() {
     let (origin, object) = stream(1080, 4).await;
@@ -70,10 +78,7 @@ async fn what_follows_is_there_when_it_is_asked_for() {
     let asked = origin.asked(&segment(3));
     assert_eq!(asked.len(), 1);
     assert_eq!((asked[0].method.as_str(), asked[0].range()), ("GET", None));
-    // On whose behalf is said once, as it was of the request that this is a copy of.
-    let told = asked[0].headers.iter();
-    let told = told.filter(|(name, _)| name.eq_ignore_ascii_case("x-forwarded-for"));
-    assert_eq!(told.count(), 1, "{asked:#?}");
+    assert_eq!(told(&asked[0]), 1, "{asked:#?}");
     let third = gate.get(&segment(3)).await;
     object.verify(&Expected::Whole, &third).unwrap();
     assert!(third.head.cache_status().has("hit"), "{third}");
@@ -106,7 +111,9 @@ async fn over_http_2_as_well_and_only_what_lacks() {
     }
     until(&gate, "fetched", 1.0).await;
     gate.until_active(0.0).await;
-    assert_eq!(origin.asked(&segment(3)).len(), 1);
+    let third = origin.asked(&segment(3));
+    assert_eq!(third.len(), 1);
+    assert_eq!(told(&third[0]), 1, "{third:#?}");
     assert_eq!(origin.asked(&segment(4)).len(), 1);
     let third = h2.ask(&Request::get(&segment(3))).await;
     object.verify(&Expected::Whole, &third).unwrap();
