@@ -115,7 +115,7 @@ impl Intake {
     /// Takes the next bytes. Waits only for the budget of bytes in flight, and not for ever.
     pub async fn push(&mut self, mut bytes: Bytes) -> Result<Flow, FillError> {
         while !bytes.is_empty() {
-            if self.begin_chunk()? == Flow::Stop {
+            if self.begin_chunk() == Flow::Stop {
                 return Ok(Flow::Stop);
             }
             let piece = bytes.split_to(bytes.len().min(self.room()));
@@ -157,20 +157,20 @@ impl Intake {
         self.outcome = Some(why);
     }
 
-    fn begin_chunk(&mut self) -> Result<Flow, FillError> {
+    fn begin_chunk(&mut self) -> Flow {
         if !self.is_at_edge() {
-            return Ok(Flow::Continue);
+            return Flow::Continue;
         }
         let chunk = self.chunk();
         let total = self.board.object().total();
         if total.is_some_and(|total| self.offset >= total) {
-            return Ok(Flow::Stop);
+            return Flow::Stop;
         }
         match self.board.wants(self.flight, chunk) {
-            Wanted::Over => return Ok(Flow::Stop),
+            Wanted::Over => return Flow::Stop,
             Wanted::Held => {
                 self.current = Current::Passing;
-                return Ok(Flow::Continue);
+                return Flow::Continue;
             }
             Wanted::Yes => {}
         }
@@ -179,7 +179,7 @@ impl Intake {
             true => Current::Filling(buffer),
             false => Current::Passing,
         };
-        Ok(Flow::Continue)
+        Flow::Continue
     }
 
     /// Waits for room for a chunk, with the origin's answer in hand: who waits for the origin holds

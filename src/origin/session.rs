@@ -208,7 +208,6 @@ impl Exchange {
         self.head = Some(head);
         self.state = State::Answering(Box::new(incoming));
         self.handover = call.handover;
-        self.backlog = call.backlog;
         Ok(())
     }
 
@@ -317,6 +316,7 @@ impl Session for Exchange {
             return Error::e_explain(ErrorType::InternalError, "a request without its call");
         };
         let mut request: Box<RequestHeader> = Box::new(parts.into());
+        self.backlog = call.backlog.clone();
         self.is_head = request.method == Method::HEAD;
         if end {
             self.writer = Some(Uploader::idle());

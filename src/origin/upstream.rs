@@ -1,6 +1,6 @@
 //! A route's origins, in order: what both Pingora's path and the fills ask.
 
-use super::{Client, Origin, credentials::has_dot_segments, server::Place};
+use super::{Client, Origin, credentials::has_dot_segments, limit::Limit, server::Place};
 use crate::{
     domain::{FieldRules, Fields, Template, Variants},
     traffic::Features,
@@ -68,15 +68,17 @@ impl Upstream {
 
     /// Whether the one that is asked first has a place for one more.
     pub fn has_room(&self) -> bool {
-        let first = self.legs.first();
-        first.is_some_and(|leg| leg.origin.limit().has_room())
+        self.first().is_some_and(|limit| limit.has_room())
     }
 
     /// Whether the one that is asked first has so much to do that nobody should take a place there
     /// for long.
     pub fn is_crowded(&self) -> bool {
-        let first = self.legs.first();
-        first.is_some_and(|leg| leg.origin.limit().is_crowded())
+        self.first().is_some_and(|limit| limit.is_crowded())
+    }
+
+    fn first(&self) -> Option<&Arc<Limit>> {
+        Some(self.legs.first()?.origin.limit())
     }
 
     /// The client and its counters.

@@ -112,21 +112,26 @@ pub fn object_request(request: &RequestHeader, hop: &Hop) -> HeaderMap {
     for name in HOP_BY_HOP {
         headers.remove(name);
     }
-    for name in NOT_OF_THE_OBJECT {
+    for name in NOT_OF_THE_OBJECT.iter().chain(&RANGES_AND_CONDITIONS) {
         headers.remove(name);
     }
     headers.append(header::VIA, hop.via(request.version));
     headers
 }
 
-const NOT_OF_THE_OBJECT: [HeaderName; 13] = [
-    header::HOST,
+/// Fields by which a request is for less than the object, or on a condition (RFC 9110, sections 13
+/// and 14).
+pub const RANGES_AND_CONDITIONS: [HeaderName; 6] = [
     header::RANGE,
     header::IF_RANGE,
     header::IF_MATCH,
     header::IF_NONE_MATCH,
     header::IF_MODIFIED_SINCE,
     header::IF_UNMODIFIED_SINCE,
+];
+
+const NOT_OF_THE_OBJECT: [HeaderName; 7] = [
+    header::HOST,
     header::ACCEPT_ENCODING,
     header::CONTENT_LENGTH,
     header::TRANSFER_ENCODING,

@@ -48,9 +48,7 @@ impl ProxyHttp for Proxy {
     }
 
     async fn early_request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<()> {
-        if session.subrequest_ctx.is_some() {
-            ctx.errand = prefetch::take_errand(session)?;
-        }
+        ctx.errand = prefetch::take_errand(session)?;
         // The background revalidation of stale-while-revalidate replays the client's request. It
         // wants to know whether the object has changed, not to read it, whatever the client wanted.
         if session.subrequest_ctx.is_some() && ctx.errand.is_none() {
@@ -86,7 +84,7 @@ impl ProxyHttp for Proxy {
     }
 
     fn allow_spawning_subrequest(&self, session: &Session, _ctx: &Context) -> bool {
-        session.subrequest_ctx.is_none() && self.routes.fetch_ahead()
+        session.subrequest_ctx.is_none()
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
@@ -116,7 +114,11 @@ impl ProxyHttp for Proxy {
             return Ok(true);
         }
         let request = session.req_header();
-        let target = headers::target(request);
+        let target = match bound.route.access.signed {
+            // Without the token that it may have had.
+            Some(_) => headers::target(request),
+            None => target,
+        };
         if bound.upstream.refuses(split_target(&target).0) {
             return error::answer(session, ctx, StatusCode::BAD_REQUEST, "dot-segments").await;
         }

@@ -10,7 +10,7 @@ use crate::{
     origin::digest,
     traffic::{Came, Row, Sequels},
 };
-use http::{HeaderName, Method, StatusCode, Version, header};
+use http::{Method, StatusCode, Version, header};
 use parking_lot::Mutex;
 use pingora_core::Result;
 use pingora_proxy::{Session, subrequest};
@@ -46,18 +46,6 @@ pub struct Errand {
     number: u64,
     _place: OwnedSemaphorePermit,
 }
-
-/// Fields of a client's request that are not for what is fetched on nobody's behalf.
-const OF_THE_CLIENT: [HeaderName; 8] = [
-    header::RANGE,
-    header::IF_RANGE,
-    header::IF_MATCH,
-    header::IF_NONE_MATCH,
-    header::IF_MODIFIED_SINCE,
-    header::IF_UNMODIFIED_SINCE,
-    header::CACHE_CONTROL,
-    header::PRAGMA,
-];
 
 impl Prefetcher {
     /// Nothing is known yet.
@@ -169,8 +157,9 @@ pub fn take_errand(session: &mut Session) -> Result<Option<Errand>> {
         let request = session.req_header_mut();
         request.set_method(Method::GET);
         request.set_uri(super::asking::uri(&errand.target)?);
-        for name in OF_THE_CLIENT {
-            request.remove_header(&name);
+        let of_the_client = [header::CACHE_CONTROL, header::PRAGMA];
+        for name in headers::RANGES_AND_CONDITIONS.iter().chain(&of_the_client) {
+            request.remove_header(name);
         }
     }
     Ok(errand)

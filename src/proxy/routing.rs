@@ -50,11 +50,6 @@ impl Routes {
         *self.0.write() = routes.into();
     }
 
-    /// Whether any of them fetches ahead.
-    pub fn fetch_ahead(&self) -> bool {
-        self.0.read().iter().any(|bound| bound.prefetcher.is_some())
-    }
-
     /// The first route that takes a request for this host and path.
     pub fn find(&self, host: &str, path: &str) -> Option<Arc<BoundRoute>> {
         let routes = self.0.read();

@@ -4,7 +4,10 @@
 //! It is said to each client on the way out. What is stored knows nothing of it, and the origin is
 //! not told who shows it: there is one object for all pages.
 
-use crate::domain::{HostPattern, vary_names};
+use crate::{
+    domain::{HostPattern, vary_names},
+    proxy::headers::RANGES_AND_CONDITIONS,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header, uri::Authority};
 use pingora_core::Result;
 use pingora_http::{RequestHeader, ResponseHeader};
@@ -53,14 +56,7 @@ impl Cors {
         Self {
             origins,
             methods: vec![Method::GET, Method::HEAD],
-            headers: vec![
-                header::RANGE,
-                header::IF_RANGE,
-                header::IF_MATCH,
-                header::IF_NONE_MATCH,
-                header::IF_MODIFIED_SINCE,
-                header::IF_UNMODIFIED_SINCE,
-            ],
+            headers: RANGES_AND_CONDITIONS.to_vec(),
             expose: vec![
                 header::ACCEPT_RANGES,
                 header::AGE,
