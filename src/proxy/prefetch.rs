@@ -115,12 +115,13 @@ impl Proxy {
             _place: place,
         };
         let version = as_http1(session, &ctx.host).ok()?;
-        let context = subrequest::Ctx::builder().user_ctx(Box::new(Some(errand)));
-        let spawner = session.subrequest_spawner.as_ref()?;
-        spawner.spawn_background_subrequest(session.as_downstream(), context.build());
-        session.req_header_mut().set_version(version);
+        // Before it is sent: it may be back at once.
         let forgotten = prefetcher.sequels.lock().sent(row, number);
         self.stats.ahead_unused(forgotten);
+        let context = subrequest::Ctx::builder().user_ctx(Box::new(Some(errand)));
+        let spawner = session.subrequest_spawner.as_ref();
+        spawner?.spawn_background_subrequest(session.as_downstream(), context.build());
+        session.req_header_mut().set_version(version);
         Some(())
     }
 
