@@ -231,6 +231,13 @@ static FREE: [Mutex<Vec<Vec<u8>>>; CLASSES.len()] = [const { Mutex::new(Vec::new
 /// Bytes in buffers that are read into, or that clients have not taken yet.
 static GIVEN_OUT: AtomicUsize = AtomicUsize::new(0);
 
+/// The same bytes in a buffer of their own.
+pub(super) fn copied(bytes: &[u8]) -> Bytes {
+    let mut buffer = Buffer::take(bytes.len());
+    buffer.bytes[..bytes.len()].copy_from_slice(bytes);
+    buffer.freeze(bytes.len())
+}
+
 /// What all clients pin together, in bytes.
 pub(super) fn given_out() -> usize {
     GIVEN_OUT.load(Relaxed)

@@ -6,7 +6,9 @@
 
 use super::ObjectId;
 use crate::domain::ChunkIndex;
+use parking_lot::Mutex;
 use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter, unsync::Cache};
+use std::sync::Arc;
 
 /// A chunk of a generation of an object.
 pub(super) type Key = (ObjectId, u64, ChunkIndex);
@@ -29,8 +31,10 @@ impl Weighter<Key, Entry> for ByWeight {
     }
 }
 
-#[derive(Clone, Debug)]
-struct Victims;
+/// Chunks that went to make room: of an insertion they are returned, of a smaller limit they are
+/// left here.
+#[derive(Clone, Debug, Default)]
+struct Victims(Arc<Mutex<Vec<Key>>>);
 
 impl Lifecycle<Key, Entry> for Victims {
     type RequestState = Vec<Key>;
@@ -46,11 +50,16 @@ impl Lifecycle<Key, Entry> for Victims {
     fn on_evict(&self, victims: &mut Vec<Key>, key: Key, _: Entry) {
         victims.push(key);
     }
+
+    fn end_request(&self, victims: Vec<Key>) {
+        self.0.lock().extend(victims);
+    }
 }
 
 /// All chunks on disk, weighed against the budget.
 pub(super) struct Budget {
     chunks: Cache<Key, Entry, ByWeight, DefaultHashBuilder, Victims>,
+    left: Victims,
     limit: u64,
 }
 
@@ -85,8 +94,26 @@ impl Budget {
             .shards(1)
             .build()
             .expect("all required options are set");
-        let chunks = Cache::with_options(options, ByWeight, Default::default(), Victims);
-        Self { chunks, limit }
+        let left = Victims::default();
+        let chunks = Cache::with_options(options, ByWeight, Default::default(), left.clone());
+        Self {
+            chunks,
+            left,
+            limit,
+        }
+    }
+
+    /// The most that may be in use.
+    pub fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// Another limit; what is returned must go.
+    pub fn resize(&mut self, limit: u64) -> Vec<Key> {
+        self.limit = limit;
+        self.left.0.lock().clear();
+        self.chunks.set_capacity(limit);
+        std::mem::take(&mut self.left.0.lock())
     }
 
     /// Bytes in use, those being written included.
@@ -192,6 +219,25 @@ mod tests {
                 prop_assert_eq!(used, budget.used());
             }
         }
+    }
+
+    #[test]
+    fn a_smaller_limit_names_what_must_go() {
+        let mut budget = Budget::new(10_000_000, 65536);
+        for chunk in 0..100 {
+            budget.reserve((ID, 1, ChunkIndex(chunk)), 65536);
+            budget.settle((ID, 1, ChunkIndex(chunk)), true);
+        }
+        let before = budget.used();
+        let gone = budget.resize(1_000_000);
+        assert!(budget.used() <= 1_000_000, "{budget:?}");
+        let each = before / 100;
+        assert_eq!(gone.len() as u64 * each, before - budget.used());
+        assert_eq!(budget.resize(20_000_000), []);
+        for chunk in 100..300 {
+            assert!(budget.reserve((ID, 1, ChunkIndex(chunk)), 65536).granted);
+        }
+        assert!(budget.used() > 10_000_000);
     }
 
     #[test]

@@ -9,7 +9,7 @@ impl Store {
     /// All files of an object go; a manifest that a newer generation has written stays.
     pub(super) fn erase(&self, object: &Arc<Object>) {
         self.remove_body(object);
-        {
+        if let Some(_own) = self.own() {
             let _files = self.files(object.id());
             let written = self.load_manifest(object.id());
             if written.is_some_and(|m| m.generation == object.generation()) {
@@ -35,7 +35,9 @@ impl Store {
             let _files = self.files(object.id());
             let body = self.paths.body(object.id(), object.generation());
             let chunks = object.retire();
-            let _ = std::fs::remove_file(body);
+            if let Some(_own) = self.own() {
+                let _ = std::fs::remove_file(body);
+            }
             chunks
         };
         let mut budget = self.budget.lock();
@@ -45,6 +47,10 @@ impl Store {
     }
 
     pub(super) fn write_manifest(&self, object: &Object) -> io::Result<()> {
+        // The next owner of the directory writes its own.
+        let Some(_own) = self.own() else {
+            return Ok(());
+        };
         let _files = self.files(object.id());
         match object.manifest().filter(|_| !object.is_retired()) {
             Some(manifest) => {

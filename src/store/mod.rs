@@ -27,6 +27,7 @@ mod index;
 mod manifest;
 mod memory;
 mod object;
+mod ownership;
 mod paths;
 mod purge;
 mod purges;
@@ -42,6 +43,7 @@ pub use body::CorruptChunk;
 pub use config::Config;
 pub use manifest::{Manifest, Meta};
 pub use object::{Object, ObjectId};
+pub use ownership::{Given, Superseded};
 pub use purge::{How, PurgeError, Purged};
 pub use purges::Mark;
 pub use reading::{Read, SlowRead};
@@ -51,7 +53,7 @@ use crate::domain::{Tags, place_of};
 use budget::Budget;
 use index::Index;
 use memory::Memory;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use paths::Paths;
 use purges::Force;
 use std::{
@@ -60,7 +62,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 use table::Table;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 /// The chunk store: one directory, one owner.
 #[derive(Debug)]
@@ -85,6 +87,12 @@ pub struct Store {
     stats: Stats,
     /// Held as long as this process owns the directory.
     lock: Mutex<Option<std::fs::File>>,
+    /// Whether this process may write in the directory. Taken first of all locks.
+    owned: RwLock<bool>,
+    /// Whether another process may be writing in it.
+    given_away: AtomicBool,
+    /// Who is told of clients' writes once the directory is another's.
+    next_owner: Mutex<Option<mpsc::Sender<Superseded>>>,
 }
 
 /// Why a store could not be opened.
@@ -97,9 +105,18 @@ pub enum OpenError {
     Directory(std::path::PathBuf, #[source] io::Error),
     /// Another process owns the directory.
     #[error(
-        "cache directory {0} is in use by another process; stop that one, or give this one a directory of its own"
+        "cache directory {} is in use by {}; stop that one, or give this one a directory of its own",
+        .0.display(), owner(*.1)
     )]
-    InUse(std::path::PathBuf),
+    InUse(std::path::PathBuf, Option<u32>),
+}
+
+/// A process, as far as it is known.
+fn owner(process: Option<u32>) -> String {
+    match process {
+        Some(id) => format!("process {id}"),
+        None => "another process".into(),
+    }
 }
 
 /// Why a chunk was not kept. Readers are served all the same.
@@ -141,10 +158,20 @@ impl Store {
     /// Opens the directory, making it where it is missing. Serves at once; call
     /// [`Store::recover`] on a thread of its own to let the walk begin.
     pub fn open(config: Config) -> Result<Arc<Self>, OpenError> {
+        Self::open_with(config, None)
+    }
+
+    /// The same with the lock that another process has given away. A lock of another directory is
+    /// let go.
+    pub fn open_with(config: Config, lock: Option<std::fs::File>) -> Result<Arc<Self>, OpenError> {
         let unusable = |e| OpenError::Directory(config.directory.clone(), e);
         let paths = Paths::prepare(&config.directory).map_err(unusable)?;
-        let lock = paths.lock().map_err(unusable)?;
-        let lock = lock.ok_or_else(|| OpenError::InUse(config.directory.clone()))?;
+        let lock = match lock.filter(|lock| paths.is_lock(lock)) {
+            Some(lock) => Some(lock),
+            None => paths.lock().map_err(unusable)?,
+        };
+        let lock = lock.ok_or_else(|| OpenError::InUse(config.directory.clone(), paths.owner()))?;
+        paths.sign(&lock).map_err(unusable)?;
         Ok(Arc::new(Self {
             paths,
             table: Mutex::new(Table::new(config.open_objects)),
@@ -161,6 +188,9 @@ impl Store {
             purging: Arc::new(Semaphore::new(PURGES)),
             stats: Stats::default(),
             lock: Mutex::new(Some(lock)),
+            owned: RwLock::new(true),
+            given_away: AtomicBool::new(false),
+            next_owner: Mutex::default(),
             config,
         }))
     }
@@ -173,14 +203,16 @@ impl Store {
     }
 
     /// Ends the writes under way and gives the directory free. Nothing is kept from then on.
-    pub async fn close(&self) {
+    pub async fn close(self: &Arc<Self>) {
         // Places are given in turn: who has all of them has waited for all writes before.
         let all = u32::try_from(self.config.write_queue).unwrap_or(u32::MAX);
         let _all = tokio::time::timeout(DISK_PATIENCE, self.queue.acquire_many(all)).await;
-        let _none = tokio::time::timeout(DISK_PATIENCE, self.purging.acquire()).await;
+        let purges = self.purging.acquire_many(PURGES as u32);
+        let _none = tokio::time::timeout(DISK_PATIENCE, purges).await;
         self.purging.close();
         self.queue.close();
         self.writes.close();
+        self.disown().await;
         self.lock.lock().take();
     }
 
@@ -197,6 +229,27 @@ impl Store {
     /// Bytes that were read and that clients have not taken yet, over all stores.
     pub fn bytes_given_out() -> usize {
         body::given_out()
+    }
+
+    /// Bytes that may be on disk.
+    pub fn max_size(&self) -> u64 {
+        self.budget.lock().limit()
+    }
+
+    /// Another limit from now on. Where it is lower, what is wanted least makes room at once.
+    pub async fn set_max_size(self: &Arc<Self>, bytes: u64) {
+        // What is being written can't make room.
+        let writes = u32::try_from(self.config.writes).unwrap_or(u32::MAX);
+        let Ok(_none) = self.writes.acquire_many(writes).await else {
+            return;
+        };
+        let store = self.clone();
+        let resized = tokio::task::spawn_blocking(move || {
+            let _one_at_a_time = store.making_room.lock();
+            let victims = store.budget.lock().resize(bytes);
+            victims.into_iter().for_each(|victim| store.evict(victim));
+        });
+        let _ = resized.await;
     }
 
     /// Bytes on disk, chunks being written included.

@@ -75,6 +75,8 @@ struct State {
     /// Counts removals of chunks; what a read's ticket is checked against.
     removals: u64,
     retired: bool,
+    /// What lies on disk of it may change under its readers.
+    cast_off: bool,
 }
 
 /// Taken before a read.
@@ -262,6 +264,15 @@ impl Object {
         state.present.clone()
     }
 
+    /// No more chunks are kept, and what lies on disk of it may be removed without a word: every
+    /// read is checked from now on.
+    pub(super) fn cast_off(&self) {
+        let mut state = self.state.lock();
+        (state.retired, state.cast_off) = (true, true);
+        state.verified = ChunkSet::default();
+        state.removals += 1;
+    }
+
     /// Begins to write `chunk`; false where it is there, or changing, or not wanted any more.
     pub(super) fn begin_change(&self, chunk: ChunkIndex) -> bool {
         let mut state = self.state.lock();
@@ -285,7 +296,7 @@ impl Object {
     pub(super) fn end_change(&self, chunk: ChunkIndex, present: bool) {
         let mut state = self.state.lock();
         state.changing.remove(chunk);
-        if present {
+        if present && !state.cast_off {
             state.present.insert(chunk);
             state.verified.insert(chunk);
         }
@@ -331,7 +342,7 @@ impl Object {
         let length = self.length_of(chunk) as usize;
         let bytes = self.opened()?.read_verified(chunk, length)?;
         let mut state = self.state.lock();
-        if state.present.contains(chunk) {
+        if state.present.contains(chunk) && !state.cast_off {
             state.verified.insert(chunk);
         }
         Ok(bytes)

@@ -1,7 +1,7 @@
 //! Where the files of objects lie, and with which rights.
 //!
 //! ```text
-//! tidegate.lock                      held by the process that owns the directory
+//! tidegate.lock                      held by the process that owns the directory; its number
 //! objects/3f/3f9a….manifest          one for each stored object
 //! objects/3f/3f9a….0123456789abcdef  its body; the suffix is the generation
 //! objects/3f/….tmp                   a manifest being written
@@ -14,7 +14,7 @@ use rustix::fs::{FlockOperation, flock};
 use std::{
     fs::{DirBuilder, File, OpenOptions, Permissions},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
@@ -49,12 +49,33 @@ impl Paths {
         let file = create_options()
             .create(true)
             .truncate(false)
-            .open(self.root.join("tidegate.lock"))?;
+            .open(self.lock_file())?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Some(file)),
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
             Err(e) => Err(e.into()),
         }
+    }
+
+    /// Whether a file is the lock of this directory.
+    pub fn is_lock(&self, file: &File) -> bool {
+        let own = std::fs::metadata(self.lock_file());
+        let named = |m: std::fs::Metadata| (m.dev(), m.ino());
+        let own = own.map(named).ok();
+        own.is_some() && own == file.metadata().map(named).ok()
+    }
+
+    /// Writes into the lock who has it, for those who find it taken.
+    pub fn sign(&self, lock: &File) -> io::Result<()> {
+        let name = format!("{}\n", std::process::id());
+        lock.write_all_at(name.as_bytes(), 0)?;
+        lock.set_len(name.len() as u64)
+    }
+
+    /// The process that has the lock, where that is told.
+    pub fn owner(&self) -> Option<u32> {
+        let text = std::fs::read_to_string(self.lock_file()).ok()?;
+        text.trim().parse().ok()
     }
 
     /// All folders that hold objects.
@@ -112,6 +133,10 @@ impl Paths {
             let _ = std::fs::remove_file(&aside);
         }
         written
+    }
+
+    fn lock_file(&self) -> PathBuf {
+        self.root.join("tidegate.lock")
     }
 
     fn objects(&self) -> PathBuf {

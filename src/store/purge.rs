@@ -59,7 +59,7 @@ pub enum PurgeError {
     )]
     Blind,
     /// The store is closed.
-    #[error("the store is closed; nothing was purged")]
+    #[error("the store is closed, or another process has it by now; nothing was purged, try again")]
     Closed,
     /// The disk does not answer in time.
     #[error("the disk is too slow; what was purged may come back with a restart")]
@@ -106,6 +106,10 @@ impl Store {
         // To its end, whether or not somebody waits for it.
         let done = tokio::task::spawn_blocking(move || {
             let _turn = turn;
+            let _own = store
+                .own()
+                .filter(|_| !store.is_given_away())
+                .ok_or(PurgeError::Closed)?;
             match (how.dry_run, how.soft) {
                 (true, _) => Ok(store.weigh(&store.list(&selector))),
                 (false, true) => store.soften(selector),
@@ -126,6 +130,9 @@ impl Store {
     ) -> Result<(), PurgeError> {
         if self.purging.is_closed() {
             return Err(PurgeError::Closed);
+        }
+        if self.is_given_away() {
+            return self.tell_next_owner(place, id).await;
         }
         self.table.lock().purges.note_write(&place);
         let unknown = id.filter(|_| !self.knows_all());

@@ -78,9 +78,10 @@ impl Store {
                 self.budget.lock().touch(object.name_of(chunk));
                 return Read::Memory(bytes);
             }
-        } else if ticket.verified {
+        } else if ticket.verified && !self.is_given_away() {
             let now = object.read_cached(range).ok().flatten();
-            if let Some(bytes) = now.filter(|_| object.end_read(chunk, ticket)) {
+            let stayed = || object.end_read(chunk, ticket) && !self.is_given_away();
+            if let Some(bytes) = now.filter(|_| stayed()) {
                 self.budget.lock().touch(object.name_of(chunk));
                 return Read::Ready(bytes);
             }
@@ -131,21 +132,23 @@ impl Store {
         range: ByteRange,
     ) -> Option<Bytes> {
         let ticket = object.begin_read(chunk)?;
-        let read = match (ticket.verified, &self.memory) {
+        let is_trusted = ticket.verified && !self.is_given_away();
+        let read = match (is_trusted, &self.memory) {
             (true, None) => object.read_blocking(range).map_err(body::ReadError::from),
-            (false, None) => object.read_verified(chunk).and_then(|whole| {
-                // It has been read to be checked. A client that is slow must not pin all of it.
-                drop(whole);
-                object.read_blocking(range).map_err(body::ReadError::from)
-            }),
+            // A client that is slow must not pin all of what was read to be checked.
+            (false, None) => object
+                .read_verified(chunk)
+                .map(|whole| body::copied(&part(&whole, range, object.chunk_size()))),
             (_, Some(memory)) => object.read_verified(chunk).map(|whole| {
                 memory.insert(object, chunk, whole.clone());
-                let skip = (range.start() % u64::from(object.chunk_size())) as usize;
-                let end = skip + range.len() as usize;
-                whole.slice(skip.min(whole.len())..end.min(whole.len()))
+                part(&whole, range, object.chunk_size())
             }),
         };
         match read {
+            // The next owner may have been at it meanwhile.
+            _ if is_trusted && self.memory.is_none() && self.is_given_away() => {
+                self.read_slow(object, chunk, range)
+            }
             Ok(bytes) if object.end_read(chunk, ticket) => {
                 self.budget.lock().touch(object.name_of(chunk));
                 (bytes.len() as u64 == range.len()).then_some(bytes)
@@ -160,4 +163,11 @@ impl Store {
             }
         }
     }
+}
+
+/// The bytes of `range` in the chunk that it lies in.
+fn part(chunk: &Bytes, range: ByteRange, chunk_size: u32) -> Bytes {
+    let skip = (range.start() % u64::from(chunk_size)) as usize;
+    let end = skip + range.len() as usize;
+    chunk.slice(skip.min(chunk.len())..end.min(chunk.len()))
 }

@@ -22,6 +22,9 @@ enum Named {
 pub(super) fn walk(store: &Store) {
     let mut objects = 0;
     for folder in store.paths.folders() {
+        let Some(_own) = store.own() else {
+            break;
+        };
         match std::fs::read_dir(&folder) {
             Ok(entries) => {
                 let files = entries.flatten().map(|entry| entry.path()).collect();

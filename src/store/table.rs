@@ -94,6 +94,16 @@ impl Table {
         is_current
     }
 
+    /// Nobody finds anything any more of what is open, which is returned.
+    pub fn forget_all(&mut self) -> Vec<Arc<Object>> {
+        let open = self.open();
+        self.live.clear();
+        self.recent.clear();
+        self.leaving.clear();
+        self.removals.iter_mut().for_each(|count| *count += 1);
+        open
+    }
+
     /// All that is open.
     pub fn open(&self) -> Vec<Arc<Object>> {
         self.live.values().filter_map(Weak::upgrade).collect()

@@ -298,7 +298,7 @@ async fn a_directory_has_one_owner_and_tight_modes() {
     let store = bench.open();
     assert!(matches!(
         Store::open(bench.config.clone()),
-        Err(OpenError::InUse(_))
+        Err(OpenError::InUse(_, Some(owner))) if owner == std::process::id()
     ));
     let object = create(&store, manifest(1, 5, 10)).await;
     keep(&store, &object, 0).await.unwrap();

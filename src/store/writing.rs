@@ -15,6 +15,9 @@ impl Store {
         segments: Vec<Bytes>,
         checksum: u32,
     ) -> Result<(), KeepError> {
+        if self.is_given_away() {
+            return Err(KeepError::Closed);
+        }
         let place = tokio::time::timeout(QUEUE_PATIENCE, self.queue.acquire()).await;
         let _place = place
             .map_err(|_| KeepError::QueueFull)?
@@ -41,6 +44,7 @@ impl Store {
         segments: &[Bytes],
         checksum: u32,
     ) -> Result<(), KeepError> {
+        let _own = self.own().ok_or(KeepError::Closed)?;
         if !object.begin_change(chunk) {
             return Err(KeepError::Unwanted);
         }
@@ -119,7 +123,9 @@ impl Store {
 
     pub(super) fn drop_chunk(&self, object: &Arc<Object>, chunk: ChunkIndex) {
         if object.begin_removal(chunk) {
-            if let Err(e) = object.punch(chunk) {
+            if let Some(_own) = self.own()
+                && let Err(e) = object.punch(chunk)
+            {
                 self.stats.disk_error("punch", &e);
             }
             object.end_change(chunk, false);

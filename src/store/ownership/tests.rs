@@ -1,0 +1,178 @@
+//! Two stores over one directory, one after the other its owner.
+
+use super::*;
+use crate::{
+    domain::{ByteRange, ChunkIndex},
+    store::{Config, KeepError, Object, OpenError, Read, manifest::tests::sample},
+};
+use bytes::Bytes;
+use std::sync::atomic::AtomicBool;
+
+const CHUNK: u32 = 65536;
+const COUNT: u32 = 8;
+
+fn config(directory: &tempfile::TempDir) -> Config {
+    Config {
+        max_size: 100 << 20,
+        chunk_size: CHUNK,
+        ..Config::new(directory.path().join("cache"))
+    }
+}
+
+fn content(chunk: u32) -> Bytes {
+    Bytes::from(vec![chunk as u8 + 1; CHUNK as usize])
+}
+
+async fn keep(store: &Arc<Store>, object: &Arc<Object>, chunk: u32) -> Result<(), KeepError> {
+    let bytes = content(chunk);
+    let checksum = crc32c::crc32c(&bytes);
+    let chunk = ChunkIndex(chunk);
+    store.keep(object, chunk, vec![bytes], checksum).await
+}
+
+/// A store with one object, all of it stored.
+async fn filled(config: &Config) -> (Arc<Store>, Arc<Object>) {
+    let store = Store::open(config.clone()).unwrap();
+    store.recover();
+    let object = store.conceive(sample(u64::from(CHUNK * COUNT), CHUNK));
+    store.publish(&object, store.mark()).await;
+    for chunk in 0..COUNT {
+        keep(&store, &object, chunk).await.unwrap();
+    }
+    (store, object)
+}
+
+fn range_in(chunk: u32) -> ByteRange {
+    let start = u64::from(chunk * CHUNK);
+    ByteRange::new(start + 1000, start + 9000).unwrap()
+}
+
+/// What a reader gets of a chunk, if anything; it must be right.
+async fn read(store: &Arc<Store>, object: &Arc<Object>, chunk: u32) -> Option<()> {
+    let bytes = match store.read(object, ChunkIndex(chunk), range_in(chunk)) {
+        Read::Memory(bytes) | Read::Ready(bytes) => bytes,
+        Read::Slow(slow) => slow.await?,
+        Read::Missing => return None,
+    };
+    assert_eq!(bytes, content(chunk).slice(1000..9000), "chunk {chunk}");
+    Some(())
+}
+
+async fn take_over(config: &Config, given: &Given) -> (Arc<Store>, Arc<Object>) {
+    let lock = given.lock.try_clone().unwrap();
+    let next = Store::open_with(config.clone(), Some(lock)).unwrap();
+    next.recover();
+    let id = sample(1, CHUNK).id;
+    let object = next.find_by_id(id).await.unwrap();
+    (next, object)
+}
+
+#[tokio::test]
+async fn the_next_owner_has_everything_and_the_first_keeps_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = config(&directory);
+    let (store, object) = filled(&config).await;
+    let given = store.give().await.unwrap();
+    assert!(matches!(
+        Store::open(config.clone()),
+        Err(OpenError::InUse(..))
+    ));
+    let (next, same) = take_over(&config, &given).await;
+    for chunk in 0..COUNT {
+        read(&store, &object, chunk).await.expect("still there");
+        read(&next, &same, chunk).await.expect("there as well");
+    }
+    assert_eq!(next.size(), store.size());
+    next.forget(&same, ChunkIndex(3));
+    assert!(matches!(
+        keep(&store, &object, 3).await,
+        Err(KeepError::Closed)
+    ));
+    store.forget(&object, ChunkIndex(4));
+    store.remove(&object);
+    store.close().await;
+    read(&next, &same, 4)
+        .await
+        .expect("not the first's to remove");
+    drop(given);
+    assert!(Store::open(config).is_err(), "the next owner has the lock");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn readers_of_the_first_get_right_bytes_or_none_whatever_the_next_owner_does() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = config(&directory);
+    let (store, object) = filled(&config).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let readers = (0..4u32).map(|reader| {
+        let (store, stop) = (store.clone(), stop.clone());
+        let id = object.id();
+        tokio::spawn(async move {
+            let mut read_so_far = 0;
+            for nth in reader.. {
+                if stop.load(SeqCst) {
+                    break;
+                }
+                // Opened anew again and again: what is missing is not missing for ever.
+                let object = match store.find_by_id(id).await {
+                    Some(object) => object,
+                    None => continue,
+                };
+                read_so_far += u32::from(read(&store, &object, nth % COUNT).await.is_some());
+                if object.present().is_empty() {
+                    store.table.lock().forget_all();
+                }
+            }
+            read_so_far
+        })
+    });
+    let readers = Vec::from_iter(readers);
+    let given = store.give().await.unwrap();
+    let (next, same) = take_over(&config, &given).await;
+    for nth in 0..3000 {
+        next.forget(&same, ChunkIndex(nth % COUNT));
+        keep(&next, &same, nth % COUNT).await.unwrap();
+    }
+    stop.store(true, SeqCst);
+    for reader in readers {
+        assert!(reader.await.unwrap() > 0);
+    }
+}
+
+#[tokio::test]
+async fn what_is_taken_back_is_known_as_it_is_by_then() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = config(&directory);
+    let (store, object) = filled(&config).await;
+    let given = store.give().await.unwrap();
+    let (next, same) = take_over(&config, &given).await;
+    next.forget(&same, ChunkIndex(2));
+    drop((next, same, given));
+    store.take_back();
+    store.recover();
+    // Whoever read before goes on, and is not misled.
+    assert_eq!(read(&store, &object, 2).await, None);
+    read(&store, &object, 1).await.unwrap();
+    let anew = store.find_by_id(object.id()).await.unwrap();
+    assert!(!anew.has(ChunkIndex(2)) && anew.has(ChunkIndex(1)));
+    keep(&store, &anew, 2).await.unwrap();
+    read(&store, &anew, 2).await.unwrap();
+    assert!(matches!(Store::open(config), Err(OpenError::InUse(..))));
+}
+
+#[tokio::test]
+async fn clients_writes_are_passed_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, object) = filled(&config(&directory)).await;
+    let mut given = store.give().await.unwrap();
+    let written = store.supersede("here".into(), Some(object.id()));
+    let told = async {
+        let write = given.writes.recv().await.unwrap();
+        assert_eq!((&*write.place, write.id), ("here", Some(object.id())));
+        write.done.send(()).unwrap();
+    };
+    assert_eq!(tokio::join!(written, told).0, Ok(()));
+    drop(given);
+    let late = store.supersede("here".into(), None).await;
+    assert_eq!(late, Err(PurgeError::Closed));
+}
