@@ -1,5 +1,6 @@
 //! Commands of `tidegate` that speak with a running process.
 
+pub mod generate;
 pub mod sign;
 
 use clap::Args;

@@ -2,7 +2,7 @@
 
 mod command;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::{path::PathBuf, process::ExitCode};
 use tidegate::{config, demo, server};
 
@@ -27,6 +27,10 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Serve in the foreground until SIGTERM or Ctrl-C; logs go to stderr
+    ///
+    /// SIGTERM finishes running answers and stops, SIGHUP reads the configuration again, and SIGUSR2
+    /// has this program's file, which may be a newer version by now, take over without dropping a
+    /// connection.
     Run {
         /// The configuration, in YAML; conf/tidegate.yaml documents every key
         #[arg(long, value_name = "FILE")]
@@ -47,6 +51,9 @@ enum Command {
     Purge(command::Purge),
     /// Sign a URL, so that a route with access.signed lets its requests in
     Sign(command::sign::Sign),
+    /// Write manual pages or completions, for a package
+    #[command(hide = true)]
+    Generate(command::generate::Generate),
     /// Run an origin with a sample film and the proxy before it, on loopback, with lines to try
     Demo,
 }
@@ -68,6 +75,7 @@ fn main() -> ExitCode {
         Command::Inspect(asked) => command::run_inspect(asked),
         Command::Purge(asked) => command::run_purge(asked),
         Command::Sign(asked) => command::sign::run_sign(asked),
+        Command::Generate(asked) => command::generate::run_generate(asked, Arguments::command()),
         Command::Demo => try_out(),
     };
     match outcome {

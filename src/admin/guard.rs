@@ -2,13 +2,14 @@
 
 use super::{NoToken, read_token};
 use http::{HeaderMap, header};
-use std::{net::IpAddr, path::PathBuf};
+use parking_lot::RwLock;
+use std::{net::IpAddr, path::PathBuf, sync::Arc};
 use subtle::ConstantTimeEq;
 
 /// Guards what changes state: by a token where one is set, else by both ends being on loopback.
 #[derive(Clone, Debug, Default)]
 pub struct Guard {
-    token_file: Option<PathBuf>,
+    token_file: Arc<RwLock<Option<PathBuf>>>,
     is_loopback: bool,
 }
 
@@ -41,14 +42,20 @@ impl Guard {
     pub fn new(address: IpAddr, token_file: Option<PathBuf>) -> Self {
         Self {
             is_loopback: address.to_canonical().is_loopback(),
-            token_file,
+            token_file: Arc::new(RwLock::new(token_file)),
         }
+    }
+
+    /// Another file from now on, for all clones.
+    pub fn set_token_file(&self, token_file: Option<PathBuf>) {
+        *self.token_file.write() = token_file;
     }
 
     /// Whether a request may change something. The file is read each time, so that the token can
     /// be changed while the process runs.
     pub fn admit(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Result<(), Stranger> {
-        let token = self.token_file.as_ref().map(|file| read_token(file));
+        let token = self.token_file.read().clone();
+        let token = token.map(|file| read_token(&file));
         let token = token.transpose().map_err(Stranger::NobodysToken)?;
         self.judge(token.as_deref(), peer, headers)
     }

@@ -19,4 +19,4 @@ pub use inspect::{Inspected, Inspection};
 pub use pages::{InForce, Pages, State};
 pub use purge::{Order, Outcome};
 pub use registry::Readings;
-pub use token::{NoToken, read_token};
+pub use token::{NoToken, is_open_to_all, read_token};

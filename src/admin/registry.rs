@@ -14,6 +14,7 @@ pub struct Readings {
     storage: &'static ChunkStorage,
     in_flight: IntGauge,
     store_size: IntGauge,
+    limit: IntGauge,
     index_objects: IntGauge,
     index_tags: IntGauge,
 }
@@ -47,12 +48,11 @@ impl Readings {
             "Different tags (Surrogate-Key, Cache-Tag) of the objects on disk. A rise without more objects says that the origin makes tags up.",
         )?;
         let store = storage.fills().store();
-        limit.set(store.config().max_size as i64);
         let build = build_info()?;
         let (stored, fills, origins) = (store.stats(), storage.fills().stats(), client.stats());
         let all: Vec<Box<dyn Collector>> = vec![
             Box::new(build),
-            Box::new(limit),
+            Box::new(limit.clone()),
             Box::new(in_flight.clone()),
             Box::new(store_size.clone()),
             Box::new(stored.evictions.clone()),
@@ -97,9 +97,16 @@ impl Readings {
             storage,
             in_flight,
             store_size,
+            limit,
             index_objects,
             index_tags,
         })
+    }
+
+    /// Puts more on the page.
+    pub fn add(&self, collectors: Vec<Box<dyn Collector>>) -> prometheus::Result<()> {
+        let mut collectors = collectors.into_iter();
+        collectors.try_for_each(|collector| self.registry.register(collector))
     }
 
     /// The page that Prometheus reads.
@@ -107,6 +114,7 @@ impl Readings {
         let fills = self.storage.fills();
         self.in_flight.set(fills.bytes_in_flight() as i64);
         self.store_size.set(fills.store().size() as i64);
+        self.limit.set(fills.store().max_size() as i64);
         let (objects, tags) = fills.store().index_size();
         self.index_objects.set(objects as i64);
         self.index_tags.set(tags as i64);

@@ -1,6 +1,6 @@
 //! The file with the token of those who may change something.
 
-use std::{fs::File, io::Read, path::Path};
+use std::{fs::File, io::Read, os::unix::fs::PermissionsExt, path::Path};
 
 /// Why a file gives no token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,9 +38,27 @@ pub fn read_token(file: &Path) -> Result<String, NoToken> {
     }
 }
 
+/// Whether every user of this machine can read a file.
+pub fn is_open_to_all(file: &Path) -> bool {
+    let mode = std::fs::metadata(file).map(|file| file.permissions().mode());
+    mode.is_ok_and(|mode| mode & 0o004 != 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_else_can_read_it_is_seen() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for (mode, open) in [(0o600, false), (0o640, false), (0o644, true), (0o604, true)] {
+            file.as_file()
+                .set_permissions(PermissionsExt::from_mode(mode))
+                .unwrap();
+            assert_eq!(is_open_to_all(file.path()), open, "{mode:o}");
+        }
+        assert!(!is_open_to_all(Path::new("/nowhere/token")));
+    }
 
     #[test]
     fn a_token_is_one_line() {

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const DOCUMENTED: &str = include_str!("../../conf/tidegate.yaml");
 
 /// The documented file with lines brought to life that begin with one of the marks.
-fn with(marks: &[&str]) -> String {
+pub(super) fn with(marks: &[&str]) -> String {
     let line = |line: &str| {
         let (indent, rest) = line.split_at(line.len() - line.trim_start().len());
         let bare = marks.iter().find_map(|mark| rest.strip_prefix(mark));
@@ -20,8 +20,8 @@ fn with(marks: &[&str]) -> String {
     DOCUMENTED.lines().map(line).collect()
 }
 
-const DEFAULT: &str = "# ";
-const EXAMPLE: &str = "#: ";
+pub(super) const DEFAULT: &str = "# ";
+pub(super) const EXAMPLE: &str = "#: ";
 
 #[test]
 fn it_is_valid_as_it_stands_and_with_its_comments_taken_off() {
@@ -103,7 +103,7 @@ fn it_has_every_key_that_is_known() {
 
 /// A path without what differs among places that are read alike: the numbers of items, and the
 /// names of origins and of variants' parameters.
-fn general(path: &str) -> String {
+pub(super) fn general(path: &str) -> String {
     let mut general = String::new();
     let mut in_brackets = false;
     for c in path.chars() {

@@ -16,6 +16,11 @@ pub(super) fn server(at: &Spot) -> Option<Server> {
         Some(Server {
             threads: keys.or("threads", default.threads, count(1..=256)),
             drain: keys.or("drain", default.drain, duration(Duration::ZERO..=DAY)),
+            upgrade_drain: keys.or(
+                "upgrade_drain",
+                default.upgrade_drain,
+                duration(Duration::ZERO..=DAY),
+            ),
             origin_idle_connections: keys.or(
                 "origin_idle_connections",
                 default.origin_idle_connections,

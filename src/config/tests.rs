@@ -5,6 +5,7 @@ mod examples;
 mod keys;
 mod modes;
 mod origins;
+mod reload;
 mod routes;
 mod secrets;
 
@@ -120,10 +121,10 @@ fn each_mistake_says_where_what_was_expected_and_what_was_found() {
 const WRONG: &[(&str, &str)] = &[
     // Keys.
     ("chace: {}", "chace: unknown key; did you mean cache? (known here: server, listen, admin, cache, clients, resolver, origins, routes, fill)"),
-    ("server: {thread: 2}", "server.thread: unknown key; did you mean threads? (known here: threads, drain, origin_idle_connections)"),
-    ("server: {workers: 2}", "server.workers: unknown key (known here: threads, drain, origin_idle_connections)"),
-    ("server: {\"a b\": 2}", "server.\"a b\": unknown key (known here: threads, drain, origin_idle_connections)"),
-    ("server: {[1]: 2}", "server.\"a list\": unknown key (known here: threads, drain, origin_idle_connections)"),
+    ("server: {thread: 2}", "server.thread: unknown key; did you mean threads? (known here: threads, drain, upgrade_drain, origin_idle_connections)"),
+    ("server: {workers: 2}", "server.workers: unknown key (known here: threads, drain, upgrade_drain, origin_idle_connections)"),
+    ("server: {\"a b\": 2}", "server.\"a b\": unknown key (known here: threads, drain, upgrade_drain, origin_idle_connections)"),
+    ("server: {[1]: 2}", "server.\"a list\": unknown key (known here: threads, drain, upgrade_drain, origin_idle_connections)"),
     ("server: {threads: 2, threads: 3}", "server.threads: given more than once; a key may stand only once"),
     ("server: {}\nserver: {}", "server: given more than once; a key may stand only once"),
     // Types.
@@ -268,7 +269,7 @@ routes:
     let expected = "\
 configuration: 11 mistakes
   server.threads: expected a whole number from 1 to 256, found 0 (line 2)
-  server.drian: unknown key; did you mean drain? (known here: threads, drain, origin_idle_connections) (line 3)
+  server.drian: unknown key; did you mean drain? (known here: threads, drain, upgrade_drain, origin_idle_connections) (line 3)
   listen[0].address: expected IP:port such as 127.0.0.1:8080 or \"[::1]:8080\", found the host name \"localhost:80\" (line 5)
   cache.directory: required, but missing (line 7)
   cache.max_size: expected a size such as 64KiB or 10GiB, found \"10 gigs\" (line 7)

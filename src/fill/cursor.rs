@@ -98,7 +98,7 @@ impl Cursor {
             end: ChunkIndex(last.0.saturating_add(1)),
         };
         Self {
-            ahead: ReadAhead::new(run, closed, size, visit.fills().config.max_window),
+            ahead: ReadAhead::new(run, closed, size, visit.fills().config().max_window),
             failures_seen: visit.board().failures(first).0,
             progress_seen: visit.board().progress(),
             visit,
@@ -202,7 +202,7 @@ impl Cursor {
 
     /// Bytes that the store has room for, other objects aside.
     pub(super) fn room(&self) -> u64 {
-        self.visit.fills().store().config().max_size
+        self.visit.fills().store().max_size()
     }
 
     /// Whether all that is still to be read is on disk.
@@ -334,7 +334,7 @@ impl Cursor {
             return Ok(());
         }
         self.attempts += 1;
-        if self.attempts >= self.visit.fills().config.attempts {
+        if self.attempts >= self.visit.fills().config().attempts {
             return Err(why);
         }
         self.pause = Some(Box::pin(tokio::time::sleep(backoff(self.attempts))));
@@ -400,7 +400,7 @@ impl Cursor {
         let left = self
             .visit
             .fills()
-            .config
+            .config()
             .wait
             .saturating_sub(now().duration_since(*since));
         match left.is_zero() {

@@ -186,7 +186,7 @@ impl Intake {
     /// none.
     async fn acquire_share(&mut self) -> Result<OwnedSemaphorePermit, FillError> {
         let share = self.fills.share(self.board.object().chunk_size());
-        let share = tokio::time::timeout(self.fills.config.wait, share).await;
+        let share = tokio::time::timeout(self.fills.config().wait, share).await;
         match share {
             Ok(Some(share)) => Ok(share),
             _ => {

@@ -43,7 +43,7 @@ use crate::{
     store::{Object, Store},
 };
 use budget::InFlight;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use std::{
     collections::HashMap,
     sync::{Arc, Weak},
@@ -54,7 +54,7 @@ use unkept::Unkept;
 #[derive(Debug)]
 pub struct Fills {
     store: Arc<Store>,
-    config: Config,
+    config: RwLock<Config>,
     in_flight: InFlight,
     unkept: Unkept,
     boards: Mutex<HashMap<u64, Weak<Board>>>,
@@ -124,7 +124,7 @@ impl Fills {
             unkept: Unkept::new(config.in_flight / 2),
             in_flight: InFlight::new(config.in_flight, store.config().chunk_size),
             store,
-            config,
+            config: RwLock::new(config),
             boards: Mutex::default(),
             sink,
             stats: Stats::default(),
@@ -134,6 +134,16 @@ impl Fills {
     /// The store that is filled.
     pub fn store(&self) -> &Arc<Store> {
         &self.store
+    }
+
+    /// The settings in force.
+    pub fn config(&self) -> Config {
+        self.config.read().clone()
+    }
+
+    /// Other settings from now on, but for the bytes in flight: who holds some has them.
+    pub fn set_config(&self, config: Config) {
+        *self.config.write() = config;
     }
 
     /// What has happened so far.

@@ -150,7 +150,7 @@ pub(super) async fn complete(fills: Arc<Fills>, board: Arc<Board>, errand: Erran
             break;
         }
         board.passed(next).await;
-        let window = (fills.config.max_window / u64::from(grid.chunk_size())).max(1) as u32;
+        let window = (fills.config().max_window / u64::from(grid.chunk_size())).max(1) as u32;
         let limit = ChunkIndex(next.0.saturating_add(window).min(grid.count()));
         match board.claim(next, limit, now()) {
             Claim::Lost => break,

@@ -1,13 +1,14 @@
 //! What the hooks stand on, and the decisions that take more than one of its parts.
 
 use super::{
-    Clients, Connections, Guard, Link, Route,
-    access::{Hop, PerAddress},
+    Connections, Link, Route,
+    access::Hop,
     context::{Contact, Context},
     departure::Client,
     headers,
     key::Keyed,
     predictor::HitForMiss,
+    reception::{Reception, Terms},
     routing::{BoundRoute, Routes},
     size,
     stats::Stats,
@@ -28,7 +29,10 @@ use pingora_core::{Error, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
 use std::{
-    sync::{Arc, atomic::AtomicUsize},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed},
+    },
     time::{Duration, Instant, SystemTime},
 };
 
@@ -36,12 +40,9 @@ use std::{
 #[derive(Clone)]
 pub struct Proxy {
     pub(super) routes: Arc<Routes>,
-    pub(super) clients: Clients,
-    pub(super) guard: Option<Arc<Guard>>,
+    pub(super) reception: Arc<Reception>,
     pub(super) hop: Arc<Hop>,
-    pub(super) rate: Option<Arc<PerAddress>>,
-    pub(super) cache_version: u32,
-    pub(super) max_window: u64,
+    pub(super) cache_version: Arc<AtomicU32>,
     pub(super) chunk_size: u32,
     pub(super) storage: &'static ChunkStorage,
     pub(super) lock: &'static ContactLock,
@@ -57,13 +58,9 @@ pub struct Foundation {
     /// The routes in force.
     pub routes: Arc<Routes>,
     /// How clients are met.
-    pub clients: Clients,
-    /// Who lets operators past the cache.
-    pub guard: Option<Guard>,
+    pub reception: Arc<Reception>,
     /// Part of every key.
-    pub cache_version: u32,
-    /// Largest window asked of an origin, in bytes.
-    pub max_window: u64,
+    pub cache_version: Arc<AtomicU32>,
     /// Grid of objects whose route has none of its own, in bytes.
     pub chunk_size: u32,
     /// The cache. It lives as long as the process.
@@ -88,10 +85,8 @@ impl Proxy {
     pub fn new(foundation: Foundation) -> Self {
         let Foundation {
             routes,
-            clients,
-            guard,
+            reception,
             cache_version,
-            max_window,
             chunk_size,
             storage,
             stats,
@@ -100,12 +95,9 @@ impl Proxy {
         } = foundation;
         Self {
             routes,
-            rate: clients.rate.map(PerAddress::new).map(Arc::new),
-            clients,
-            guard: guard.map(Arc::new),
+            reception,
             hop: Arc::new(Hop::new()),
             cache_version,
-            max_window,
             chunk_size,
             storage,
             lock: Box::leak(Box::new(ContactLock::new(
@@ -119,12 +111,18 @@ impl Proxy {
         }
     }
 
+    /// How clients are met, as configured now.
+    pub(super) fn terms(&self) -> Arc<Terms> {
+        self.reception.terms()
+    }
+
     /// How long a connection is kept for a next request. Where there are many, those that only
     /// wait make room first.
     pub(super) fn idle_timeout(&self) -> Duration {
+        let idle = self.terms().clients.idle_timeout;
         match self.connections.is_crowded() {
-            true => self.clients.idle_timeout.min(CROWDED_IDLE),
-            false => self.clients.idle_timeout,
+            true => idle.min(CROWDED_IDLE),
+            false => idle,
         }
     }
 
@@ -137,7 +135,12 @@ impl Proxy {
         target: &str,
         request: &RequestHeader,
     ) -> std::result::Result<Keyed, BadValue> {
-        let keyed = route.keyed(self.cache_version, host, target, &request.headers);
+        let keyed = route.keyed(
+            self.cache_version.load(Relaxed),
+            host,
+            target,
+            &request.headers,
+        );
         if matches!(request.method, Method::GET | Method::HEAD) {
             return keyed;
         }
@@ -187,9 +190,11 @@ impl Proxy {
         let chunk_size = ctx.order.as_ref()?.chunk_size;
         match (ctx.contact, ctx.asked.range()) {
             (Contact::Whole | Contact::Own, _) => None,
-            (Contact::Window, Some(set)) => {
-                Some(window::first_window(set, chunk_size, self.max_window))
-            }
+            (Contact::Window, Some(set)) => Some(window::first_window(
+                set,
+                chunk_size,
+                self.storage.fills().config().max_window,
+            )),
             // The answer may be a head only: no more of the object than that is asked for.
             (Contact::Window, None)
                 if session.req_header().method == Method::HEAD || ctx.asked.has_conditions() =>

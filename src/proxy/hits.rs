@@ -61,7 +61,7 @@ impl Proxy {
             &ctx.asked,
             meta.response_header(),
             total,
-            self.clients.max_ranges,
+            self.terms().clients.max_ranges,
         ) {
             Delivery::Whole if session.req_header().method == Method::HEAD => return Ok(allowed),
             Delivery::Whole => Vec::new(),

@@ -71,8 +71,9 @@ impl ProxyHttp for Proxy {
         if downstream.get_keepalive().is_some() {
             downstream.set_keepalive(Some(self.idle_timeout().as_secs().max(1)));
         }
-        downstream.set_total_drain_timeout(Some(self.clients.read_timeout));
-        downstream.set_read_timeout(Some(self.clients.read_timeout));
+        let patience = self.terms().clients.read_timeout;
+        downstream.set_total_drain_timeout(Some(patience));
+        downstream.set_read_timeout(Some(patience));
         // For answers of our own; those of a route have theirs, segment by segment.
         downstream.set_write_timeout(Some(Sending::default().whole.least_time));
         // Lets an HTTP/1 client that stands still not hold up what it brings in.
@@ -90,10 +91,11 @@ impl ProxyHttp for Proxy {
     async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
         // Before the client may say which fields go no further.
         ctx.address = self.client_of(session);
-        if let Some(guard) = &self.guard {
+        let terms = self.terms();
+        if let Some(guard) = &terms.guard {
             ctx.grant = guard.admit(session.req_header_mut(), SystemTime::now());
         }
-        if let Err((status, why)) = strict::check(session, &self.clients) {
+        if let Err((status, why)) = strict::check(session, &terms.clients) {
             return error::answer(session, ctx, status, why).await;
         }
         headers::drop_named(session.req_header_mut());
@@ -376,7 +378,7 @@ impl ProxyHttp for Proxy {
             &ctx.asked,
             response,
             announced(response),
-            self.clients.max_ranges,
+            self.terms().clients.max_ranges,
         ) == Delivery::NotModified)
     }
 
@@ -393,7 +395,7 @@ impl ProxyHttp for Proxy {
             &ctx.asked,
             response,
             announced(response),
-            self.clients.max_ranges,
+            self.terms().clients.max_ranges,
         );
         if let Delivery::Parts(parts) = &delivery {
             ctx.parts.clone_from(parts);
@@ -425,7 +427,7 @@ impl ProxyHttp for Proxy {
         // Pingora applies conditions and ranges only to what is stored.
         if ctx.kept_back && !session.cache.enabled() && response.status == StatusCode::OK {
             let total = announced(response);
-            let delivery = deliver(&ctx.asked, response, total, self.clients.max_ranges);
+            let delivery = deliver(&ctx.asked, response, total, self.terms().clients.max_ranges);
             let (trim, has_body) = super::answer::apply_to_passed(delivery, response)?;
             ctx.trim = trim;
             ctx.drops_body |= !has_body;

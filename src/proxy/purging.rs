@@ -21,7 +21,13 @@ use pingora_cache::CacheKey;
 use pingora_core::Result;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 /// What is to be purged, as it was named.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +47,7 @@ pub enum Target {
 pub struct Purger {
     routes: Arc<Routes>,
     storage: &'static ChunkStorage,
-    version: u32,
+    version: Arc<AtomicU32>,
     predictor: &'static HitForMiss,
     stats: Arc<Stats>,
 }
@@ -149,7 +155,11 @@ impl Purger {
         let (host, target) = parts(url)?;
         let bound = self.routes.find(&host, split_target(&target).0);
         let none = HeaderMap::new();
-        let keyed = bound.map(|bound| bound.route.keyed(self.version, &host, &target, &none));
+        let keyed = bound.map(|bound| {
+            bound
+                .route
+                .keyed(self.version.load(Relaxed), &host, &target, &none)
+        });
         let keyed = keyed.transpose().map_err(Unpurged::Refused)?;
         Ok(keyed.and_then(|keyed| keyed.key))
     }
@@ -204,7 +214,7 @@ impl Proxy {
         Purger {
             routes: self.routes.clone(),
             storage: self.storage,
-            version: self.cache_version,
+            version: self.cache_version.clone(),
             predictor: self.predictor,
             stats: self.stats.clone(),
         }
@@ -219,7 +229,7 @@ impl Proxy {
         let peer = session.client_addr().and_then(|peer| peer.as_inet());
         let fields = &session.req_header().headers;
         let is_relayed = RELAYED.iter().any(|name| fields.contains_key(*name));
-        let may = peer.is_some_and(|peer| is_among(&self.clients.purge_from, peer.ip()));
+        let may = peer.is_some_and(|peer| is_among(&self.terms().clients.purge_from, peer.ip()));
         if !may || is_relayed {
             self.stats.purged("url", "refused");
             return error::answer(session, ctx, StatusCode::FORBIDDEN, "purge-refused").await;

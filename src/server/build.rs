@@ -3,8 +3,12 @@
 use super::{
     Listen, Running, Settings, StartError,
     certificates::{Certificates, acceptor},
-    door::Door,
-    listener::{self, BoundListener},
+    door::{Beginning, Door},
+    events::Events,
+    handover::Predecessor,
+    inherited::Inherited,
+    listener::BoundListener,
+    live::Live,
     table::Table,
 };
 use crate::{
@@ -12,7 +16,7 @@ use crate::{
     cache::ChunkStorage,
     fill::Fills,
     origin::{Client, Sessions},
-    proxy::{self, Connections, Foundation, HeadLimits, Proxy, Routes, Stats},
+    proxy::{Connections, Foundation, Proxy, Reception, Routes, Stats, Terms},
     store::{self, Store},
     traffic::ConnectionLimits,
 };
@@ -25,21 +29,34 @@ use pingora_core::{
     services::{Service, listening},
 };
 use pingora_proxy::{HttpProxy, ProxyServiceBuilder};
-use std::sync::Arc;
+use std::{
+    fs::File,
+    sync::{Arc, atomic::AtomicU32},
+};
 use tokio::sync::watch;
 
-pub(super) async fn start(settings: Settings) -> Result<Running, StartError> {
+/// The store comes last of all that can fail: where this process takes over from another, that one
+/// has its own until then.
+pub(super) async fn start(
+    settings: Settings,
+    mut inherited: Inherited,
+    predecessor: Option<&Predecessor>,
+) -> Result<Running, StartError> {
     // Sockets first: a taken port is the commonest mistake, and says so at once.
-    let sockets = bind_all(&settings.listen)?;
+    let sockets = listen_on_all(&settings.listen, &mut inherited)?;
     let admin_socket = settings
         .admin
         .as_ref()
-        .map(|a| listener::bind(a.address))
+        .map(|a| inherited.listen(a.address))
         .transpose()?;
+    inherited.check_rest()?;
+    drop(inherited);
     let addresses = sockets.iter().map(BoundListener::address).collect();
     let admin_address = admin_socket.as_ref().map(BoundListener::address);
+    let shared = sockets.iter().chain(&admin_socket);
+    let shared = shared.map(BoundListener::share).collect::<Result<_, _>>();
+    let shared = shared.map_err(StartError::System)?;
 
-    let storage = open_storage(&settings)?;
     let client = Client::new(settings.server.origin_idle_connections);
     let routes = Arc::new(Routes::default());
     let table = Table {
@@ -52,18 +69,32 @@ pub(super) async fn start(settings: Settings) -> Result<Running, StartError> {
     table.load(&settings)?;
     let stats = Arc::new(Stats::default());
     let (state, active) = (Arc::new(State::default()), Arc::default());
-    let connections = Connections::new(ConnectionLimits {
-        all: settings.clients.max_connections,
-        per_address: settings.clients.max_connections_per_address,
-    });
+    let connections = Connections::new(connection_limits(&settings));
+    let reception = Reception::new(Terms::load(settings.clients.clone(), None)?);
+    let beginning = Arc::new(Beginning::default());
+    let mut doors = Vec::new();
+    for listen in &settings.listen {
+        let certificates = table.shown(listen);
+        doors.push(door(
+            listen,
+            certificates,
+            (&connections, &beginning, &reception),
+        )?);
+    }
+    let lock = match predecessor {
+        Some(predecessor) => Some(tokio::task::block_in_place(|| predecessor.ask_for_store())?),
+        None => None,
+    };
+    let storage = open_storage(&settings, lock)?;
     let readings = Readings::new(storage, &client, &stats, &connections)?;
-    let guard = settings.clients.bypass.as_ref().map(proxy::Guard::load);
+    let events = Arc::new(Events::new());
+    readings.add(events.collectors())?;
+    events.look_at_token(settings.admin.as_ref());
+    let cache_version = Arc::new(AtomicU32::new(settings.cache_version));
     let proxy = Proxy::new(Foundation {
         routes,
-        clients: settings.clients.clone(),
-        guard: guard.transpose()?,
-        cache_version: settings.cache_version,
-        max_window: settings.fill.max_window,
+        reception: reception.clone(),
+        cache_version: cache_version.clone(),
         chunk_size: settings.store.chunk_size,
         storage,
         stats,
@@ -77,31 +108,28 @@ pub(super) async fn start(settings: Settings) -> Result<Running, StartError> {
     let mut fds = Fds::new();
     let mut services: Vec<Box<dyn Service>> = Vec::new();
     let mut admin: Vec<Box<dyn Service>> = Vec::new();
-    for (listen, socket) in settings.listen.iter().zip(sockets) {
+    for (door, socket) in doors.into_iter().zip(sockets) {
         let name = socket.hand_over(&mut fds);
-        let certificates = table.shown(listen);
-        let door = door(&settings, listen, certificates, &connections)?;
         services.push(Box::new(client_service(&settings, &proxy, door, &name)));
     }
-    if let Some((socket, socket_address)) = admin_socket.zip(admin_address) {
+    let guard = admin_address.map_or_else(Guard::default, |address| {
+        let token_file = settings.admin.as_ref().and_then(|a| a.token_file.clone());
+        Guard::new(address.ip(), token_file)
+    });
+    if let Some(socket) = admin_socket {
         let name = socket.hand_over(&mut fds);
         // It answers until the last client's answer has ended.
-        let guard = Guard::new(
-            socket_address.ip(),
-            settings.admin.as_ref().and_then(|a| a.token_file.clone()),
-        );
         let pages = Pages::new(
             readings,
             state.clone(),
             table.in_force.clone(),
-            (guard, purger),
+            (guard.clone(), purger),
         );
         admin.push(Box::new(admin_service(pages, &name)));
     }
     let fds = Arc::new(Mutex::new(fds));
     serve(services, &fds, &watch);
     serve(admin, &fds, &admin_watch);
-    let drain = settings.server.drain;
     Ok(Running {
         addresses,
         admin: admin_address,
@@ -109,23 +137,46 @@ pub(super) async fn start(settings: Settings) -> Result<Running, StartError> {
         admin_shutdown,
         state,
         active,
+        beginning,
+        sockets: shared,
+        events: events.clone(),
         storage,
-        drain,
+        drain: Mutex::new(settings.server.drain),
         table,
+        live: Live {
+            reception,
+            connections,
+            cache_version,
+            storage,
+            admin: guard,
+            events,
+        },
     })
 }
 
-fn bind_all(listen: &[Listen]) -> Result<Vec<BoundListener>, StartError> {
-    listen
-        .iter()
-        .map(|l| Ok(listener::bind(l.address)?))
-        .collect()
+/// How many connections there may be.
+pub(super) fn connection_limits(settings: &Settings) -> ConnectionLimits {
+    ConnectionLimits {
+        all: settings.clients.max_connections,
+        per_address: settings.clients.max_connections_per_address,
+    }
+}
+
+fn listen_on_all(
+    listen: &[Listen],
+    inherited: &mut Inherited,
+) -> Result<Vec<BoundListener>, StartError> {
+    let listen = listen.iter();
+    listen.map(|l| Ok(inherited.listen(l.address)?)).collect()
 }
 
 /// Opens the store and lets it learn, behind, what it holds. It lives as long as the process:
 /// that is what pingora-cache asks of a storage.
-fn open_storage(settings: &Settings) -> Result<&'static ChunkStorage, StartError> {
-    let store = Store::open(bounded(settings))?;
+fn open_storage(
+    settings: &Settings,
+    lock: Option<File>,
+) -> Result<&'static ChunkStorage, StartError> {
+    let store = Store::open_with(bounded(settings), lock)?;
     let walker = store.clone();
     tokio::task::spawn_blocking(move || walker.recover());
     let fills = Fills::new(store, settings.fill.clone(), None);
@@ -180,27 +231,21 @@ const HTTP2_SEND_BUFFER: usize = 128 << 10;
 
 /// How the connections of a listener are met.
 fn door(
-    settings: &Settings,
     listen: &Listen,
     certificates: Option<Arc<Certificates>>,
-    connections: &Arc<Connections>,
+    (connections, beginning, reception): (&Arc<Connections>, &Arc<Beginning>, &Arc<Reception>),
 ) -> Result<Door, StartError> {
-    let clients = &settings.clients;
     let tls = certificates.map(acceptor).transpose();
     Ok(Door {
         connections: connections.clone(),
+        beginning: beginning.clone(),
         balancers: listen.proxy_protocol.clone(),
         tls: tls.map_err(|e| StartError::Tls {
             address: listen.address,
             reason: e.to_string(),
         })?,
         h2c: listen.h2c,
-        handshake: clients.handshake_timeout,
-        idle: clients.idle_timeout,
-        head: HeadLimits {
-            time: clients.header_timeout,
-            bytes: clients.max_header_size as usize,
-        },
+        reception: reception.clone(),
     })
 }
 

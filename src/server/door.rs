@@ -6,7 +6,10 @@
 use super::proxy_protocol::{self, Spoken};
 use crate::{
     origin::Sessions,
-    proxy::{ClientStream, Connections, HeadLimits, Link, Proxy, Refusal, Socket, Ticket},
+    proxy::{
+        ClientStream, Clients, Connections, HeadLimits, Link, Proxy, Reception, Refusal, Socket,
+        Ticket,
+    },
     traffic::is_among,
 };
 use ipnet::IpNet;
@@ -17,25 +20,55 @@ use pingora_core::{
     server::ShutdownWatch,
 };
 use pingora_proxy::HttpProxy;
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+};
 use tokio::time::{Instant, timeout_at};
 
 /// How the connections of one listener are met.
 pub(super) struct Door {
     /// All connections of the process.
     pub connections: Arc<Connections>,
+    /// Those of them whose first request is not over.
+    pub beginning: Arc<Beginning>,
     /// Those who say on whose behalf they come; nobody is asked where absent.
     pub balancers: Option<Vec<IpNet>>,
     /// TLS, where it is spoken.
     pub tls: Option<Acceptor>,
     /// Whether HTTP/2 may be spoken in the clear.
     pub h2c: bool,
-    /// The longest wait for what comes before HTTP.
-    pub handshake: Duration,
-    /// The longest wait for a first request.
-    pub idle: Duration,
-    /// The bounds on the heads of requests.
-    pub head: HeadLimits,
+    /// How long clients may take, and how much.
+    pub reception: Arc<Reception>,
+}
+
+/// How many connections are at their beginning: accepted, and their first request is still to come
+/// or to be answered. Who has just connected is owed an answer, also by a process that stops.
+#[derive(Debug, Default)]
+pub(super) struct Beginning(AtomicUsize);
+
+impl Beginning {
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.load(SeqCst)
+    }
+
+    fn enter(self: &Arc<Self>) -> Begins {
+        self.0.fetch_add(1, SeqCst);
+        Begins(self.clone())
+    }
+}
+
+/// One that begins, until it is dropped.
+struct Begins(Arc<Beginning>);
+
+impl Drop for Begins {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, SeqCst);
+    }
 }
 
 type Served = Arc<HttpProxy<Proxy, Sessions>>;
@@ -48,8 +81,9 @@ impl Door {
         accepted: Stream,
         shutdown: ShutdownWatch,
     ) -> Option<Stream> {
+        let begins = self.beginning.enter();
         match self.let_in(accepted).await {
-            Ok((stream, _ticket)) => self.speak(proxy, stream, shutdown).await,
+            Ok((stream, _ticket)) => self.speak(proxy, stream, shutdown, begins).await,
             Err(why) => {
                 self.connections.refuse(why);
                 None
@@ -60,7 +94,8 @@ impl Door {
     /// Everything before HTTP.
     async fn let_in(&self, accepted: Stream) -> Result<(ClientStream, Ticket), Refusal> {
         let mut ticket = self.connections.enter()?;
-        let late = Instant::now() + self.handshake;
+        let clients = &self.reception.terms().clients;
+        let late = Instant::now() + clients.handshake_timeout;
         let socket = Socket::take_over(accepted).map_err(|_| Refusal::Files)?;
         let introduced = timeout_at(late, self.introduce(socket)).await;
         let (socket, client) = introduced.map_err(|_| Refusal::ProxyProtocol)??;
@@ -77,7 +112,8 @@ impl Door {
                 })?)
             }
         };
-        let stream = ClientStream::new(stream, link, self.head).map_err(|_| Refusal::Files)?;
+        let stream =
+            ClientStream::new(stream, link, head_limits(clients)).map_err(|_| Refusal::Files)?;
         Ok((stream, ticket))
     }
 
@@ -105,26 +141,31 @@ impl Door {
         proxy: Served,
         mut stream: ClientStream,
         shutdown: ShutdownWatch,
+        begins: Begins,
     ) -> Option<Stream> {
         let link = stream.link().clone();
-        if self.may_speak_http2(&stream) {
-            let late = Instant::now() + self.idle;
-            // An error is a client that has gone without a word.
-            let is_http2 = timeout_at(late, stream.detect_http2()).await.ok()?.ok()?;
-            if is_http2 {
-                return proxy.process_new(Box::new(stream), &shutdown).await;
-            }
+        // Pingora lets go of who has said nothing when it stops: it gets those who have.
+        let idle = self.reception.terms().clients.idle_timeout;
+        let late = Instant::now() + idle;
+        // An error is a client that has gone without a word.
+        let is_http2 = timeout_at(late, stream.detect_http2()).await.ok()?.ok()?;
+        if is_http2 && self.may_speak_http2(&stream) {
+            drop(begins);
+            return proxy.process_new(Box::new(stream), &shutdown).await;
         }
         link.expect_head();
         let mut session = ServerSession::new_http1(Box::new(stream));
-        session.set_keepalive((!*shutdown.borrow()).then_some(self.idle.as_secs().max(1)));
-        while let Some(reused) = proxy.process_new_http(session, &shutdown).await {
+        session.set_keepalive((!*shutdown.borrow()).then_some(idle.as_secs().max(1)));
+        let mut served = proxy.process_new_http(session, &shutdown).await;
+        drop(begins);
+        while let Some(reused) = served {
             link.expect_head();
             let (stream, kept) = reused.consume();
-            session = ServerSession::new_http1(stream);
+            let mut session = ServerSession::new_http1(stream);
             if let Some(kept) = kept {
                 kept.apply_to_session(&mut session);
             }
+            served = proxy.process_new_http(session, &shutdown).await;
         }
         None
     }
@@ -135,5 +176,13 @@ impl Door {
             Some(_) => stream.negotiated() == Some(ALPN::H2),
             None => self.h2c,
         }
+    }
+}
+
+/// The bounds on the heads of requests.
+fn head_limits(clients: &Clients) -> HeadLimits {
+    HeadLimits {
+        time: clients.header_timeout,
+        bytes: clients.max_header_size as usize,
     }
 }

@@ -35,7 +35,11 @@ pub fn bind(address: SocketAddr) -> Result<BoundListener, BindError> {
 
 fn listen(address: SocketAddr) -> io::Result<BoundListener> {
     // The backlog is raised when Pingora takes the socket: it calls listen once more.
-    let socket = TcpListener::bind(address)?;
+    adopt(TcpListener::bind(address)?)
+}
+
+/// Takes a socket that listens already.
+pub(super) fn adopt(socket: TcpListener) -> io::Result<BoundListener> {
     socket.set_nonblocking(true)?;
     let address = socket.local_addr()?;
     Ok(BoundListener { socket, address })
@@ -45,6 +49,11 @@ impl BoundListener {
     /// The bound address, with its real port.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The same socket once more: it listens as long as one of them is open.
+    pub fn share(&self) -> io::Result<TcpListener> {
+        self.socket.try_clone()
     }
 
     /// Puts the socket into Pingora's table. A service that is given the returned text as its

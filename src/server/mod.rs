@@ -6,13 +6,21 @@
 
 mod build;
 mod certificates;
+mod clock;
 mod door;
+mod events;
+mod handover;
+mod inherited;
 pub mod listener;
+mod live;
+mod notify;
 mod proxy_protocol;
 mod run;
 mod settings;
 mod table;
 
+pub use handover::HandoverError;
+pub use inherited::InheritError;
 pub use run::{RunError, run};
 pub use settings::{Admin, Certificate, Listen, Server, Settings, Tls};
 
@@ -22,9 +30,15 @@ use crate::{
     origin::{LoadError, OriginError},
     store::OpenError,
 };
+use door::Beginning;
+use events::Events;
+use inherited::Inherited;
 use listener::BindError;
+use live::Live;
+use parking_lot::Mutex;
 use std::{
-    net::SocketAddr,
+    io,
+    net::{SocketAddr, TcpListener},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::SeqCst},
@@ -40,6 +54,15 @@ pub enum StartError {
     /// An address can't be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// The sockets that were passed are not those of the configuration.
+    #[error(transparent)]
+    Inherit(#[from] InheritError),
+    /// The process that was to be taken over from did not agree.
+    #[error(transparent)]
+    Handover(#[from] HandoverError),
+    /// The system has no more files.
+    #[error("the system refuses: {0}")]
+    System(#[source] io::Error),
     /// The cache directory can't be used.
     #[error(transparent)]
     Store(#[from] OpenError),
@@ -82,17 +105,25 @@ pub struct Running {
     admin_shutdown: watch::Sender<bool>,
     state: Arc<admin::State>,
     active: Arc<AtomicUsize>,
+    beginning: Arc<Beginning>,
+    /// To be handed over. They listen as long as they are here.
+    sockets: Vec<TcpListener>,
+    events: Arc<Events>,
     storage: &'static ChunkStorage,
-    drain: Duration,
+    drain: Mutex<Duration>,
     table: Table,
+    live: Live,
 }
 
 /// How often it is looked whether the last answer has ended.
 const DRAIN_TICK: Duration = Duration::from_millis(20);
 
+/// How long those who have just connected are waited for to ask something.
+const FIRST_WORDS: Duration = Duration::from_secs(1);
+
 /// Binds, opens the store and serves, on the tokio runtime of the caller.
 pub async fn start(settings: Settings) -> Result<Running, StartError> {
-    build::start(settings).await
+    build::start(settings, Inherited::default(), None).await
 }
 
 impl Running {
@@ -106,26 +137,49 @@ impl Running {
         self.admin
     }
 
-    /// Puts a configuration's origins and routes in the place of those in force, all or none.
-    /// Requests under way keep theirs; an origin that is the same keeps its record.
+    /// Puts a configuration in the place of the one in force, all or nothing, as far as
+    /// [`Settings::reloaded`] lets it change. Requests under way keep their route; an origin that is
+    /// the same keeps its record.
     pub fn reload(&self, settings: &Settings) -> Result<(), StartError> {
-        self.table.load(settings)
+        let terms = self.live.prepare(settings)?;
+        self.table.load(settings)?;
+        self.live.apply(settings, terms);
+        *self.drain.lock() = settings.server.drain;
+        Ok(())
+    }
+
+    /// The listening sockets, for another process.
+    fn sockets(&self) -> io::Result<Vec<TcpListener>> {
+        self.sockets.iter().map(TcpListener::try_clone).collect()
+    }
+
+    /// Answers the operator no more: another process does.
+    fn leave_admin(&self) {
+        self.admin_shutdown.send_replace(true);
     }
 
     /// Stops accepting, lets running answers end within the drain time, closes the store.
     pub async fn stop(self) {
+        let drain = *self.drain.lock();
+        self.stop_within(drain).await;
+    }
+
+    /// The same with another limit.
+    async fn stop_within(self, drain: Duration) {
         self.state.drain();
+        drop(self.sockets);
         self.shutdown.send_replace(true);
         let began = Instant::now();
-        while self.active.load(SeqCst) > 0 && began.elapsed() < self.drain {
+        let is_done = || {
+            let beginning = began.elapsed() < FIRST_WORDS && self.beginning.count() > 0;
+            self.active.load(SeqCst) == 0 && !beginning
+        };
+        while !is_done() && began.elapsed() < drain {
             tokio::time::sleep(DRAIN_TICK).await;
         }
         let left = self.active.load(SeqCst);
         if left > 0 {
-            log::warn!(
-                "{left} answers were not at their end after {:?} and are cut",
-                self.drain
-            );
+            log::warn!("{left} answers were not at their end after {drain:?} and are cut");
         }
         self.storage.fills().store().close().await;
         self.admin_shutdown.send_replace(true);

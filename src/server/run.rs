@@ -1,8 +1,16 @@
 //! A process in the foreground, from its start to its last answer.
 
-use super::{Running, Settings, StartError, start};
-use std::io;
-use tokio::signal::unix::{SignalKind, signal};
+use super::{
+    HandoverError, Running, Settings, StartError, build, clock,
+    handover::{Predecessor, hand_over},
+    inherited::Inherited,
+    notify,
+};
+use std::{io, path::PathBuf};
+use tokio::{
+    runtime::Handle,
+    signal::unix::{Signal, SignalKind, signal},
+};
 
 /// Why a process ended otherwise than asked to.
 #[derive(Debug, thiserror::Error)]
@@ -15,14 +23,24 @@ pub enum RunError {
     System(#[from] io::Error),
 }
 
-/// Serves until SIGTERM or SIGINT; a second one ends it at once. SIGHUP reads the settings anew.
+/// Serves until SIGTERM or SIGINT; a second one ends it at once. SIGHUP reads the settings anew,
+/// SIGUSR2 has the program's file take over from this process, see [`super::handover`].
 pub fn run(settings: Settings, read: impl Fn() -> Reread) -> Result<(), RunError> {
+    // Before there are threads: it takes variables out of the environment.
+    let passed = Inherited::from_systemd().map_err(StartError::from)?;
+    // As it was called: where that is a link, it may lead to another file by now.
+    let program = std::env::args_os().next().unwrap_or_default().into();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(settings.server.threads)
         .thread_name("tidegate")
         .enable_all()
         .build()?;
-    let outcome = runtime.block_on(serve(settings, read));
+    let outcome = runtime.block_on(async {
+        let mut process = Process::start(settings, passed, program).await?;
+        process.serve(read).await;
+        process.end().await;
+        Ok(())
+    });
     // What still runs has had its time.
     runtime.shutdown_background();
     outcome
@@ -31,60 +49,175 @@ pub fn run(settings: Settings, read: impl Fn() -> Reread) -> Result<(), RunError
 /// The settings read anew, or all that is wrong with them.
 pub type Reread = Result<Settings, Box<dyn std::error::Error>>;
 
-async fn serve(mut settings: Settings, read: impl Fn() -> Reread) -> Result<(), RunError> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut reload = signal(SignalKind::hangup())?;
-    let tls: Vec<bool> = settings.listen.iter().map(|l| l.tls.is_some()).collect();
-    let running = start(settings.clone()).await?;
-    for (address, tls) in running.addresses().iter().zip(tls) {
-        log::info!(
-            "listening on {}://{address}",
-            if tls { "https" } else { "http" }
-        );
-    }
-    if let Some(address) = running.admin_address() {
-        log::info!("admin on http://{address}");
-    }
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-            _ = reload.recv() => reload_from(&running, &mut settings, read()),
-        }
-    }
-    log::info!("stopping: no new connections, running answers are finished");
-    tokio::select! {
-        () = running.stop() => log::info!("stopped"),
-        _ = terminate.recv() => log::warn!("stopped at once, as asked"),
-        _ = interrupt.recv() => log::warn!("stopped at once, as asked"),
-    }
-    Ok(())
+/// A process that serves.
+struct Process {
+    settings: Settings,
+    running: Running,
+    program: PathBuf,
+    signals: Signals,
+    /// Whether another process has taken over.
+    is_replaced: bool,
 }
 
-/// Takes over what can change while the process runs. Wrong settings change nothing.
-fn reload_from(running: &Running, settings: &mut Settings, read: Reread) {
+/// What the process is told.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    reload: Signal,
+    upgrade: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            reload: signal(SignalKind::hangup())?,
+            upgrade: signal(SignalKind::user_defined2())?,
+        })
+    }
+
+    /// Until it is told to stop.
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+impl Process {
+    /// Starts to serve, perhaps in the place of another process.
+    async fn start(
+        settings: Settings,
+        passed: Inherited,
+        program: PathBuf,
+    ) -> Result<Self, RunError> {
+        let signals = Signals::listen()?;
+        let before = Predecessor::meet().map_err(StartError::from)?;
+        let (before, inherited) = match before {
+            Some((before, sockets)) => (Some(before), Inherited::from_predecessor(sockets)),
+            None => (None, passed),
+        };
+        let running = build::start(settings.clone(), inherited, before.as_ref()).await?;
+        if let Some(before) = before {
+            let replaced = tokio::task::block_in_place(|| before.replace());
+            replaced.map_err(StartError::from)?;
+            let (store, runtime) = (running.storage.fills().store(), Handle::current());
+            tokio::task::spawn_blocking(move || before.heed(store, &runtime));
+        }
+        let tls = settings.listen.iter().map(|l| l.tls.is_some());
+        for (address, tls) in running.addresses().iter().zip(tls) {
+            let scheme = if tls { "https" } else { "http" };
+            log::info!("listening on {scheme}://{address}");
+        }
+        if let Some(address) = running.admin_address() {
+            log::info!("admin on http://{address}");
+        }
+        notify::tell("READY=1\nSTATUS=serving");
+        tokio::spawn(notify::keep_alive());
+        tokio::spawn(clock::watch(running.events.clock_jumps.clone()));
+        Ok(Self {
+            settings,
+            running,
+            program,
+            signals,
+            is_replaced: false,
+        })
+    }
+
+    /// Until it is to end.
+    async fn serve(&mut self, read: impl Fn() -> Reread) {
+        while !self.is_replaced {
+            tokio::select! {
+                _ = self.signals.terminate.recv() => break,
+                _ = self.signals.interrupt.recv() => break,
+                _ = self.signals.reload.recv() => {
+                    notify::tell_reloading();
+                    let done = reload_from(&self.running, &mut self.settings, read());
+                    self.running.events.reloaded(done);
+                    notify::tell("READY=1");
+                }
+                _ = self.signals.upgrade.recv() => {
+                    // Left off, the new process ends: it waits for this one's word.
+                    tokio::select! {
+                        handed = hand_over(&self.running, &self.program) => {
+                            self.is_replaced = self.told(handed);
+                        }
+                        () = self.signals.stop() => break,
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether another process has taken over; if not, the log says why.
+    fn told(&self, handed: Result<(), HandoverError>) -> bool {
+        if let Err(why) = &handed {
+            self.running.events.upgrade_failed();
+            log::error!("upgrade: {why}; this process goes on as before");
+        }
+        handed.is_ok()
+    }
+
+    /// Lets running answers end. After an upgrade there is more time for them, as nobody waits.
+    async fn end(mut self) {
+        let limit = match self.is_replaced {
+            true => {
+                log::info!("upgrade: another process serves now; running answers are finished");
+                self.running.leave_admin();
+                self.settings.server.upgrade_drain
+            }
+            false => {
+                notify::tell("STOPPING=1\nSTATUS=finishing running answers");
+                log::info!("stopping: no new connections, running answers are finished");
+                self.settings.server.drain
+            }
+        };
+        let stopping = self.running.stop_within(limit);
+        tokio::pin!(stopping);
+        if self.is_replaced {
+            tokio::select! {
+                () = &mut stopping => return log::info!("stopped"),
+                () = self.signals.stop() => {}
+            }
+            let soon = tokio::time::sleep(self.settings.server.drain);
+            tokio::select! {
+                () = &mut stopping => log::info!("stopped"),
+                () = soon => log::warn!("stopped with answers that were not at their end"),
+                () = self.signals.stop() => log::warn!("stopped at once, as asked"),
+            }
+            return;
+        }
+        tokio::select! {
+            () = stopping => log::info!("stopped"),
+            () = self.signals.stop() => log::warn!("stopped at once, as asked"),
+        }
+    }
+}
+
+/// Takes over what can change while the process runs. Wrong settings change nothing; then this is
+/// false.
+fn reload_from(running: &Running, settings: &mut Settings, read: Reread) -> bool {
     let new = match read {
         Ok(new) => new,
         Err(wrong) => {
             log::error!("reload: nothing is changed: {wrong}");
-            return;
+            return false;
         }
     };
-    let later = settings.needs_restart(&new);
-    let merged = Settings {
-        resolving: new.resolving,
-        origins: new.origins,
-        routes: new.routes,
-        ..settings.clone()
-    };
-    if let Err(wrong) = running.reload(&merged) {
+    let (reloaded, later) = settings.reloaded(new);
+    if let Err(wrong) = running.reload(&reloaded) {
         log::error!("reload: nothing is changed: {wrong}");
-        return;
+        return false;
     }
-    *settings = merged;
+    *settings = reloaded;
     if !later.is_empty() {
-        log::warn!("reload: restart to change {}", later.join(", "));
+        log::warn!(
+            "reload: {} can't change while the process runs; SIGUSR2 has a new one take over with the file as it is, without dropping anything (a restart does it as well)",
+            later.join(", ")
+        );
     }
-    log::info!("reload: origins, routes and certificates are as configured now");
+    log::info!("reload: all else is as configured now");
+    true
 }

@@ -40,21 +40,114 @@ impl Settings {
         }
     }
 
-    /// The sections that differ from another's and can't be changed while the process runs.
-    pub fn needs_restart(&self, other: &Self) -> Vec<&'static str> {
-        let sections = [
-            ("server", self.server != other.server),
-            ("listen", self.listen != other.listen),
-            ("admin", self.admin != other.admin),
-            (
-                "cache",
-                self.store != other.store || self.cache_version != other.cache_version,
+    /// What is in force after a reload with `new`, and the keys in it that can't change while the
+    /// process runs.
+    ///
+    /// Every field stands here: whoever adds one has to say which of the two it is.
+    pub fn reloaded(&self, new: Self) -> (Self, Vec<&'static str>) {
+        let mut fixed = Fixed::default();
+        let Server {
+            threads,
+            drain,
+            upgrade_drain,
+            origin_idle_connections,
+        } = new.server;
+        let server = Server {
+            threads: fixed.keep("server.threads", self.server.threads, threads),
+            drain,
+            upgrade_drain,
+            origin_idle_connections: fixed.keep(
+                "server.origin_idle_connections",
+                self.server.origin_idle_connections,
+                origin_idle_connections,
             ),
-            ("fill", self.fill != other.fill),
-            ("clients", self.clients != other.clients),
-        ];
-        let changed = sections.into_iter().filter(|(_, changed)| *changed);
-        changed.map(|(name, _)| name).collect()
+        };
+        let settings = Self {
+            server,
+            listen: fixed.keep("listen", self.listen.clone(), new.listen),
+            admin: self.admin_reloaded(new.admin, &mut fixed),
+            cache_version: new.cache_version,
+            store: self.store_reloaded(new.store, &mut fixed),
+            fill: self.fill_reloaded(new.fill, &mut fixed),
+            clients: self.clients_reloaded(new.clients, &mut fixed),
+            resolving: new.resolving,
+            origins: new.origins,
+            routes: new.routes,
+        };
+        (settings, fixed.changed)
+    }
+
+    fn admin_reloaded(&self, new: Option<Admin>, fixed: &mut Fixed) -> Option<Admin> {
+        let address = |admin: &Option<Admin>| admin.as_ref().map(|admin| admin.address);
+        let kept = fixed.keep("admin.address", address(&self.admin), address(&new))?;
+        // A token file belongs to the address beside it.
+        let same = new.filter(|new| new.address == kept);
+        same.or_else(|| self.admin.clone())
+    }
+
+    fn store_reloaded(&self, new: store::Config, fixed: &mut Fixed) -> store::Config {
+        let now = self.store.clone();
+        let store::Config {
+            directory,
+            max_size,
+            memory,
+            chunk_size,
+            writes,
+            write_queue,
+            reads,
+            open_objects,
+        } = new;
+        store::Config {
+            directory: fixed.keep("cache.directory", now.directory, directory),
+            max_size,
+            memory: fixed.keep("cache.memory", now.memory, memory),
+            chunk_size: fixed.keep("cache.chunk_size", now.chunk_size, chunk_size),
+            writes: fixed.keep("cache.writes", now.writes, writes),
+            write_queue: fixed.keep("cache.write_queue", now.write_queue, write_queue),
+            reads: fixed.keep("cache.reads", now.reads, reads),
+            open_objects: fixed.keep("cache.open_objects", now.open_objects, open_objects),
+        }
+    }
+
+    fn fill_reloaded(&self, new: fill::Config, fixed: &mut Fixed) -> fill::Config {
+        fill::Config {
+            in_flight: fixed.keep("fill.in_flight", self.fill.in_flight, new.in_flight),
+            ..new
+        }
+    }
+
+    fn clients_reloaded(&self, new: proxy::Clients, fixed: &mut Fixed) -> proxy::Clients {
+        let now = &self.clients;
+        // Pingora's HTTP/2 is told of these once.
+        proxy::Clients {
+            max_header_size: fixed.keep(
+                "clients.max_header_size",
+                now.max_header_size,
+                new.max_header_size,
+            ),
+            max_http2_streams: fixed.keep(
+                "clients.max_http2_streams",
+                now.max_http2_streams,
+                new.max_http2_streams,
+            ),
+            ..new
+        }
+    }
+}
+
+/// The keys that stay as they are while the process runs.
+#[derive(Debug, Default)]
+struct Fixed {
+    changed: Vec<&'static str>,
+}
+
+impl Fixed {
+    /// Keeps what is in force, and notes where something else is wanted.
+    fn keep<T: PartialEq>(&mut self, key: &'static str, now: T, new: T) -> T {
+        if now != new {
+            self.changed.push(key);
+        }
+        now
     }
 }
 
@@ -65,6 +158,8 @@ pub struct Server {
     pub threads: usize,
     /// Longest wait for running answers when the process is told to stop.
     pub drain: Duration,
+    /// Longest wait for running answers after another process has taken over.
+    pub upgrade_drain: Duration,
     /// Idle connections to origins that are kept, over all of them.
     pub origin_idle_connections: usize,
 }
@@ -74,6 +169,7 @@ impl Default for Server {
         Self {
             threads: 2,
             drain: Duration::from_secs(30),
+            upgrade_drain: Duration::from_secs(3600),
             origin_idle_connections: 128,
         }
     }

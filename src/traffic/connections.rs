@@ -35,6 +35,12 @@ impl ConnectionCount {
         }
     }
 
+    /// Other limits from now on. Those who are there stay, and are counted by address from when that
+    /// is limited.
+    pub fn set_limits(&mut self, limits: ConnectionLimits) {
+        self.limits = limits;
+    }
+
     /// One more, from nobody knows where yet; `false` where there is no room.
     pub fn enter(&mut self) -> bool {
         let fits = self.all < self.limits.all;
@@ -61,7 +67,7 @@ impl ConnectionCount {
             return;
         };
         if let Some(count) = self.by_address.get_mut(&customer) {
-            *count -= 1;
+            *count = count.saturating_sub(1);
             if *count == 0 {
                 self.by_address.remove(&customer);
             }

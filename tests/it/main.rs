@@ -4,6 +4,7 @@
 //! a directory that goes with it. Nothing waits by sleeping: the origin's log can be awaited, its
 //! answers can be held back and let go.
 
+mod child;
 mod client;
 mod content;
 mod dice;
@@ -45,11 +46,13 @@ mod cases {
     mod origins_failover_versions;
     mod origins_ways;
     mod pacing;
+    mod package;
     mod players;
     mod prefetch;
     mod purge;
     mod ranges;
     mod regressions;
+    mod reload;
     mod reviewed;
     mod rfc9111;
     mod s3;
@@ -58,4 +61,6 @@ mod cases {
     mod stale;
     mod store_first;
     mod strange_origins;
+    mod systemd;
+    mod upgrade;
 }

@@ -14,9 +14,10 @@ impl Proxy {
     /// Who asks: whom trusted proxies ask for, otherwise who connects.
     pub(in crate::proxy) fn client_of(&self, session: &Session) -> Option<IpAddr> {
         let peer = session.client_addr()?.as_inet()?.ip();
-        let trusted = &self.clients.trusted_proxies;
+        let terms = self.terms();
+        let trusted = &terms.clients.trusted_proxies;
         let headers = &session.req_header().headers;
-        let field = self.clients.trusted_field;
+        let field = terms.clients.trusted_field;
         Some(field.client(headers, peer, |address| is_among(trusted, address)))
     }
 }

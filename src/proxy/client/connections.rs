@@ -102,6 +102,11 @@ impl Connections {
         })
     }
 
+    /// Other limits from now on; those that are there stay.
+    pub fn set_limits(&self, limits: ConnectionLimits) {
+        self.count.lock().set_limits(limits);
+    }
+
     /// Whether connections that only wait for a next request should make room.
     pub fn is_crowded(&self) -> bool {
         self.count.lock().is_crowded()

@@ -1,0 +1,54 @@
+//! How clients are met, as configured now.
+
+use super::{Clients, Guard, access::PerAddress};
+use crate::origin::LoadError;
+use parking_lot::RwLock;
+use std::sync::Arc;
+
+/// The terms in force. A reload replaces them all at once; requests under way keep some of theirs.
+#[derive(Debug)]
+pub struct Reception(RwLock<Arc<Terms>>);
+
+/// How clients are met, with the secrets and counts that it takes.
+#[derive(Debug)]
+pub struct Terms {
+    /// As configured.
+    pub clients: Clients,
+    pub(super) guard: Option<Guard>,
+    pub(super) rate: Option<Arc<PerAddress>>,
+}
+
+impl Terms {
+    /// New terms; secrets are read anew. Where the rate is that of the terms before, clients are
+    /// counted on.
+    pub fn load(clients: Clients, before: Option<&Self>) -> Result<Self, LoadError> {
+        let guard = clients.bypass.as_ref().map(Guard::load).transpose()?;
+        let same = before.filter(|before| before.clients.rate == clients.rate);
+        let rate = match same {
+            Some(same) => same.rate.clone(),
+            None => clients.rate.map(PerAddress::new).map(Arc::new),
+        };
+        Ok(Self {
+            clients,
+            guard,
+            rate,
+        })
+    }
+}
+
+impl Reception {
+    /// On these terms.
+    pub fn new(terms: Terms) -> Arc<Self> {
+        Arc::new(Self(RwLock::new(Arc::new(terms))))
+    }
+
+    /// The terms in force.
+    pub fn terms(&self) -> Arc<Terms> {
+        self.0.read().clone()
+    }
+
+    /// Puts others in their place.
+    pub fn replace(&self, terms: Terms) {
+        *self.0.write() = Arc::new(terms);
+    }
+}

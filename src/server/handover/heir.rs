@@ -1,0 +1,170 @@
+//! The process that takes over from this one.
+
+use super::{
+    ALL, DONE, GO, GREETING, HandoverError, PATIENCE, PREPARED, SERVING, SOCKET, STORE, UPGRADE,
+    channel::Channel, predecessor::superseded,
+};
+use crate::{
+    server::{Running, notify},
+    store::{Given, Superseded},
+};
+use std::{
+    io,
+    os::fd::AsFd,
+    path::Path,
+    process::{Child, Command},
+    time::{Duration, Instant},
+};
+use tokio::sync::mpsc;
+
+/// The new process, as the old one sees it.
+struct Heir {
+    channel: Channel,
+    process: OnTrial,
+}
+
+/// A process that is killed unless it is let go.
+struct OnTrial(Option<Child>);
+
+/// Has the file at `program` take over with this process's arguments. An error leaves everything as
+/// it was.
+pub(in crate::server) async fn hand_over(
+    running: &Running,
+    program: &Path,
+) -> Result<(), HandoverError> {
+    let sockets = running.sockets()?;
+    let program = program.to_owned();
+    let heir = blocking(move || {
+        let heir = Heir::start(&program)?;
+        heir.ask(|channel| {
+            channel.send(GREETING, None)?;
+            for socket in &sockets {
+                channel.send(SOCKET, Some(socket.as_fd()))?;
+            }
+            channel.send(ALL, None)?;
+            channel.expect(PREPARED)
+        })
+    })
+    .await?;
+    let store = running.storage.fills().store();
+    let Given { lock, writes } = store.give().await.map_err(HandoverError::Store)?;
+    let taken = blocking(move || {
+        let heir = heir.ask(|channel| {
+            channel.send(STORE, Some(lock.as_fd()))?;
+            channel.expect(SERVING)
+        })?;
+        heir.let_go()
+    });
+    match taken.await {
+        Ok(channel) => {
+            tokio::task::spawn_blocking(move || tell(&channel, writes));
+            Ok(())
+        }
+        Err(why) => {
+            // The new process is dead by now.
+            store.take_back();
+            let store = store.clone();
+            tokio::task::spawn_blocking(move || store.recover());
+            Err(why)
+        }
+    }
+}
+
+/// On a thread that may wait.
+async fn blocking<T: Send + 'static>(
+    talk: impl FnOnce() -> Result<T, HandoverError> + Send + 'static,
+) -> Result<T, HandoverError> {
+    let talked = tokio::task::spawn_blocking(talk).await;
+    talked.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::Interrupted).into()))
+}
+
+/// Tells the new process what clients' writes through this one change.
+fn tell(channel: &Channel, mut writes: mpsc::Receiver<Superseded>) {
+    while let Some(write) = writes.blocking_recv() {
+        let told = channel.send(&superseded(&write.place, write.id), None);
+        if let Err(why) = told.and_then(|()| channel.expect(DONE)) {
+            log::error!("the process that took over can't be told of clients' writes: {why}");
+            return;
+        }
+        // Who asked may have left.
+        let _ = write.done.send(());
+    }
+}
+
+impl Heir {
+    fn start(program: &Path) -> Result<Self, HandoverError> {
+        let (channel, other) = Channel::pair()?;
+        channel.set_patience(Some(PATIENCE))?;
+        let mut command = Command::new(program);
+        command
+            .args(std::env::args_os().skip(1))
+            .env(UPGRADE, "1")
+            .stdin(other);
+        // They are for the process that systemd started.
+        for variable in ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_PID"] {
+            command.env_remove(variable);
+        }
+        let process = command.spawn();
+        let process = process.map_err(|source| HandoverError::Spawn {
+            file: program.to_owned(),
+            source,
+        })?;
+        log::info!("upgrade: process {} is to take over", process.id());
+        let process = OnTrial(Some(process));
+        Ok(Self { channel, process })
+    }
+
+    /// Goes on with the conversation. Where it ends because the process has, that is the reason.
+    fn ask<T>(
+        mut self,
+        talk: impl FnOnce(&Channel) -> io::Result<T>,
+    ) -> Result<Self, HandoverError> {
+        match talk(&self.channel) {
+            Ok(_) => Ok(self),
+            Err(why) => Err(match self.process.end() {
+                Some(status) => HandoverError::Ended(status),
+                None => why.into(),
+            }),
+        }
+    }
+
+    /// From here on the new process is the one that counts.
+    fn let_go(mut self) -> Result<Channel, HandoverError> {
+        if let Some(process) = &self.process.0 {
+            notify::tell(&format!("MAINPID={}", process.id()));
+        }
+        self.channel.send(GO, None)?;
+        // It is not waited for: it outlives this process.
+        self.process.0 = None;
+        Ok(self.channel)
+    }
+}
+
+impl OnTrial {
+    /// Sees to it that the process is dead, and tells how it ended where it did so by itself.
+    fn end(&mut self) -> Option<String> {
+        let mut process = self.0.take()?;
+        let late = Instant::now() + LAST_MOMENTS;
+        loop {
+            if let Ok(Some(status)) = process.try_wait() {
+                return Some(status.to_string());
+            }
+            if Instant::now() > late {
+                break;
+            }
+            std::thread::sleep(LAST_MOMENTS / 20);
+        }
+        let _ = process.kill();
+        let _ = process.wait();
+        None
+    }
+}
+
+/// How long a process that has said its last is given to end by itself.
+const LAST_MOMENTS: Duration = Duration::from_secs(1);
+
+impl Drop for OnTrial {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

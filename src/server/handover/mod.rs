@@ -1,0 +1,83 @@
+//! One process taking over from another: an upgrade of the binary without a refused connection, a
+//! broken answer or a lost object.
+//!
+//! On SIGUSR2 the process starts the file that it was itself started from, which may be another by
+//! now, with the same arguments. The new process does everything that can go wrong before it asks
+//! for anything that the old one needs:
+//!
+//! ```text
+//!   old                                     new
+//!    │ "tidegate handover 1"                 │ reads the configuration
+//!    │ "socket" + file, for each listener    │ takes those that it names, binds the rest
+//!    │ "all" ──────────────────────────────► │ loads certificates, secrets, origins
+//!    │ ◄────────────────────────── "prepared"│
+//!    │ ends its writes, gives the store      │
+//!    │ "store" + its lock ─────────────────► │ opens the store, accepts
+//!    │ ◄─────────────────────────── "serving"│
+//!    │ makes it systemd's main process       │
+//!    │ "go" ───────────────────────────────► │ is on its own
+//!    │ accepts no more, drains               │
+//!    │ "superseded …" ──────────────────────►│ forgets it
+//!    │ ◄───────────────────────────── "done" │
+//! ```
+//!
+//! * The sockets are the same ones in both processes, so that at no time nobody listens. What waits
+//!   to be accepted when the old process stops accepting is accepted by the new one.
+//! * The directory has one owner, see [`crate::store`]: the old process ends its writes before the
+//!   lock passes, and checks every byte that it reads from then on, since the new one may evict
+//!   what it reads. What its running fills bring in is not kept any more.
+//! * The old process decides. Where the new one ends, or says nothing for [`PATIENCE`], before "go",
+//!   it is killed, and the old one goes on as before; it takes the store back where it had given it.
+//! * A version that does not know this conversation finds its ports taken and ends: nothing changes.
+
+mod channel;
+mod heir;
+mod predecessor;
+
+pub(super) use heir::hand_over;
+pub(super) use predecessor::Predecessor;
+
+use std::{io, time::Duration};
+
+/// Why a handover did not come about.
+#[derive(Debug, thiserror::Error)]
+pub enum HandoverError {
+    /// The new process can't be started.
+    #[error("{} can't be started: {source}", file.display())]
+    Spawn {
+        /// The file.
+        file: std::path::PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The disk does not come to an end with what it has to write.
+    #[error("the store can't be given away: {0}")]
+    Store(#[source] io::Error),
+    /// The new process has ended; what it said stands in the log before this.
+    #[error("the new process ended ({0})")]
+    Ended(String),
+    /// The other process says something else, or nothing in time.
+    #[error("the other process did not answer as expected: {0}")]
+    Conversation(#[from] io::Error),
+    /// The variable is there, the other process is not.
+    #[error(
+        "{UPGRADE} is set, but standard input does not lead to a Tidegate that hands over; it is set by a running Tidegate that is sent SIGUSR2, and by nobody else"
+    )]
+    Nobody,
+}
+
+/// What tells a process that it takes over.
+const UPGRADE: &str = "TIDEGATE_UPGRADE";
+
+const GREETING: &str = "tidegate handover 1";
+const SOCKET: &str = "socket";
+const ALL: &str = "all";
+const PREPARED: &str = "prepared";
+const STORE: &str = "store";
+const SERVING: &str = "serving";
+const GO: &str = "go";
+const SUPERSEDED: &str = "superseded";
+const DONE: &str = "done";
+
+/// The longest silence of the other process: loading certificates and secrets takes less.
+const PATIENCE: Duration = Duration::from_secs(30);
