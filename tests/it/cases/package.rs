@@ -1,0 +1,141 @@
+//! The Debian package: built, installed, started, upgraded, removed and purged, in a root of its own
+//! (`dpkg --root`), so that this machine stays as it is.
+
+use crate::{
+    child::{Tidegate, binary},
+    client::Request,
+    gate::CHUNK,
+    model::{Expected, Object},
+    origin::{Origin, Script},
+};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// Runs a command to its end; what it says is for who looks into a failure.
+fn run(command: &mut Command) -> String {
+    let output = command.output().expect("the command is there");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let wrong = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}:\n{said}{wrong}");
+    said
+}
+
+struct Machine {
+    directory: tempfile::TempDir,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let dpkg = directory.path().join("root/var/lib/dpkg");
+        for folder in ["info", "updates", "triggers"] {
+            std::fs::create_dir_all(dpkg.join(folder)).unwrap();
+        }
+        std::fs::write(dpkg.join("status"), "").unwrap();
+        Self { directory }
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.directory.path().join("root").join(path)
+    }
+
+    fn build(&self, version: &str) -> PathBuf {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("package/deb");
+        let mut build = Command::new(script);
+        build.arg("--binary").arg(binary());
+        build.args(["--version", version, "--compression", "gzip", "--output"]);
+        run(build.arg(self.directory.path()));
+        let found = std::fs::read_dir(self.directory.path()).unwrap().flatten();
+        let start = format!("tidegate_{version}_");
+        let mut packages = found.filter(|f| f.file_name().to_string_lossy().starts_with(&start));
+        packages.next().expect("a package is made").path()
+    }
+
+    fn dpkg(&self, arguments: &[&str]) {
+        let mut dpkg = Command::new("dpkg");
+        dpkg.arg(format!("--root={}", self.path("").display()))
+            .arg(format!(
+                "--log={}",
+                self.directory.path().join("log").display()
+            ))
+            .args(["--force-script-chrootless", "--force-not-root"])
+            // There is nothing else on this machine.
+            .args(["--force-depends", "--force-bad-path"])
+            .args(arguments);
+        run(&mut dpkg);
+    }
+
+    fn has(&self, path: &str) -> bool {
+        self.path(path).exists()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_installed_started_upgraded_removed_and_purged() {
+    let machine = Machine::new();
+    let package = machine.build("0.1.0");
+    machine.dpkg(&["--install", package.to_str().unwrap()]);
+    for file in [
+        "usr/bin/tidegate",
+        "etc/tidegate/tidegate.yaml",
+        "lib/systemd/system/tidegate.service",
+        "lib/systemd/system/tidegate.socket",
+        "usr/share/man/man1/tidegate.1.gz",
+        "usr/share/man/man1/tidegate-run.1.gz",
+        "usr/share/bash-completion/completions/tidegate",
+        "usr/share/zsh/vendor-completions/_tidegate",
+        "usr/share/fish/vendor_completions.d/tidegate.fish",
+        "usr/share/doc/tidegate/copyright",
+        "usr/share/doc/tidegate/examples/s3-bucket.yaml",
+    ] {
+        assert!(machine.has(file), "{file} is not installed");
+    }
+    let unit = std::fs::read_to_string(machine.path("lib/systemd/system/tidegate.service"));
+    let start = "ExecStart=/usr/bin/tidegate run --config /etc/tidegate/tidegate.yaml\n";
+    assert!(unit.unwrap().contains(start));
+
+    // What its administrator does.
+    let script = Script::new(910, 4 * CHUNK);
+    let film = Object::from(&script);
+    let origin = Origin::with(script).await;
+    let config = machine.path("etc/tidegate/tidegate.yaml");
+    let cache = machine.path("var/cache/tidegate");
+    std::fs::create_dir_all(&cache).unwrap();
+    let text = std::fs::read_to_string(&config).unwrap();
+    let own = text
+        .replace("address: 127.0.0.1:8080", "address: 127.0.0.1:0")
+        .replace("address: 127.0.0.1:9090", "address: 127.0.0.1:0")
+        .replace(
+            "http://127.0.0.1:8000",
+            &format!("http://{}", origin.address()),
+        )
+        .replace("/var/cache/tidegate", cache.to_str().unwrap());
+    std::fs::write(&config, &own).unwrap();
+
+    let mut tidegate = Tidegate::run(&machine.path("usr/bin/tidegate"), &config).await;
+    let first = tidegate.ask(Request::get("/film")).await;
+    film.verify(&Expected::Whole, &first).unwrap();
+    origin.settled().await;
+
+    let package = machine.build("0.1.1");
+    machine.dpkg(&["--install", package.to_str().unwrap()]);
+    assert_eq!(std::fs::read_to_string(&config).unwrap(), own);
+    tidegate.upgrade().await;
+    tidegate.first_ended().await;
+    let hit = tidegate.ask(Request::get("/film")).await;
+    film.verify(&Expected::Whole, &hit).unwrap();
+    assert!(hit.head.cache_status().is_hit(), "{hit}");
+    tidegate.signal(tidegate.current(), "TERM");
+    tidegate.said("stopped", 2).await;
+
+    machine.dpkg(&["--remove", "tidegate"]);
+    assert!(!machine.has("usr/bin/tidegate") && config.exists() && cache.exists());
+    machine.dpkg(&["--purge", "tidegate"]);
+    let left: Vec<_> = ["etc/tidegate", "usr", "lib/systemd", "var/cache/tidegate"]
+        .into_iter()
+        .filter(|path| machine.has(path))
+        .collect();
+    assert_eq!(left, [""; 0]);
+}
