@@ -2,7 +2,9 @@
 //!
 //! It runs behind: lookups and reads do not wait for it, writes do, since only after it is it
 //! known how much room is left. It sweeps what a killed process left: manifests half written,
-//! bodies without a manifest, manifests without a body.
+//! bodies without a manifest, manifests without a body. And it sweeps what another version wrote,
+//! older or newer: a manifest whose first line is not that of this version is never guessed at, and
+//! its object is fetched again.
 
 use super::{Object, ObjectId, Store};
 use crate::domain::Grid;
@@ -21,6 +23,7 @@ enum Named {
 
 pub(super) fn walk(store: &Store) {
     let mut objects = 0;
+    let mut unreadable = 0;
     for folder in store.paths.folders() {
         let Some(_own) = store.own() else {
             break;
@@ -28,7 +31,9 @@ pub(super) fn walk(store: &Store) {
         match std::fs::read_dir(&folder) {
             Ok(entries) => {
                 let files = entries.flatten().map(|entry| entry.path()).collect();
-                objects += walk_folder(store, files);
+                let (found, not) = walk_folder(store, files);
+                objects += found;
+                unreadable += not;
             }
             Err(e) => {
                 store.is_blind.store(true, Relaxed);
@@ -37,12 +42,18 @@ pub(super) fn walk(store: &Store) {
         }
     }
     log::info!("{objects} objects found on disk, {} bytes", store.size());
+    if unreadable > 0 {
+        log::warn!(
+            "{unreadable} objects on disk were damaged or of another version of Tidegate, and are removed; they are fetched again"
+        );
+    }
 }
 
-/// Returns the number of objects in the folder.
-fn walk_folder(store: &Store, files: Vec<PathBuf>) -> usize {
+/// Returns the number of objects in the folder, and of those that can't be read.
+fn walk_folder(store: &Store, files: Vec<PathBuf>) -> (usize, usize) {
     let mut owned = HashSet::new();
     let mut objects = 0;
+    let mut unreadable = 0;
     for path in &files {
         if let Named::Manifest(id) = named(path) {
             match store.learn(id) {
@@ -51,7 +62,7 @@ fn walk_folder(store: &Store, files: Vec<PathBuf>) -> usize {
                     enter(store, &object);
                     objects += 1;
                 }
-                None => remove_unless_open(store, id, path),
+                None => unreadable += usize::from(remove_unless_open(store, id, path)),
             }
         }
     }
@@ -65,7 +76,7 @@ fn walk_folder(store: &Store, files: Vec<PathBuf>) -> usize {
             let _ = std::fs::remove_file(&path);
         }
     }
-    objects
+    (objects, unreadable)
 }
 
 /// Makes an object's chunks known to the budget. What no longer fits goes.
@@ -81,10 +92,9 @@ fn enter(store: &Store, object: &Object) {
 }
 
 /// A manifest that leads nowhere goes, unless a request has just brought the object to life.
-fn remove_unless_open(store: &Store, id: ObjectId, path: &Path) {
-    if store.table.lock().find(id).is_none() {
-        let _ = std::fs::remove_file(path);
-    }
+fn remove_unless_open(store: &Store, id: ObjectId, path: &Path) -> bool {
+    let is_open = store.table.lock().find(id).is_some();
+    !is_open && std::fs::remove_file(path).is_ok()
 }
 
 /// Whether a body belongs to an object that a request opened since the start.

@@ -293,6 +293,32 @@ async fn what_a_killed_process_left_is_swept() {
 }
 
 #[tokio::test]
+async fn what_another_version_wrote_is_never_read_and_makes_room() {
+    let written = b"tidegate manifest 1\n";
+    for other in [b"tidegate manifest 0\n", b"tidegate manifest 2\n"] {
+        let bench = Bench::new(100 << 20);
+        let store = bench.open();
+        let object = create(&store, manifest(1, 5, 10)).await;
+        keep(&store, &object, 0).await.unwrap();
+        let id = object.id();
+        store.close().await;
+        let file = bench.file(|extension| extension == "manifest");
+        let mut bytes = std::fs::read(&file).unwrap();
+        assert!(bytes.starts_with(written));
+        bytes[..written.len()].copy_from_slice(other);
+        std::fs::write(&file, bytes).unwrap();
+
+        let store = Store::open(bench.config.clone()).unwrap();
+        assert!(store.find(id, &[1]).await.is_none());
+        store.recover();
+        assert_eq!(bench.files().len(), 1, "only the lock: {:?}", bench.files());
+        assert_eq!(store.size(), 0);
+        let anew = create(&store, manifest(1, 6, 10)).await;
+        keep(&store, &anew, 0).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_directory_has_one_owner_and_tight_modes() {
     let bench = Bench::new(100 << 20);
     let store = bench.open();

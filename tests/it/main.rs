@@ -62,5 +62,6 @@ mod cases {
     mod store_first;
     mod strange_origins;
     mod systemd;
+    mod trouble;
     mod upgrade;
 }

@@ -56,7 +56,7 @@ impl Scene {
         std::fs::write(self.config(), text).unwrap();
     }
 
-    fn config(&self) -> PathBuf {
+    pub fn config(&self) -> PathBuf {
         self.directory.path().join("tidegate.yaml")
     }
 
