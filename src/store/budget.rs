@@ -61,6 +61,8 @@ pub(super) struct Budget {
     chunks: Cache<Key, Entry, ByWeight, DefaultHashBuilder, Victims>,
     left: Victims,
     limit: u64,
+    /// The limit, or less of it while the disk has no more.
+    capacity: u64,
 }
 
 impl std::fmt::Debug for Budget {
@@ -100,6 +102,7 @@ impl Budget {
             chunks,
             left,
             limit,
+            capacity: limit,
         }
     }
 
@@ -111,8 +114,23 @@ impl Budget {
     /// Another limit; what is returned must go.
     pub fn resize(&mut self, limit: u64) -> Vec<Key> {
         self.limit = limit;
+        self.set_capacity(limit)
+    }
+
+    /// The disk has no more room: what is in use is all that there is, until [`Budget::relax`].
+    pub fn squeeze(&mut self) -> Vec<Key> {
+        self.set_capacity(self.used().clamp(1, self.limit))
+    }
+
+    /// The limit counts again.
+    pub fn relax(&mut self) {
+        self.set_capacity(self.limit);
+    }
+
+    fn set_capacity(&mut self, capacity: u64) -> Vec<Key> {
+        self.capacity = capacity;
         self.left.0.lock().clear();
-        self.chunks.set_capacity(limit);
+        self.chunks.set_capacity(capacity);
         std::mem::take(&mut self.left.0.lock())
     }
 
@@ -170,7 +188,7 @@ impl Budget {
             .insert_with_lifecycle(key, Entry { weight, pinned });
         let mut granted = !victims.contains(&key);
         victims.retain(|victim| *victim != key);
-        if granted && self.used() > self.limit {
+        if granted && self.used() > self.capacity {
             self.forget(key);
             granted = false;
         }
@@ -238,6 +256,28 @@ mod tests {
             assert!(budget.reserve((ID, 1, ChunkIndex(chunk)), 65536).granted);
         }
         assert!(budget.used() > 10_000_000);
+    }
+
+    #[test]
+    fn a_full_disk_makes_victims_below_the_limit_until_it_has_room() {
+        let mut budget = Budget::new(10_000_000, 65536);
+        let write = |budget: &mut Budget, chunk| {
+            let reservation = budget.reserve((ID, 1, ChunkIndex(chunk)), 65536);
+            budget.settle((ID, 1, ChunkIndex(chunk)), reservation.granted);
+            reservation.victims.len()
+        };
+        for chunk in 0..20 {
+            assert_eq!(write(&mut budget, chunk), 0);
+        }
+        let used = budget.used();
+        assert_eq!(budget.squeeze(), []);
+        let victims: usize = (20..40).map(|chunk| write(&mut budget, chunk)).sum();
+        assert!(victims > 0 && budget.used() <= used, "{budget:?}");
+        budget.relax();
+        for chunk in 40..60 {
+            assert_eq!(write(&mut budget, chunk), 0);
+        }
+        assert!(budget.used() > used);
     }
 
     #[test]

@@ -59,7 +59,7 @@ use purges::Force;
 use std::{
     io,
     sync::{Arc, atomic::AtomicBool},
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 use table::Table;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -71,7 +71,8 @@ pub struct Store {
     paths: Paths,
     table: Mutex<Table>,
     budget: Mutex<Budget>,
-    making_room: Mutex<()>,
+    /// Held while room is made; when the disk was last found full.
+    making_room: Mutex<Option<Instant>>,
     files: [Mutex<()>; FILE_LOCKS],
     memory: Option<Memory>,
     writes: Semaphore,
@@ -145,6 +146,8 @@ const DISK_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a chunk waits for a place in the write queue. It holds its share of the bytes in
 /// flight meanwhile, so that fills slow down before chunks are given up.
 const QUEUE_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a disk that was full is not expected to hold more than it does.
+const FULL_FOR: Duration = Duration::from_secs(60);
 /// How often an object is loaded that is replaced while it is.
 const LOADS: usize = 3;
 /// Locks on the files of objects: enough that writers seldom share one.
@@ -177,7 +180,7 @@ impl Store {
             table: Mutex::new(Table::new(config.open_objects)),
             memory: Memory::new(config.memory, config.chunk_size),
             budget: Mutex::new(Budget::new(config.max_size, config.chunk_size)),
-            making_room: Mutex::new(()),
+            making_room: Mutex::default(),
             files: [const { Mutex::new(()) }; FILE_LOCKS],
             writes: Semaphore::new(config.writes),
             queue: Semaphore::new(config.write_queue),

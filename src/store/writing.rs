@@ -1,10 +1,10 @@
 //! Keeping chunks: a place in the queue, room within the budget, files, bytes, and only then a
 //! chunk that can be read.
 
-use super::{DISK_PATIENCE, KeepError, Object, QUEUE_PATIENCE, Store, budget};
+use super::{DISK_PATIENCE, FULL_FOR, KeepError, Object, QUEUE_PATIENCE, Store, budget};
 use crate::domain::ChunkIndex;
 use bytes::Bytes;
-use std::sync::Arc;
+use std::{io, sync::Arc, time::Instant};
 
 impl Store {
     /// Writes a complete chunk; on return it is visible, or it is known why not.
@@ -71,6 +71,9 @@ impl Store {
         if object.is_retired() {
             self.budget.lock().forget(name);
         }
+        if matches!(&done, Err(KeepError::Disk(e)) if e.kind() == io::ErrorKind::StorageFull) {
+            self.note_full();
+        }
         done
     }
 
@@ -94,7 +97,11 @@ impl Store {
     pub(super) fn make_room(&self, name: budget::Key, length: u64) -> Result<(), KeepError> {
         // One at a time: the victims of one writer must be gone before another counts on the
         // room that they leave.
-        let _one_at_a_time = self.making_room.lock();
+        let mut last_full = self.making_room.lock();
+        if last_full.is_some_and(|at| at.elapsed() >= FULL_FOR) {
+            *last_full = None;
+            self.budget.lock().relax();
+        }
         let reservation = self.budget.lock().reserve(name, length);
         for victim in reservation.victims {
             self.evict(victim);
@@ -103,6 +110,22 @@ impl Store {
             true => Ok(()),
             false => Err(KeepError::NoRoom),
         }
+    }
+
+    /// The disk has less room than the budget. What comes in takes the place of what is there, as if
+    /// that were all there may be; now and then it is tried whether there is more.
+    fn note_full(&self) {
+        let mut last_full = self.making_room.lock();
+        if last_full.is_none() {
+            log::warn!(
+                "cache directory: the disk is full with {} of cache.max_size {} bytes in use; what is wanted least makes room. Free some, or lower cache.max_size",
+                self.size(),
+                self.max_size()
+            );
+        }
+        *last_full = Some(Instant::now());
+        let victims = self.budget.lock().squeeze();
+        victims.into_iter().for_each(|victim| self.evict(victim));
     }
 
     /// Gives a chunk's bytes back to the file system. The budget has forgotten it already; a
