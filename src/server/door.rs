@@ -150,7 +150,8 @@ impl Door {
         // An error is a client that has gone without a word.
         let is_http2 = timeout_at(late, stream.detect_http2()).await.ok()?.ok()?;
         if is_http2 && self.may_speak_http2(&stream) {
-            drop(begins);
+            // It ends by itself when it is told that this process stops and nothing is asked.
+            let _begins = begins;
             return proxy.process_new(Box::new(stream), &shutdown).await;
         }
         link.expect_head();

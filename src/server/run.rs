@@ -10,6 +10,7 @@ use std::{io, path::PathBuf};
 use tokio::{
     runtime::Handle,
     signal::unix::{Signal, SignalKind, signal},
+    task::JoinHandle,
 };
 
 /// Why a process ended otherwise than asked to.
@@ -55,6 +56,8 @@ struct Process {
     running: Running,
     program: PathBuf,
     signals: Signals,
+    /// Tells the service manager that this process is alive.
+    alive: JoinHandle<()>,
     /// Whether another process has taken over.
     is_replaced: bool,
 }
@@ -115,13 +118,14 @@ impl Process {
             log::info!("admin on http://{address}");
         }
         notify::tell("READY=1\nSTATUS=serving");
-        tokio::spawn(notify::keep_alive());
+        let alive = tokio::spawn(notify::keep_alive());
         tokio::spawn(clock::watch(running.events.clock_jumps.clone()));
         Ok(Self {
             settings,
             running,
             program,
             signals,
+            alive,
             is_replaced: false,
         })
     }
@@ -165,6 +169,8 @@ impl Process {
         let limit = match self.is_replaced {
             true => {
                 log::info!("upgrade: another process serves now; running answers are finished");
+                // The manager listens to the other one now.
+                self.alive.abort();
                 self.running.leave_admin();
                 self.settings.server.upgrade_drain
             }

@@ -14,6 +14,8 @@
 //! * Nothing is ever synced: all that a power failure can do to a self-checking record is to
 //!   make it a missing one, and a missing chunk is fetched again. A killed process loses
 //!   nothing, since the kernel has what it wrote.
+//! * One process at a time writes in the directory. Another may take it over while this one's
+//!   readers go on: see `ownership`.
 //! * A lookup opens one manifest by its name. Start-up walks nothing before serving; the walk
 //!   that learns what is there for eviction, and sweeps orphans, runs behind.
 //!

@@ -3,7 +3,7 @@
 
 use crate::{
     child::{Tidegate, binary},
-    client::{Client, Request},
+    client::{Client, H2, Request},
     dice::{self, Dice},
     gate::{CHUNK, allocated},
     model::{Expected, Object},
@@ -126,7 +126,10 @@ async fn load(
                 (Request::get(target).range(range), expected)
             }
         };
-        let answer = Client::connect(address).await.ask(&request).await;
+        let answer = match dice.percent(20) {
+            true => H2::connect(address, 1 << 20).await.ask(&request).await,
+            false => Client::connect(address).await.ask(&request).await,
+        };
         let verdict = object.verify(&expected, &answer);
         verdict.unwrap_or_else(|wrong| panic!("{request:?}: {wrong}\n{answer}"));
         asked.fetch_add(1, Relaxed);
