@@ -25,7 +25,7 @@ pub enum RunError {
 }
 
 /// Serves until SIGTERM or SIGINT; a second one ends it at once. SIGHUP reads the settings anew,
-/// SIGUSR2 has the program's file take over from this process, see [`super::handover`].
+/// SIGUSR2 has the program's file take over from this process, see `server/handover`.
 pub fn run(settings: Settings, read: impl Fn() -> Reread) -> Result<(), RunError> {
     // Before there are threads: it takes variables out of the environment.
     let passed = Inherited::from_systemd().map_err(StartError::from)?;
