@@ -5,7 +5,7 @@ use super::{
     asking::{attach, uri},
     bypass::Grant,
     cache_status::{self, Handling},
-    client::{Date, Link, keep_date},
+    client::{Date, Link, NextHead, announce},
     context::{Contact, Context},
     delivery::{Asked, Delivery, announced, deliver},
     departure::await_answer,
@@ -23,8 +23,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, Version, header};
 use pingora_cache::{
-    CacheKey, CacheMeta, CacheOptionOverrides, ForcedFreshness, HitHandler, NoCacheReason,
-    RespCacheable, key::HashBinary,
+    CacheKey, CacheMeta, CacheOptionOverrides, CachePhase, ForcedFreshness, HitHandler,
+    NoCacheReason, RespCacheable, key::HashBinary,
 };
 use pingora_core::{Error, ErrorSource, ErrorType, Result, upstreams::peer::HttpPeer};
 use pingora_http::{RequestHeader, ResponseHeader};
@@ -38,6 +38,14 @@ use std::{
 const LOCK_PATIENCE: Duration = Duration::from_secs(30);
 /// How often a request looks up anew after waiting, before it goes to the origin by itself.
 const LOCK_RETRIES: usize = 8;
+
+/// Whether the first bytes of an answer's body come right after its head: of a hit they have been
+/// read before.
+fn has_its_body_at_hand(session: &Session, status: StatusCode) -> bool {
+    session.cache.phase() == CachePhase::Hit
+        && session.req_header().method == Method::GET
+        && matches!(status, StatusCode::OK | StatusCode::PARTIAL_CONTENT)
+}
 
 #[async_trait]
 impl ProxyHttp for Proxy {
@@ -466,7 +474,9 @@ impl ProxyHttp for Proxy {
             }
             bound.route.response_headers.apply(response)?;
         }
-        keep_date(session, Date::of(&response.headers));
+        let with_body = has_its_body_at_hand(session, response.status);
+        let date = Date::of(&response.headers);
+        announce(session, date.map(|date| NextHead { date, with_body }));
         self.fetch_ahead(session, response.status, ctx);
         Ok(())
     }
