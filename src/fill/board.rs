@@ -20,12 +20,14 @@ use std::{
     },
     time::Instant,
 };
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 /// Shared by the readers and flights of one generation.
 #[derive(Debug)]
 pub struct Board {
     object: Arc<Object>,
+    /// For what of it has come in and is not on disk yet, in KiB.
+    pub(super) room: Arc<Semaphore>,
     state: Mutex<State>,
     changed: Notify,
     readers: AtomicUsize,
@@ -69,7 +71,7 @@ pub enum Place {
 }
 
 impl Board {
-    pub(super) fn new(object: Arc<Object>) -> Self {
+    pub(super) fn new(object: Arc<Object>, room: Arc<Semaphore>) -> Self {
         Self {
             state: Mutex::new(State {
                 flights: Flights::new(object.chunk_size()),
@@ -80,6 +82,7 @@ impl Board {
                 whole_only: false,
             }),
             object,
+            room,
             changed: Notify::new(),
             readers: AtomicUsize::new(0),
             completing: AtomicBool::new(false),

@@ -150,7 +150,8 @@ impl Fills {
         if boards.len() >= SWEEP_FLOOR {
             boards.retain(|_, board| board.strong_count() > 0);
         }
-        let board = Arc::new(Board::new(object.clone()));
+        let room = self.in_flight.of_one_object(object.chunk_size());
+        let board = Arc::new(Board::new(object.clone(), room));
         boards.insert(object.generation(), Arc::downgrade(&board));
         board
     }
