@@ -88,7 +88,10 @@ pub(super) async fn send_on(
             };
         }
         let leg = attempts.leg_index();
-        match first_answer(&mut attempts, ask, asked, interim).await {
+        // In a place of its own: what connects and shakes hands needs some ten kilobytes, which
+        // neither those who wait for their turn nor those who read on are to hold.
+        let answered = Box::pin(first_answer(&mut attempts, ask, asked, interim)).await;
+        match answered {
             Ok((connection, head)) if may_go_on && attempts.upstream.goes_on(head.status) => {
                 let status = head.status;
                 let what = format!("{}: {status}", attempts.server_name());
