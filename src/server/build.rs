@@ -4,6 +4,8 @@ use super::{
     Listen, Running, Settings, StartError,
     certificates::{Certificates, acceptor},
     door::Door,
+    files,
+    lanes::Lanes,
     listener::{self, BoundListener},
     table::Table,
 };
@@ -53,7 +55,7 @@ pub(super) async fn start(settings: Settings) -> Result<Running, StartError> {
     let stats = Arc::new(Stats::default());
     let (state, active) = (Arc::new(State::default()), Arc::default());
     let connections = Connections::new(ConnectionLimits {
-        all: settings.clients.max_connections,
+        all: files::connections(&settings),
         per_address: settings.clients.max_connections_per_address,
     });
     let readings = Readings::new(storage, &client, &stats, &connections)?;
@@ -72,6 +74,8 @@ pub(super) async fn start(settings: Settings) -> Result<Running, StartError> {
     });
     let purger = proxy.purger();
 
+    let lanes = Lanes::start(settings.server.threads).map_err(StartError::Threads)?;
+    let lanes = Arc::new(lanes);
     let (shutdown, watch) = watch::channel(false);
     let (admin_shutdown, admin_watch) = watch::channel(false);
     let mut fds = Fds::new();
@@ -81,7 +85,8 @@ pub(super) async fn start(settings: Settings) -> Result<Running, StartError> {
         let name = socket.hand_over(&mut fds);
         let certificates = table.shown(listen);
         let door = door(&settings, listen, certificates, &connections)?;
-        services.push(Box::new(client_service(&settings, &proxy, door, &name)));
+        let service = client_service(&settings, &proxy, door, &lanes, &name);
+        services.push(Box::new(service));
     }
     if let Some((socket, socket_address)) = admin_socket.zip(admin_address) {
         let name = socket.hand_over(&mut fds);
@@ -112,6 +117,7 @@ pub(super) async fn start(settings: Settings) -> Result<Running, StartError> {
         storage,
         drain,
         table,
+        lanes,
     })
 }
 
@@ -147,11 +153,18 @@ fn bounded(settings: &Settings) -> store::Config {
 
 type ProxyService = listening::Service<HttpProxy<Proxy, Sessions>>;
 
-fn client_service(settings: &Settings, proxy: &Proxy, door: Door, name: &str) -> ProxyService {
-    let door = Arc::new(door);
+fn client_service(
+    settings: &Settings,
+    proxy: &Proxy,
+    door: Door,
+    lanes: &Arc<Lanes>,
+    name: &str,
+) -> ProxyService {
+    let (door, lanes) = (Arc::new(door), lanes.clone());
     let serve = Arc::new(move |proxy, stream, shutdown: &ShutdownWatch| {
-        let (door, shutdown) = (door.clone(), shutdown.clone());
-        async move { door.serve(proxy, stream, shutdown).await }.boxed()
+        let (door, lanes, shutdown) = (door.clone(), lanes.clone(), shutdown.clone());
+        let work = async move { door.serve(proxy, stream, shutdown).await };
+        async move { lanes.serve(work).await.flatten() }.boxed()
     });
     let conf = Arc::new(server_conf(settings));
     let mut service = ProxyServiceBuilder::new(&conf, proxy.clone())

@@ -48,7 +48,9 @@ impl Door {
         accepted: Stream,
         shutdown: ShutdownWatch,
     ) -> Option<Stream> {
-        match self.let_in(accepted).await {
+        // In a place of its own: a connection does not hold for life what its handshake needs.
+        let let_in = Box::pin(self.let_in(accepted)).await;
+        match let_in {
             Ok((stream, _ticket)) => self.speak(proxy, stream, shutdown).await,
             Err(why) => {
                 self.connections.refuse(why);
@@ -113,6 +115,10 @@ impl Door {
             let is_http2 = timeout_at(late, stream.detect_http2()).await.ok()?.ok()?;
             if is_http2 {
                 return proxy.process_new(Box::new(stream), &shutdown).await;
+            }
+            // What was agreed on is not what comes (RFC 9113, section 3.4).
+            if self.tls.is_some() {
+                return None;
             }
         }
         link.expect_head();

@@ -7,6 +7,8 @@
 mod build;
 mod certificates;
 mod door;
+mod files;
+mod lanes;
 pub mod listener;
 mod proxy_protocol;
 mod run;
@@ -22,8 +24,10 @@ use crate::{
     origin::{LoadError, OriginError},
     store::OpenError,
 };
+use lanes::Lanes;
 use listener::BindError;
 use std::{
+    io,
     net::SocketAddr,
     sync::{
         Arc,
@@ -68,6 +72,9 @@ pub enum StartError {
         /// Why not.
         reason: LoadError,
     },
+    /// The system gives no more threads.
+    #[error("server.threads: {0}")]
+    Threads(io::Error),
     /// The metrics could not be set up.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -85,6 +92,7 @@ pub struct Running {
     storage: &'static ChunkStorage,
     drain: Duration,
     table: Table,
+    lanes: Arc<Lanes>,
 }
 
 /// How often it is looked whether the last answer has ended.
@@ -129,5 +137,6 @@ impl Running {
         }
         self.storage.fills().store().close().await;
         self.admin_shutdown.send_replace(true);
+        self.lanes.stop();
     }
 }

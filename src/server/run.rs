@@ -17,8 +17,9 @@ pub enum RunError {
 
 /// Serves until SIGTERM or SIGINT; a second one ends it at once. SIGHUP reads the settings anew.
 pub fn run(settings: Settings, read: impl Fn() -> Reread) -> Result<(), RunError> {
+    // Clients have threads of their own; this one is for what goes on beside them.
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(settings.server.threads)
+        .worker_threads(1)
         .thread_name("tidegate")
         .enable_all()
         .build()?;

@@ -3,7 +3,7 @@
 use crate::{
     client::{Answer, Client, Request},
     origin::Origin,
-    patience::within,
+    patience::{DEADLINE, within},
 };
 use std::{
     fs,
@@ -215,11 +215,19 @@ fn settings(origin: SocketAddr, directory: &Path) -> Settings {
         clients: proxy::Clients::default(),
         resolving: origin::Resolving::default(),
         origins: vec![origin::Config::new("media".into(), vec![url])],
-        routes: vec![proxy::Route::new(
-            proxy::Matcher::Prefix("/".into()),
-            vec![proxy::RouteOrigin::named("media")],
-        )],
+        routes: vec![route()],
     }
+}
+
+/// The way to the origin. Clients are of this process, and take their time on a busy machine: those
+/// that are to be too slow say so.
+fn route() -> proxy::Route {
+    let origins = vec![proxy::RouteOrigin::named("media")];
+    let mut route = proxy::Route::new(proxy::Matcher::Prefix("/".into()), origins);
+    for pieces in [&mut route.sending.range, &mut route.sending.whole] {
+        pieces.least_time = DEADLINE;
+    }
+    route
 }
 
 /// Bytes that a directory takes on disk, as the kernel counts them.
