@@ -36,6 +36,7 @@ mod cases {
     mod keys;
     mod kill;
     mod leaving;
+    mod monitoring;
     mod origins_failover;
     mod origins_failover_bad;
     mod origins_failover_bodies;
