@@ -45,6 +45,8 @@ enum Command {
     Inspect(command::Inspect),
     /// Take objects out of the cache of a running Tidegate, or make them stale
     Purge(command::Purge),
+    /// Show how a running Tidegate is doing: what is in use, what happened lately
+    Stats(command::stats::Stats),
     /// Sign a URL, so that a route with access.signed lets its requests in
     Sign(command::sign::Sign),
     /// Run an origin with a sample film and the proxy before it, on loopback, with lines to try
@@ -67,6 +69,7 @@ fn main() -> ExitCode {
         Command::Explain(asked) => command::run_explain(asked),
         Command::Inspect(asked) => command::run_inspect(asked),
         Command::Purge(asked) => command::run_purge(asked),
+        Command::Stats(asked) => command::stats::run_stats(asked),
         Command::Sign(asked) => command::sign::run_sign(asked),
         Command::Demo => try_out(),
     };

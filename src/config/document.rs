@@ -9,16 +9,21 @@ use super::{
     process::{admin, listeners, server},
     resolver::resolver,
     routes::{Surroundings, routes},
+    shown,
     spot::Spot,
     storage::{cache, fill},
 };
 use crate::{proxy::Route, server::Settings, store};
 
 /// The settings of a document, if all that is required is there; mistakes are in the reading.
-pub(super) fn read(root: &Node, reading: &Reading) -> Option<Settings> {
-    let root = Spot::root(root, reading);
+pub(super) fn read(node: &Node, reading: &Reading) -> Option<Settings> {
+    let root = Spot::root(node, reading);
     root.refuse_duplicates();
-    settings(&root)
+    let settings = settings(&root)?;
+    Some(Settings {
+        shown: shown::without_secrets(node),
+        ..settings
+    })
 }
 
 /// Everything is read before anything is given up, so that every mistake is found.
@@ -54,6 +59,7 @@ fn settings(at: &Spot) -> Option<Settings> {
                 .filter_map(|(_, origin)| origin)
                 .collect(),
             routes: routes?,
+            shown: Default::default(),
         })
     })
 }

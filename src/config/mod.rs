@@ -26,6 +26,7 @@
 //! | `delivery.rs` | how a route's answers are sent |
 //! | `key.rs`, `variants.rs`, `scale.rs` | what tells a route's objects apart, and the derivatives of one |
 //! | `document.rs` | the sections put together |
+//! | `shown.rs` | the document as an operator may see it |
 
 mod access;
 mod address;
@@ -54,6 +55,7 @@ mod scalar;
 mod scale;
 mod section;
 mod servers;
+mod shown;
 mod spot;
 mod storage;
 mod variants;

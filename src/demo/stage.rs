@@ -92,6 +92,7 @@ impl Stage {
             resolving: Default::default(),
             origins: vec![origins::Config::new(ORIGIN.into(), vec![server])],
             routes: vec![route()],
+            shown: Default::default(),
         })
     }
 

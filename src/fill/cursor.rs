@@ -93,6 +93,7 @@ impl Cursor {
         let last = end
             .min(object.total().unwrap_or(u64::MAX))
             .saturating_sub(1);
+        visit.reached(start);
         let first = chunk_at(size, start);
         let last = chunk_at(size, last).max(first);
         let run = ChunkRun {
@@ -450,6 +451,7 @@ impl Cursor {
         self.fetch_index();
         self.position += length;
         self.has_begun = true;
+        self.visit.reached(self.position);
         self.waiting_since = None;
         self.attempts = 0;
         let counter = match source {

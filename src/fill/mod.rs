@@ -19,6 +19,7 @@ mod flights;
 mod gather;
 mod intake;
 mod read_ahead;
+mod scene;
 mod screening;
 mod stats;
 #[cfg(test)]
@@ -35,6 +36,7 @@ pub use cursor::{Cursor, Tally};
 pub use detached::Offer;
 pub use gather::Gathered;
 pub use intake::{Flow, Intake};
+pub use scene::{Scene, Transfer, UnderWay};
 pub use stats::Stats;
 pub use visit::Visit;
 
@@ -134,6 +136,11 @@ impl Fills {
     /// The store that is filled.
     pub fn store(&self) -> &Arc<Store> {
         &self.store
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 
     /// What has happened so far.

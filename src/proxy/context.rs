@@ -2,7 +2,7 @@
 
 use super::{
     access::Lines, bypass::Grant, cache_status::Handling, delivery::Asked, headers, key::Keyed,
-    prefetch::Errand, routing::BoundRoute, trim::Trim,
+    meter::Meter, prefetch::Errand, routing::BoundRoute, trim::Trim,
 };
 use crate::{
     cache::{FillError, Incoming, Order},
@@ -44,6 +44,8 @@ pub struct Context {
     pub withheld: Vec<(HeaderName, HeaderValue)>,
     /// When the first byte of the answer's body was ready.
     pub first_byte: Option<Instant>,
+    /// What of its body has been counted.
+    pub meter: Meter,
     /// The route that takes it.
     pub route: Option<Arc<BoundRoute>>,
     /// Who asks: whom trusted proxies ask for, otherwise who connects.
@@ -149,6 +151,7 @@ impl Context {
             bound_to_ask: false,
             withheld: Vec::new(),
             first_byte: None,
+            meter: Meter::default(),
             route: None,
             address: None,
             host: String::new(),

@@ -294,23 +294,31 @@ impl Proxy {
         Ok(())
     }
 
+    /// A part of an answer's body is about to go out.
+    pub(super) fn count_part(&self, bytes: usize, ctx: &mut Context) {
+        if ctx.errand.is_some() {
+            return;
+        }
+        if ctx.first_byte.is_none() {
+            let now = Instant::now();
+            ctx.first_byte = Some(now);
+            self.stats
+                .first_byte(ctx.handling, now.duration_since(ctx.began));
+        }
+        let tally = ctx.order.as_ref().map(|order| &*order.tally);
+        ctx.meter.advance(&self.stats, tally, bytes as u64);
+    }
+
     /// Counts a request that has been answered.
-    pub(super) fn count(&self, session: &Session, ctx: &Context) {
+    pub(super) fn count(&self, session: &Session, ctx: &mut Context) {
         let stats = &self.stats;
         stats.answered(ctx.handling);
-        let first = ctx.first_byte.unwrap_or_else(Instant::now);
-        stats.first_byte(ctx.handling, first.duration_since(ctx.began));
+        if ctx.first_byte.is_none() {
+            stats.first_byte(ctx.handling, ctx.began.elapsed());
+        }
+        let tally = ctx.order.as_ref().map(|order| &*order.tally);
         let total = session.body_bytes_sent() as u64;
-        let mut counted = 0;
-        if let Some(order) = &ctx.order {
-            for (source, bytes) in order.tally.by_source() {
-                stats.sent(source, bytes);
-                counted += bytes;
-            }
-        }
-        if counted == 0 {
-            stats.sent("passed", total);
-        }
+        ctx.meter.finish(stats, tally, total);
     }
 
     /// Whether an answer may be stored, and how long it is fresh.

@@ -494,8 +494,8 @@ impl ProxyHttp for Proxy {
         if let (Some(trim), Some(bytes)) = (&mut ctx.trim, &mut *body) {
             *bytes = trim.take(bytes);
         }
-        ctx.first_byte.get_or_insert_with(Instant::now);
         let length = body.as_ref().map_or(0, Bytes::len);
+        self.count_part(length, ctx);
         let downstream = session.as_downstream_mut();
         downstream.set_write_timeout(Some(ctx.pieces.deadline(length)));
         let pacer = ctx.pacer.as_mut();

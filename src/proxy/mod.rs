@@ -24,6 +24,7 @@ mod hits;
 mod hooks;
 mod invalidation;
 mod key;
+mod meter;
 mod predictor;
 mod prefetch;
 mod purging;
@@ -40,6 +41,7 @@ pub use access::{
     SigningKey, Unsigned, Wish, sign,
 };
 pub use bypass::{Bypass, Guard};
+pub use cache_status::Answerer;
 pub use client::{ClientStream, Connections, HeadLimits, Link, Refusal, Socket, Ticket};
 pub use config::{Clients, KeyRules, Matcher, Mode, Route, RouteOrigin};
 pub use foundation::{Foundation, Proxy};
@@ -48,4 +50,4 @@ pub use key::{Keyed, object_id};
 pub use prefetch::Prefetch;
 pub use purging::{Purger, Target, Unpurged};
 pub use routing::{BoundRoute, Routes};
-pub use stats::{SOURCES, Stats};
+pub use stats::{FIRST_BYTE_BUCKETS, SOURCES, Stats};

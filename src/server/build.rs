@@ -10,7 +10,7 @@ use super::{
     table::Table,
 };
 use crate::{
-    admin::{Guard, Pages, Readings, State},
+    admin::{Guard, Keeper, Pages, Readings, Rooms, State},
     cache::ChunkStorage,
     fill::Fills,
     origin::{Client, Sessions},
@@ -58,7 +58,8 @@ pub(super) async fn start(settings: Settings) -> Result<Running, StartError> {
         all: files::connections(&settings),
         per_address: settings.clients.max_connections_per_address,
     });
-    let readings = Readings::new(storage, &client, &stats, &connections)?;
+    let rooms = Rooms::new(storage, &client, &stats, &connections);
+    let readings = Readings::new(&rooms)?;
     let guard = settings.clients.bypass.as_ref().map(proxy::Guard::load);
     let proxy = Proxy::new(Foundation {
         routes,
@@ -95,12 +96,17 @@ pub(super) async fn start(settings: Settings) -> Result<Running, StartError> {
             socket_address.ip(),
             settings.admin.as_ref().and_then(|a| a.token_file.clone()),
         );
-        let pages = Pages::new(
+        let keeper = Keeper::new(rooms.clone());
+        tokio::spawn(keeper.clone().keep(admin_watch.clone()));
+        let pages = Pages {
             readings,
-            state.clone(),
-            table.in_force.clone(),
-            (guard, purger),
-        );
+            rooms,
+            keeper,
+            state: state.clone(),
+            in_force: table.in_force.clone(),
+            guard,
+            purger,
+        };
         admin.push(Box::new(admin_service(pages, &name)));
     }
     let fds = Arc::new(Mutex::new(fds));

@@ -74,6 +74,7 @@ fn reload_from(running: &Running, settings: &mut Settings, read: Reread) {
     };
     let later = settings.needs_restart(&new);
     let merged = Settings {
+        shown: settings.shown_after(&new),
         resolving: new.resolving,
         origins: new.origins,
         routes: new.routes,

@@ -1,6 +1,9 @@
 //! Everything that a process needs to know to run: the rooms' settings side by side.
 
-use crate::{admin::Configured, fill, origin, proxy, store};
+use crate::{
+    admin::{Configured, Shown},
+    fill, origin, proxy, store,
+};
 use ipnet::IpNet;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -27,6 +30,8 @@ pub struct Settings {
     pub origins: Vec<origin::Config>,
     /// The first that matches takes the request.
     pub routes: Vec<proxy::Route>,
+    /// The file that all this was read from, without secrets, to be shown to the operator.
+    pub shown: Shown,
 }
 
 impl Settings {
@@ -37,7 +42,21 @@ impl Settings {
             chunk_size: self.store.chunk_size,
             routes: self.routes.clone(),
             origins: self.origins.clone(),
+            shown: self.shown.clone(),
         }
+    }
+
+    /// The file as it is in force after a reload of another: of that only the parts that can change
+    /// while the process runs.
+    pub fn shown_after(&self, other: &Self) -> Shown {
+        let mut shown = self.shown.clone();
+        for section in ["resolver", "origins", "routes"] {
+            match other.shown.get(section) {
+                Some(new) => shown.insert(section.to_owned(), new.clone()),
+                None => shown.remove(section),
+            };
+        }
+        shown
     }
 
     /// The sections that differ from another's and can't be changed while the process runs.

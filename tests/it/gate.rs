@@ -216,6 +216,7 @@ fn settings(origin: SocketAddr, directory: &Path) -> Settings {
         resolving: origin::Resolving::default(),
         origins: vec![origin::Config::new("media".into(), vec![url])],
         routes: vec![route()],
+        shown: Default::default(),
     }
 }
 
