@@ -107,3 +107,50 @@ fn named(key: &str, node: &Node, look: Look) -> Json {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{node, tests::MINIMAL};
+
+    fn shown(text: &str) -> Json {
+        Json::Object(without_secrets(&node::parse(text).unwrap()))
+    }
+
+    #[test]
+    fn what_may_be_secret_is_taken_out_and_the_rest_stays() {
+        let text = r#"
+            origins:
+              media:
+                servers: [{url: "http://a:1"}]
+                check: {path: "/health?key=hunter2", interval: 5s}
+                credentials: {bearer: {file: media.token}}
+            routes:
+              - pattern: "^/(?<id>a=b)$"
+                request_headers: {set: {X-Any: hunter2, X-Number: 7}, remove: [Cookie]}
+                response_headers: {set: {X-Cache: "a?b=c"}}
+                origins: [{origin: media, path: "/${id}?sig=hunter2"}]
+                access: {signed: {cookie: ticket, keys: [{secret: {env: KEY}}]}}
+            api_token: hunter2
+        "#;
+        let shown = shown(text);
+        assert!(!shown.to_string().contains("hunter2"), "{shown:#}");
+        let at = |path: &str| shown.pointer(path).unwrap().clone();
+        assert_eq!(at("/origins/media/servers/0/url"), "http://a:1");
+        assert_eq!(at("/origins/media/check/path"), "/health?(removed)");
+        assert_eq!(at("/origins/media/credentials/bearer/file"), "media.token");
+        let route = |path: &str| at(&format!("/routes/0/{path}"));
+        assert_eq!(route("pattern"), "^/(?<id>a=b)$");
+        assert_eq!(route("request_headers/set/X-Number"), "(removed)");
+        assert_eq!(route("request_headers/remove/0"), "Cookie");
+        assert_eq!(route("response_headers/set/X-Cache"), "a?b=c");
+        assert_eq!(route("access/signed/cookie"), "ticket");
+        assert_eq!(route("access/signed/keys/0/secret/env"), "KEY");
+    }
+
+    #[test]
+    fn settings_bring_it_along() {
+        let settings = crate::config::parse(MINIMAL).unwrap();
+        assert_eq!(Json::Object(settings.shown), shown(MINIMAL));
+    }
+}

@@ -13,7 +13,7 @@ use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc, time::SystemTime};
 pub struct Listed {
     /// Its name in the store.
     pub id: ObjectId,
-    /// Host, path and query of its key.
+    /// Host and target of its key, as [`crate::domain::place_of`] puts them together.
     pub place: Arc<str>,
     /// Length in bytes.
     pub total: u64,
@@ -188,10 +188,14 @@ impl<'a> Best<'a> {
     }
 }
 
+/// Whether a place contains what is searched for, as it is shown: host and path stand side by side.
 fn contains(place: &str, search: &str) -> bool {
-    let (place, search) = (place.as_bytes(), search.as_bytes());
-    let mut parts = place.windows(search.len().max(1));
-    search.is_empty() || parts.any(|part| part.eq_ignore_ascii_case(search))
+    let found = |search: &str| {
+        let (place, search) = (place.as_bytes(), search.as_bytes());
+        let mut parts = place.windows(search.len().max(1));
+        search.is_empty() || parts.any(|part| part.eq_ignore_ascii_case(search))
+    };
+    found(search) || search.contains('/') && found(&search.replacen('/', "\0/", 1))
 }
 
 impl Store {
@@ -289,9 +293,10 @@ mod tests {
             ("", true),
             ("film", true),
             ("EXAMPLE/", true),
+            ("example/film/7", true),
             ("/9", false),
         ] {
-            assert_eq!(contains("a.example/Film/7", search), found, "{search}");
+            assert_eq!(contains("a.example\0/Film/7", search), found, "{search}");
         }
         assert!(!contains("a", "longer"));
     }

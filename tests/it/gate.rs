@@ -117,7 +117,7 @@ impl Gate {
 
     /// What the operator's monitoring would read.
     pub async fn metrics(&self) -> String {
-        let mut client = Client::connect(self.admin_address()).await;
+        let mut client = Client::operator(self.admin_address()).await;
         let answer = client.ask(&Request::get("/metrics")).await;
         assert_eq!(answer.status(), 200, "{answer}");
         String::from_utf8(answer.body).unwrap()

@@ -4,6 +4,7 @@
 //! a directory that goes with it. Nothing waits by sleeping: the origin's log can be awaited, its
 //! answers can be held back and let go.
 
+mod browser;
 mod client;
 mod content;
 mod dice;
@@ -18,6 +19,7 @@ mod s3;
 mod cases {
     mod access;
     mod admin;
+    mod api;
     mod bypass;
     mod commands;
     mod conditional;
@@ -57,6 +59,7 @@ mod cases {
     mod sizes;
     mod slow_clients;
     mod stale;
+    mod status_page;
     mod store_first;
     mod strange_origins;
 }

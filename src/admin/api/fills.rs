@@ -1,5 +1,6 @@
 //! `GET /api/fills`: what is being brought in.
 
+use super::objects::shown_place;
 use crate::{
     domain::place_of,
     fill::{Board, Transfer, UnderWay},
@@ -63,7 +64,7 @@ fn fill(board: &Board) -> Fill {
     let (object, scene) = (board.object(), board.scene(MOST));
     Fill {
         id: object.id().to_string(),
-        place: place_of(object.key()),
+        place: shown_place(&place_of(object.key())),
         total: object.total(),
         stored: object.stored(),
         chunks: object.grid().map(|grid| grid.count()),

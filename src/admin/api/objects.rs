@@ -44,7 +44,7 @@ impl ObjectsPage {
     pub fn of(listing: Listing, total: usize, learning: bool, now: SystemTime) -> Self {
         let line = |object: &Listed| ObjectLine {
             id: object.id.to_string(),
-            place: object.place.to_string(),
+            place: shown_place(&object.place),
             total: object.total,
             stored: object.stored,
             chunks: object.total.div_ceil(u64::from(object.chunk_size.max(1))) as u32,
@@ -59,6 +59,11 @@ impl ObjectsPage {
             learning,
         }
     }
+}
+
+/// A place as an operator knows it: host, path and query of a URL.
+pub fn shown_place(place: &str) -> String {
+    place.replacen('\0', "", 1)
 }
 
 /// Whole seconds from one moment to another; 0 where a clock was set back.
