@@ -16,7 +16,7 @@
 //! | [`fill`] | each missing chunk once: flights, read-ahead, the transfer task |
 //! | [`cache`] | pingora-cache's face: storage, reader, writer |
 //! | [`proxy`] | Pingora's face: the hooks, keys, policy, errors to statuses |
-//! | [`admin`] | the operator's face: metrics, health, what a URL gets |
+//! | [`admin`] | the operator's face: the status page, the API, metrics, health |
 //! | [`config`] | the file turned into checked settings |
 //! | [`server`] | building, running, reloading, draining |
 //! | [`demo`] | everything on loopback, for a first look |

@@ -63,7 +63,7 @@ impl Guard {
 
     /// Whether a request may read what is not for everybody.
     pub fn admit_reader(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Result<(), Stranger> {
-        if self.is_here(peer, headers) {
+        if self.is_here(peer, headers) && is_asked_as_loopback(headers) {
             return Ok(());
         }
         let file = self.token_file.as_ref().ok_or(Stranger::RemoteReader)?;
@@ -84,11 +84,11 @@ impl Guard {
     }
 
     /// Whether it comes from this machine, over loopback. What somebody passes on for others does
-    /// not, nor what a browser was led here for by a name that somebody else gave this address.
+    /// not.
     fn is_here(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> bool {
         let near = peer.is_some_and(|peer| peer.to_canonical().is_loopback());
         let relayed = RELAYED.iter().any(|name| headers.contains_key(*name));
-        self.is_loopback && near && !relayed && is_asked_as_loopback(headers)
+        self.is_loopback && near && !relayed
     }
 
     fn judge(
@@ -104,7 +104,9 @@ impl Guard {
         }
         // A page in a browser on this machine can send forms to loopback, but neither hide that
         // it does nor claim JSON without being asked for leave first.
-        if headers.contains_key(header::ORIGIN) && !is_of_this_address(headers) {
+        let known =
+            is_of_this_address(headers) && (token.is_some() || is_asked_as_loopback(headers));
+        if headers.contains_key(header::ORIGIN) && !known {
             return Err(Stranger::Browser);
         }
         match is_json(headers) {
@@ -126,6 +128,8 @@ fn only(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     line.to_str().ok()
 }
 
+/// Whether it is asked for by address or as localhost. A name that somebody else has given this
+/// address makes their pages its own, to a browser.
 fn is_asked_as_loopback(headers: &HeaderMap) -> bool {
     let host = only(headers, header::HOST).and_then(|host| host.parse::<Authority>().ok());
     host.is_some_and(|host| {
@@ -220,6 +224,14 @@ mod tests {
         assert_eq!(judge(HERE, None, HERE, &[origin]), Err(Stranger::Browser));
         let own = ("origin", "http://127.0.0.1:9090");
         assert_eq!(judge(HERE, None, HERE, &[own]), Ok(()));
+        let renamed = [("host", "evil.example"), ("origin", "http://evil.example")];
+        let mut fields = HeaderMap::new();
+        fields.append("content-type", HeaderValue::from_static("application/json"));
+        for (name, value) in renamed {
+            fields.append(name, HeaderValue::from_static(value));
+        }
+        let guard = Guard::new(HERE, None);
+        assert_eq!(guard.admit(Some(HERE), &fields), Err(Stranger::Browser));
         let neighbour = ("origin", "http://127.0.0.1:8080");
         assert_eq!(
             judge(HERE, None, HERE, &[neighbour]),

@@ -1,22 +1,27 @@
 //! The parameters of a request to the API.
 
 use crate::store::{Cursor, ObjectId, Order, Query};
+use percent_encoding::percent_decode_str;
 use std::collections::BTreeMap;
 
 /// The parameters, each given once and known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parameters(BTreeMap<String, String>);
 
-/// Lines of a page where nothing is said, and at most.
-pub const LINES: usize = 50;
-/// At most.
-pub const MOST_LINES: usize = 500;
+/// Lines of a page where nothing is said.
+const LINES: usize = 50;
+/// Lines of a page at most.
+const MOST_LINES: u64 = 500;
 
 impl Parameters {
     /// Reads a query; what is wrong with it otherwise.
     pub fn parse(query: Option<&str>, known: &[&str]) -> Result<Self, String> {
         let mut found = BTreeMap::new();
-        for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+        let pairs = query.unwrap_or_default().split('&');
+        for pair in pairs.filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            // A plus is one: values are URLs as often as not.
+            let [name, value] = [name, value].map(|t| percent_decode_str(t).decode_utf8_lossy());
             if !known.contains(&&*name) {
                 let known = match known {
                     [] => "none is known here".to_owned(),
@@ -49,7 +54,7 @@ impl Parameters {
     pub fn limit(&self) -> Result<usize, String> {
         match self.number("limit")? {
             None => Ok(LINES),
-            Some(lines @ 1..=500) => Ok(lines as usize),
+            Some(lines @ 1..=MOST_LINES) => Ok(lines as usize),
             Some(other) => Err(format!("limit: expected 1 to {MOST_LINES}, found {other}")),
         }
     }
@@ -98,8 +103,8 @@ mod tests {
     fn what_is_not_understood_is_said() {
         let known = ["search", "sort", "limit", "after", "id"];
         let list = |query: &str| Parameters::parse(Some(query), &known).and_then(|p| p.list());
-        let query = list("search=a%20b&sort=hits&limit=7").unwrap();
-        assert_eq!((query.search.as_str(), query.limit), ("a b", 7));
+        let query = list("search=a%20b+c&sort=hits&limit=7").unwrap();
+        assert_eq!((query.search.as_str(), query.limit), ("a b+c", 7));
         assert_eq!(query.order, Order::Hits);
         for (wrong, says) in [
             ("sort=size", "expected name, bytes"),

@@ -42,7 +42,7 @@ async function ask(path, body) {
   return answer.json();
 }
 
-const query = (parameters) => "?" + new URLSearchParams(parameters);
+const query = (parameters) => "?" + Object.entries(parameters).map((pair) => pair.map(encodeURIComponent).join("=")).join("&");
 
 // Asks for the token once, where nothing can be read without.
 let entering = null;

@@ -112,7 +112,7 @@ function paintCell(pen, one, x, y, length, colours) {
   pen.fillStyle = one.coming > 0 ? colours.coming : one.expected > 0 && one.present < all ? colours.expected : colours.missing;
   square(pen, x, y, length);
   if (one.present > 0 && one.coming === 0) {
-    pen.globalAlpha = one.present === all ? 1 : 0.25 + 0.6 * (one.present / all);
+    pen.globalAlpha = one.present === all ? 1 : 0.4 + 0.45 * (one.present / all);
     pen.fillStyle = colours.present;
     square(pen, x, y, length);
     pen.globalAlpha = 1;

@@ -115,8 +115,8 @@ function tiles(status) {
   const shown = [
     ["Requests", [perSecond(requests), "per second"], `${whole(sum(all.requests))} since the start`],
     ["Sent", [sizeParts(bytes)[0], `${sizeParts(bytes)[1]}/s`], `${size(sum(all.bytes))} since the start`],
-    ["Hit ratio", ratio(recent.hit_ratio.requests), "of requests, last minutes"],
-    ["Bytes spared", ratio(recent.hit_ratio.bytes), "not fetched for them"],
+    ["Hit ratio", ratio(recent.hit_ratio.requests), "of requests, lately"],
+    ["Bytes spared", ratio(recent.hit_ratio.bytes), "of the origin, lately"],
     ["First byte", time(first.cached), `cached; ${first.not_cached ? `${milliseconds(first.not_cached.p50)} ms` : "none"} if not`],
     ["Streams", [whole(now.streams), ""], `${many(now.connections, "connection", "connections")}, ${many(now.fills, "fill", "fills")}`],
   ];

@@ -25,7 +25,7 @@ async fn stored(gate: &Gate, bytes: u64) {
 async fn it_shows_what_is_and_purges_what_is_confirmed() {
     let origin = Origin::with(Script::new(150, 4 * CHUNK)).await;
     // What an origin's URL says is text, whatever it looks like.
-    let strange = "/%3Cb%3Efilm?q=<img%20src=x>";
+    let strange = "/%3Cb%3Efilm?q=%3Cimg%20src=x%3E";
     origin.put(strange, Script::new(151, CHUNK));
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("token");
