@@ -1,6 +1,6 @@
 //! Answers of the admin address.
 
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 
 /// One answer.
 #[derive(Debug)]
@@ -8,7 +8,7 @@ pub(super) struct Answer {
     status: StatusCode,
     kind: &'static str,
     body: Vec<u8>,
-    fields: HeaderMap,
+    fields: Vec<(HeaderName, HeaderValue)>,
 }
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -31,7 +31,7 @@ impl Answer {
             status: StatusCode::OK,
             kind,
             body,
-            fields: HeaderMap::new(),
+            fields: Vec::new(),
         }
     }
 
@@ -65,14 +65,13 @@ impl Answer {
     }
 
     /// With one more field.
-    pub fn with(mut self, name: HeaderName, value: &'static str) -> Self {
-        self.fields.insert(name, HeaderValue::from_static(value));
-        self
+    pub fn with(self, name: HeaderName, value: &'static str) -> Self {
+        self.with_value(name, HeaderValue::from_static(value))
     }
 
     /// With one more field, whose value was made.
     pub fn with_value(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.fields.insert(name, value);
+        self.fields.push((name, value));
         self
     }
 }
@@ -83,7 +82,7 @@ impl From<Answer> for Response<Vec<u8>> {
         let mut response = Response::new(answer.body);
         *response.status_mut() = answer.status;
         let fields = response.headers_mut();
-        *fields = answer.fields;
+        fields.extend(answer.fields);
         fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.kind));
         fields.insert(header::CONTENT_LENGTH, length);
         for (name, value) in ALWAYS {
