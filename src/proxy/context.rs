@@ -2,7 +2,7 @@
 
 use super::{
     access::Lines, bypass::Grant, cache_status::Handling, delivery::Asked, headers, key::Keyed,
-    meter::Meter, prefetch::Errand, routing::BoundRoute, trim::Trim,
+    meter::Meter, prefetch::Errand, request_id::RequestId, routing::BoundRoute, trim::Trim,
 };
 use crate::{
     cache::{FillError, Incoming, Order},
@@ -50,6 +50,8 @@ pub struct Context {
     pub route: Option<Arc<BoundRoute>>,
     /// Who asks: whom trusted proxies ask for, otherwise who connects.
     pub address: Option<IpAddr>,
+    /// The name that it has in all logs on its way.
+    pub id: Option<RequestId>,
     /// The host that it asks.
     pub host: String,
     /// Its conditions and ranges.
@@ -154,6 +156,7 @@ impl Context {
             meter: Meter::default(),
             route: None,
             address: None,
+            id: None,
             host: String::new(),
             asked: Asked::default(),
             order: None,
@@ -211,6 +214,16 @@ impl Context {
         self.route
             .as_ref()
             .expect("requests without a route are answered in request_filter")
+    }
+
+    /// Says in an answer how its request is called in logs, where its client is to know.
+    pub fn tell_name(&self, answer: &mut ResponseHeader) -> Result<()> {
+        let route = self.route.as_ref();
+        let explains = route.is_some_and(|bound| bound.route.debug_headers);
+        match &self.id {
+            Some(id) => id.tell(answer, explains),
+            None => Ok(()),
+        }
     }
 
     /// Says in an answer what scripts may do with it, where that is not the origin's to say.

@@ -214,6 +214,7 @@ async fn send(
     response.insert_header("Cache-Status", field)?;
     response.insert_header(header::VIA, headers::via(http::Version::HTTP_11))?;
     ctx.share(&mut response)?;
+    ctx.tell_name(&mut response)?;
     // It is made now, whatever was to be answered before.
     announce(session, None);
     session

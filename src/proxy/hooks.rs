@@ -98,6 +98,7 @@ impl ProxyHttp for Proxy {
     async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
         // Before the client may say which fields go no further.
         ctx.address = self.client_of(session);
+        ctx.id = Some(self.id_of(session));
         if let Some(guard) = &self.guard {
             ctx.grant = guard.admit(session.req_header_mut(), SystemTime::now());
         }
@@ -105,6 +106,9 @@ impl ProxyHttp for Proxy {
             return error::answer(session, ctx, status, why).await;
         }
         headers::drop_named(session.req_header_mut());
+        if let Some(id) = &ctx.id {
+            id.name(session.req_header_mut())?;
+        }
         let request = session.req_header();
         let Some(host) = headers::host(request) else {
             return error::answer(session, ctx, StatusCode::BAD_REQUEST, "bad-host").await;
@@ -463,6 +467,7 @@ impl ProxyHttp for Proxy {
             response.insert_header(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"))?;
         }
         ctx.share(response)?;
+        ctx.tell_name(response)?;
         if let Some(bound) = &ctx.route {
             let is_part = response.status == StatusCode::PARTIAL_CONTENT;
             ctx.pieces = bound.route.sending.of(is_part);
