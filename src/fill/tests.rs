@@ -217,6 +217,7 @@ impl Bench {
 
     fn errand(&self) -> Errand {
         let request = Request {
+            trail: None,
             target: "/".into(),
             headers: HeaderMap::new(),
             key: 0,

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     cache::{FillError, Incoming, Order},
     domain::{ByteRange, RequestControl},
-    origin::{Backlog, Handover, Report},
+    origin::{Backlog, Handover, Report, Trail},
     traffic::{Pacer, Pieces, Sending},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -52,6 +52,8 @@ pub struct Context {
     pub address: Option<IpAddr>,
     /// The name that it has in all logs on its way.
     pub id: Option<RequestId>,
+    /// Whom it has had asked, where that is to be written down.
+    pub trail: Option<Arc<Trail>>,
     /// The host that it asks.
     pub host: String,
     /// Its conditions and ranges.
@@ -157,6 +159,7 @@ impl Context {
             route: None,
             address: None,
             id: None,
+            trail: None,
             host: String::new(),
             asked: Asked::default(),
             order: None,
