@@ -4,7 +4,7 @@ mod command;
 
 use clap::{Parser, Subcommand};
 use std::{path::PathBuf, process::ExitCode};
-use tidegate::{config, demo, server};
+use tidegate::{config, demo, logs::Logger, server};
 
 /// Memory that is given back is given back to the system: streams come and go in bursts.
 #[global_allocator]
@@ -26,7 +26,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve in the foreground until SIGTERM or Ctrl-C; logs go to stderr
+    /// Serve in the foreground until SIGTERM or Ctrl-C; logs go to stderr, or where the
+    /// configuration says
     Run {
         /// The configuration, in YAML; conf/tidegate.yaml documents every key
         #[arg(long, value_name = "FILE")]
@@ -55,16 +56,12 @@ enum Command {
 
 fn main() -> ExitCode {
     let command = Arguments::parse().command;
-    // Pingora calls every client that leaves an error there; they are counted as aborts.
-    let level = if matches!(command, Command::Demo) {
-        "warn,pingora_proxy::proxy_custom=off"
-    } else {
-        "info,pingora_proxy::proxy_custom=off"
-    };
-    let filter = env_logger::Env::default().filter_or("TIDEGATE_LOG", level);
-    env_logger::Builder::from_env(filter).init();
+    let logger = Logger::install(match command {
+        Command::Demo => log::LevelFilter::Warn,
+        _ => log::LevelFilter::Info,
+    });
     let outcome = match command {
-        Command::Run { config } => run(&config),
+        Command::Run { config } => run(&config, logger),
         Command::Check { config } => check(&config),
         Command::Explain(asked) => command::run_explain(asked),
         Command::Inspect(asked) => command::run_inspect(asked),
@@ -73,6 +70,7 @@ fn main() -> ExitCode {
         Command::Sign(asked) => command::sign::run_sign(asked),
         Command::Demo => try_out(),
     };
+    log::logger().flush();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
@@ -84,9 +82,9 @@ fn main() -> ExitCode {
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
-fn run(file: &std::path::Path) -> Outcome {
+fn run(file: &std::path::Path, logger: &Logger) -> Outcome {
     let read = || config::load(file);
-    Ok(server::run(read()?, || Ok(read()?))?)
+    Ok(server::run(read()?, logger, || Ok(read()?))?)
 }
 
 fn check(file: &std::path::Path) -> Outcome {

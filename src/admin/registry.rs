@@ -1,7 +1,7 @@
 //! All metrics in one place, in Prometheus' text format.
 
 use super::api::Rooms;
-use crate::{cache::ChunkStorage, proxy};
+use crate::{cache::ChunkStorage, logs, proxy};
 use prometheus::{
     Encoder, IntGauge, Opts, Registry, TextEncoder, core::Collector,
     process_collector::ProcessCollector,
@@ -20,7 +20,7 @@ pub struct Readings {
 
 impl Readings {
     /// Takes in the counters of the rooms.
-    pub fn new(rooms: &Rooms) -> prometheus::Result<Self> {
+    pub fn new(rooms: &Rooms, logs: &logs::Stats) -> prometheus::Result<Self> {
         let Rooms {
             storage,
             origins,
@@ -82,6 +82,7 @@ impl Readings {
             Box::new(connections.active.clone()),
             Box::new(connections.accepted.clone()),
             Box::new(connections.refused.clone()),
+            Box::new(logs.dropped.clone()),
             Box::new(ProcessCollector::for_self()),
         ];
         let registry = Registry::new();

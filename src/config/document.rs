@@ -3,6 +3,7 @@
 use super::{
     address::Taken,
     clients::clients,
+    logs::log,
     mistakes::Reading,
     node::Node,
     origins::origins,
@@ -31,6 +32,7 @@ fn settings(at: &Spot) -> Option<Settings> {
     let mut taken = Taken::default();
     at.section(|keys| {
         let server = keys.inner("server", server);
+        let log = keys.inner("log", log);
         let listen = keys.required("listen", |at| listeners(at, &mut taken));
         let admin = keys.optional("admin", |at| admin(at, &mut taken));
         let cache = keys.inner("cache", cache);
@@ -47,6 +49,7 @@ fn settings(at: &Spot) -> Option<Settings> {
         let cache = cache?;
         Some(Settings {
             server: server?,
+            log: log?,
             listen: listen?,
             admin,
             cache_version: cache.version,

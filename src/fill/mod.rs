@@ -106,6 +106,22 @@ pub enum FillError {
     Broken(String),
 }
 
+impl FillError {
+    /// What it is called in logs: a word of a closed set.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Changed => "changed",
+            Self::Lost => "lost",
+            Self::Busy => "budget",
+            Self::NotAsked(_) => "not_asked",
+            Self::TimedOut => "timeout",
+            Self::Refused(_) => "status",
+            Self::Lying(_) => "untrusted",
+            Self::Broken(_) => "broken",
+        }
+    }
+}
+
 impl From<SourceError> for FillError {
     fn from(e: SourceError) -> Self {
         match e {

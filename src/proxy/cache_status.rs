@@ -150,6 +150,12 @@ pub fn field(handling: Handling, collapsed: bool, detail: Option<&str>) -> Strin
     out
 }
 
+/// What a value of the field says was done.
+pub fn done(field: &str) -> &str {
+    let rest = field.strip_prefix(NAME).unwrap_or(field);
+    rest.strip_prefix("; ").unwrap_or(rest)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,5 +175,7 @@ mod tests {
             field(Handling::Own, false, Some("no-route")),
             "tidegate; detail=no-route"
         );
+        assert_eq!(done("tidegate; fwd=miss; stored"), "fwd=miss; stored");
+        assert_eq!(done("tidegate"), "");
     }
 }

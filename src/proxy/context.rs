@@ -86,6 +86,8 @@ pub struct Context {
     pub report: Arc<Report>,
     /// Why what lacks of the stored object can't be had.
     pub failed: Option<FillError>,
+    /// The same in a word, once it has been answered.
+    pub lacked: Option<&'static str>,
     /// The answer is a head of ours; the origin's body goes by.
     pub drops_body: bool,
     /// The client's conditions and ranges were kept back from the origin.
@@ -176,6 +178,7 @@ impl Context {
             keyed: Keyed::passing(None, String::new()),
             report: Arc::default(),
             failed: None,
+            lacked: None,
             drops_body: false,
             kept_back: false,
             trim: None,

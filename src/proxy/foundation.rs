@@ -19,6 +19,7 @@ use crate::{
         Answer, BadValue, ByteRange, Freshness, Refusal, SURROGATE_CONTROL, Validators, judge,
         split_target,
     },
+    logs::AccessLog,
     origin::{Call, Request, digest},
     traffic::Urgency,
 };
@@ -38,6 +39,7 @@ pub struct Proxy {
     pub(super) routes: Arc<Routes>,
     pub(super) clients: Clients,
     pub(super) guard: Option<Arc<Guard>>,
+    pub(super) access_log: Option<Arc<AccessLog>>,
     pub(super) hop: Arc<Hop>,
     pub(super) rate: Option<Arc<PerAddress>>,
     pub(super) cache_version: u32,
@@ -60,6 +62,8 @@ pub struct Foundation {
     pub clients: Clients,
     /// Who lets operators past the cache.
     pub guard: Option<Guard>,
+    /// Where requests are written down, if they are.
+    pub access_log: Option<Arc<AccessLog>>,
     /// Part of every key.
     pub cache_version: u32,
     /// Largest window asked of an origin, in bytes.
@@ -90,6 +94,7 @@ impl Proxy {
             routes,
             clients,
             guard,
+            access_log,
             cache_version,
             max_window,
             chunk_size,
@@ -103,6 +108,7 @@ impl Proxy {
             rate: clients.rate.map(PerAddress::new).map(Arc::new),
             clients,
             guard: guard.map(Arc::new),
+            access_log,
             hop: Arc::new(Hop::new()),
             cache_version,
             max_window,

@@ -11,7 +11,7 @@ use super::{
     departure::await_answer,
     error, first_contact,
     foundation::Proxy,
-    headers, prefetch, store_first, strict,
+    headers, journal, prefetch, store_first, strict,
 };
 use crate::{
     domain::{ObjectKey, RequestControl, split_target},
@@ -148,6 +148,7 @@ impl ProxyHttp for Proxy {
         ctx.keyed = keyed;
         ctx.stores_first =
             bound.route.mode == Mode::StoreFirst && Context::waits_for(&request.method, session);
+        ctx.trail = self.access_log.as_ref().map(|_| Arc::default());
         let order = self.order(&bound, session, ctx);
         if ctx.grant == Some(Grant::Refresh) {
             order.renew();
@@ -221,7 +222,10 @@ impl ProxyHttp for Proxy {
             }
             None => Ok(true),
             Some(why) => {
-                log::warn!("{}: {why}", session.req_header().uri.path());
+                if journal::is_news(&why) {
+                    log::warn!("{}{}: {why}", ctx.host, session.req_header().uri.path());
+                }
+                ctx.lacked = Some(why.label());
                 error::answer_for_fill(session, ctx, &why).await?;
                 Ok(false)
             }
@@ -516,12 +520,15 @@ impl ProxyHttp for Proxy {
         error::fail(session, e, ctx).await
     }
 
-    fn suppress_error_log(&self, _session: &Session, _ctx: &Context, error: &Error) -> bool {
-        // A client that hangs up is counted, not an error of ours.
-        matches!(
-            error::cause(error),
-            error::Cause::Client | error::Cause::Slow
-        )
+    fn request_summary(&self, session: &Session, ctx: &Context) -> String {
+        // Not the query: it may hold secrets.
+        let request = session.req_header();
+        format!("{} {}{}", request.method, ctx.host, request.uri.path())
+    }
+
+    fn suppress_error_log(&self, _session: &Session, _ctx: &Context, _error: &Error) -> bool {
+        // `logging` says what there is to say.
+        true
     }
 
     fn suppress_proxy_warn_log(
@@ -555,26 +562,12 @@ impl ProxyHttp for Proxy {
             return self.came_ahead(session, e.is_some(), ctx);
         }
         self.count(session, ctx);
-        // What it brought in for others may have gone on after that.
-        let cause = match ctx.was_slow.load(Relaxed) {
-            true => Some(error::Cause::Slow),
-            false => e.map(error::cause),
-        };
-        if let Some(cause) = cause {
-            self.stats.aborts.with_label_values(&[cause.label()]).inc();
+        let failure = journal::failure(e, ctx);
+        if let Some(failure) = failure {
+            let aborts = &self.stats.aborts;
+            aborts.with_label_values(&[failure.cause.label()]).inc();
+            self.speak_of(session, failure, ctx);
         }
-        let status = session.response_written().map_or(0, |r| r.status.as_u16());
-        log::info!(
-            target: "access",
-            "{} {} {} {} {} {}B {}ms{}",
-            ctx.address.map_or_else(|| "-".to_owned(), |address| address.to_string()),
-            session.req_header().method,
-            session.req_header().uri.path(),
-            status,
-            ctx.handling.label(),
-            session.body_bytes_sent(),
-            ctx.began.elapsed().as_millis(),
-            cause.map(|cause| format!(" {}", cause.label())).unwrap_or_default(),
-        );
+        self.write_down(session, failure, ctx);
     }
 }

@@ -26,7 +26,14 @@ impl Meter {
         self.read(stats, tally);
         if !self.is_read() {
             stats.sent(PASSED, total.saturating_sub(self.passed));
+            self.passed = total;
         }
+    }
+
+    /// What has been counted, with the names of the sources.
+    pub fn by_source(&self) -> [(&'static str, u64); SOURCES.len()] {
+        let counted = |at: usize| self.counted.get(at).copied().unwrap_or(self.passed);
+        std::array::from_fn(|at| (SOURCES[at], counted(at)))
     }
 
     fn read(&mut self, stats: &Stats, tally: Option<&Tally>) {

@@ -23,6 +23,7 @@ mod headers;
 mod hits;
 mod hooks;
 mod invalidation;
+mod journal;
 mod key;
 mod meter;
 mod predictor;

@@ -13,6 +13,7 @@ use crate::{
     admin::{Guard, Keeper, Pages, Readings, Rooms, State},
     cache::ChunkStorage,
     fill::Fills,
+    logs::Logs,
     origin::{Client, Sessions},
     proxy::{self, Connections, Foundation, HeadLimits, Proxy, Routes, Stats},
     store::{self, Store},
@@ -30,7 +31,7 @@ use pingora_proxy::{HttpProxy, ProxyServiceBuilder};
 use std::sync::Arc;
 use tokio::sync::watch;
 
-pub(super) async fn start(settings: Settings) -> Result<Running, StartError> {
+pub(super) async fn start(settings: Settings, logs: Logs) -> Result<Running, StartError> {
     // Sockets first: a taken port is the commonest mistake, and says so at once.
     let sockets = bind_all(&settings.listen)?;
     let admin_socket = settings
@@ -59,12 +60,14 @@ pub(super) async fn start(settings: Settings) -> Result<Running, StartError> {
         per_address: settings.clients.max_connections_per_address,
     });
     let rooms = Rooms::new(storage, &client, &stats, &connections);
-    let readings = Readings::new(&rooms)?;
+    let readings = Readings::new(&rooms, logs.stats())?;
+    logs.conceal(settings.secret_parameters());
     let guard = settings.clients.bypass.as_ref().map(proxy::Guard::load);
     let proxy = Proxy::new(Foundation {
         routes,
         clients: settings.clients.clone(),
         guard: guard.transpose()?,
+        access_log: logs.access().cloned(),
         cache_version: settings.cache_version,
         max_window: settings.fill.max_window,
         chunk_size: settings.store.chunk_size,
@@ -124,6 +127,7 @@ pub(super) async fn start(settings: Settings) -> Result<Running, StartError> {
         drain,
         table,
         lanes,
+        logs,
     })
 }
 

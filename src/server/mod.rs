@@ -21,6 +21,7 @@ pub use settings::{Admin, Certificate, Listen, Server, Settings, Tls};
 use crate::{
     admin,
     cache::ChunkStorage,
+    logs::{self, Logs},
     origin::{LoadError, OriginError},
     store::OpenError,
 };
@@ -44,6 +45,9 @@ pub enum StartError {
     /// An address can't be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// A log can't be begun.
+    #[error(transparent)]
+    Log(#[from] logs::OpenError),
     /// The cache directory can't be used.
     #[error(transparent)]
     Store(#[from] OpenError),
@@ -93,6 +97,7 @@ pub struct Running {
     drain: Duration,
     table: Table,
     lanes: Arc<Lanes>,
+    logs: Logs,
 }
 
 /// How often it is looked whether the last answer has ended.
@@ -100,7 +105,8 @@ const DRAIN_TICK: Duration = Duration::from_millis(20);
 
 /// Binds, opens the store and serves, on the tokio runtime of the caller.
 pub async fn start(settings: Settings) -> Result<Running, StartError> {
-    build::start(settings).await
+    let logs = Logs::open(&settings.log)?;
+    build::start(settings, logs).await
 }
 
 impl Running {
@@ -114,10 +120,18 @@ impl Running {
         self.admin
     }
 
-    /// Puts a configuration's origins and routes in the place of those in force, all or none.
-    /// Requests under way keep theirs; an origin that is the same keeps its record.
+    /// Puts a configuration's origins, routes and rules of the logs in the place of those in force,
+    /// all or none. Requests under way keep theirs; an origin that is the same keeps its record.
     pub fn reload(&self, settings: &Settings) -> Result<(), StartError> {
-        self.table.load(settings)
+        self.table.load(settings)?;
+        self.logs.reload(&settings.log);
+        self.logs.conceal(settings.secret_parameters());
+        Ok(())
+    }
+
+    /// The logs.
+    pub fn logs(&self) -> &Logs {
+        &self.logs
     }
 
     /// Stops accepting, lets running answers end within the drain time, closes the store.
@@ -138,5 +152,8 @@ impl Running {
         self.storage.fills().store().close().await;
         self.admin_shutdown.send_replace(true);
         self.lanes.stop();
+        let logs = self.logs;
+        // A disk that hangs may make it wait.
+        let _ = tokio::task::spawn_blocking(move || logs.flush()).await;
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     admin::{Configured, Shown},
-    fill, origin, proxy, store,
+    fill, logs, origin, proxy, store,
 };
 use ipnet::IpNet;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
@@ -12,6 +12,8 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 pub struct Settings {
     /// Threads and limits of the process.
     pub server: Server,
+    /// What is written of what happens.
+    pub log: logs::Config,
     /// Where clients connect.
     pub listen: Vec<Listen>,
     /// Where the operator connects; nowhere when absent.
@@ -59,10 +61,22 @@ impl Settings {
         shown
     }
 
+    /// The query parameters by which clients are let in: nobody else is to see them.
+    pub fn secret_parameters(&self) -> Vec<String> {
+        let signed = self.routes.iter().filter_map(|route| {
+            let signed = route.access.signed.as_ref()?;
+            Some(signed.parameter.clone())
+        });
+        let bypass = self.clients.bypass.as_ref();
+        let bypass = bypass.and_then(|bypass| bypass.parameter.clone());
+        signed.chain(bypass).collect()
+    }
+
     /// The sections that differ from another's and can't be changed while the process runs.
     pub fn needs_restart(&self, other: &Self) -> Vec<&'static str> {
         let sections = [
             ("server", self.server != other.server),
+            ("log", !self.log.has_the_ways_of(&other.log)),
             ("listen", self.listen != other.listen),
             ("admin", self.admin != other.admin),
             (

@@ -15,7 +15,7 @@ use std::{
 };
 use tempfile::TempDir;
 use tidegate::{
-    fill, origin, proxy,
+    fill, logs, origin, proxy,
     server::{self, Admin, Listen, Running, Server, Settings, StartError},
     store,
 };
@@ -187,6 +187,7 @@ fn settings(origin: SocketAddr, directory: &Path) -> Settings {
     let url = format!("http://{origin}").parse().unwrap();
     let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
     Settings {
+        log: logs::Config::default(),
         server: Server {
             drain: Duration::from_secs(2),
             ..Server::default()

@@ -38,6 +38,7 @@ mod cases {
     mod keys;
     mod kill;
     mod leaving;
+    mod logs;
     mod monitoring;
     mod origins_failover;
     mod origins_failover_bad;
