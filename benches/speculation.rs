@@ -147,6 +147,7 @@ fn request() -> Request {
         target: "/film".into(),
         headers: HeaderMap::new(),
         key: 7,
+        trail: None,
     }
 }
 

@@ -11,6 +11,7 @@ use std::{
 use tempfile::TempDir;
 use tidegate::{
     domain::{ByteRange, ChunkIndex, ChunkRun, ChunkSet, Grid, RangeSet},
+    logs::{Entry, Format},
     store::{Config, Manifest, Meta, Object, ObjectId, Read, Store},
 };
 use tokio::runtime::{Builder, Runtime};
@@ -85,6 +86,38 @@ fn manifest(criterion: &mut Criterion) {
     group.bench_function("decode", |bencher| {
         bencher.iter(|| Manifest::decode(black_box(&encoded)));
     });
+}
+
+fn access_line(criterion: &mut Criterion) {
+    let entry = Entry {
+        ended: SystemTime::now(),
+        client: Some([192, 0, 2, 1].into()),
+        method: "GET",
+        host: Some("video.example"),
+        path: "/films/7/segment-000123.m4s",
+        protocol: "HTTP/1.1",
+        route: Some("routes[0]"),
+        key: Some("7461b20e9c22e472"),
+        range: Some("bytes=1000000-1065535"),
+        status: Some(206),
+        bytes: 65_536,
+        sources: &[("memory", 0), ("disk", 65_536)],
+        cache: "hit",
+        first_byte: Some(Duration::from_micros(412)),
+        took: Duration::from_micros(498),
+        origin: None,
+        server: None,
+        attempts: 0,
+        id: Some("0b5c4d9e61f2a783"),
+        abort: None,
+        reason: None,
+    };
+    let mut group = criterion.benchmark_group("access log");
+    for (name, format) in [("text", Format::Text), ("JSON", Format::Json)] {
+        group.bench_function(format!("a line, {name}"), |bencher| {
+            bencher.iter(|| black_box(&entry).line(format));
+        });
+    }
 }
 
 fn store_reads(criterion: &mut Criterion) {
@@ -258,6 +291,7 @@ criterion_group!(
     grid,
     chunk_set,
     manifest,
+    access_line,
     store_reads,
     store_writes,
     store_lookups

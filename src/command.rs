@@ -2,20 +2,43 @@
 
 pub mod generate;
 pub mod sign;
+pub mod stats;
 
 use clap::Args;
 use std::{
-    io::Write,
+    io::{IsTerminal, Write},
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 use tidegate::{
-    admin::{Order, Outcome, explanation, inspection, purge, read_token},
+    admin::{Ask, Order, Outcome, read_token},
     config,
 };
 
 /// What came of a command.
 pub type Done = Result<(), Box<dyn std::error::Error>>;
+
+/// Which running Tidegate to speak with.
+#[derive(Args)]
+pub struct Whom {
+    /// The admin address of the running Tidegate
+    #[arg(long, value_name = "URL")]
+    admin: Option<http::Uri>,
+    /// The token of admin.token_file
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+}
+
+/// The same, or the configuration that says so.
+#[derive(Args)]
+pub struct Running {
+    /// The configuration of the running Tidegate, for its admin address and token
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    whom: Whom,
+}
 
 /// What to purge, how, and where.
 #[derive(Args)]
@@ -39,15 +62,8 @@ pub struct Purge {
     /// Only say what would be purged
     #[arg(long)]
     dry_run: bool,
-    /// The token of admin.token_file
-    #[arg(long, value_name = "FILE")]
-    token_file: Option<PathBuf>,
-    /// The configuration of the running Tidegate, for its admin address and token
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// The admin address of the running Tidegate
-    #[arg(long, value_name = "URL")]
-    admin: Option<http::Uri>,
+    #[command(flatten)]
+    running: Running,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -61,9 +77,8 @@ pub struct Explain {
     /// Ask this configuration instead of a running Tidegate
     #[arg(long, value_name = "FILE", conflicts_with = "admin")]
     config: Option<PathBuf>,
-    /// The admin address of a running Tidegate
-    #[arg(long, value_name = "URL", default_value = ADMIN)]
-    admin: http::Uri,
+    #[command(flatten)]
+    whom: Whom,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -79,8 +94,8 @@ pub fn run_explain(asked: Explain) -> Done {
             config::parse(&text)?.configured().explain(&asked.url)?
         }
         None => wait_for(async {
-            let address = address_of(&asked.admin).await?;
-            Ok(explanation(address, &asked.url).await?)
+            let ask = asked.whom.at(None, None).await?;
+            Ok(ask.explanation(&asked.url).await?)
         })?,
     };
     print(asked.json, &explained)
@@ -91,12 +106,8 @@ pub fn run_explain(asked: Explain) -> Done {
 pub struct Inspect {
     /// The URL, as clients ask for it
     url: String,
-    /// The configuration of the running Tidegate, for its admin address
-    #[arg(long, value_name = "FILE", conflicts_with = "admin")]
-    config: Option<PathBuf>,
-    /// The admin address of the running Tidegate
-    #[arg(long, value_name = "URL")]
-    admin: Option<http::Uri>,
+    #[command(flatten)]
+    running: Running,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -104,23 +115,15 @@ pub struct Inspect {
 
 /// Shows what is stored under a URL.
 pub fn run_inspect(asked: Inspect) -> Done {
-    let (configured, _) = admin_of(asked.config.as_deref())?;
     let inspected = wait_for(async {
-        let address = place(asked.admin.as_ref(), configured).await?;
-        Ok(inspection(address, &asked.url).await?)
+        let ask = asked.running.ask().await?;
+        Ok(ask.inspection(&asked.url).await?)
     })?;
     print(asked.json, &inspected)
 }
 
 /// Purges, and says what was found.
 pub fn run_purge(asked: Purge) -> Done {
-    let (configured, token_file) = admin_of(asked.config.as_deref())?;
-    let token = asked
-        .token_file
-        .or(token_file)
-        .as_deref()
-        .map(token)
-        .transpose()?;
     let order = Order {
         url: asked.url,
         prefix: asked.prefix,
@@ -130,8 +133,8 @@ pub fn run_purge(asked: Purge) -> Done {
         dry_run: asked.dry_run,
     };
     let outcome = wait_for(async {
-        let address = place(asked.admin.as_ref(), configured).await?;
-        Ok(purge(address, &order, token.as_deref()).await?)
+        let ask = asked.running.ask().await?;
+        Ok(with_patience("purging", ask.purge(&order)).await?)
     })?;
     match asked.json {
         true => say(&format!("{}\n", serde_json::to_string(&outcome)?)),
@@ -139,28 +142,54 @@ pub fn run_purge(asked: Purge) -> Done {
     }
 }
 
-/// The admin address and token file of a configuration.
-fn admin_of(
-    file: Option<&Path>,
-) -> Result<(Option<SocketAddr>, Option<PathBuf>), Box<dyn std::error::Error>> {
-    let Some(file) = file else {
-        return Ok((None, None));
-    };
-    let admin = config::load(file)?.admin;
-    let admin = admin.ok_or("this configuration has no admin section: nobody can be asked")?;
-    Ok((Some(admin.address), admin.token_file))
+/// Waits; where somebody looks on, it is said now and then that this goes on.
+async fn with_patience<T>(doing: &str, work: impl Future<Output = T>) -> T {
+    let began = Instant::now();
+    let mut work = std::pin::pin!(work);
+    loop {
+        match tokio::time::timeout(TELL_EVERY, &mut work).await {
+            Ok(done) => return done,
+            Err(_) if std::io::stderr().is_terminal() => {
+                eprintln!("still {doing}, for {}s …", began.elapsed().as_secs());
+            }
+            Err(_) => {}
+        }
+    }
 }
 
-/// Whom to ask: what was said, else the configuration's address, else the usual one.
-async fn place(
-    said: Option<&http::Uri>,
-    configured: Option<SocketAddr>,
-) -> Result<SocketAddr, Box<dyn std::error::Error>> {
-    match (said, configured) {
-        (None, Some(address)) => Ok(address),
-        (Some(admin), _) => address_of(admin).await,
-        (None, None) => address_of(&http::Uri::from_static(ADMIN)).await,
+const TELL_EVERY: Duration = Duration::from_secs(3);
+
+impl Running {
+    /// Whom to ask: what was said, else the configuration's address, else the usual one.
+    async fn ask(&self) -> Result<Ask, Box<dyn std::error::Error>> {
+        let configured = self.config.as_deref().map(admin_of).transpose()?;
+        let (address, token_file) = configured.map_or((None, None), |(a, t)| (Some(a), t));
+        self.whom.at(address, token_file).await
     }
+}
+
+impl Whom {
+    async fn at(
+        &self,
+        configured: Option<SocketAddr>,
+        token_file: Option<PathBuf>,
+    ) -> Result<Ask, Box<dyn std::error::Error>> {
+        let token_file = self.token_file.as_ref().or(token_file.as_ref());
+        let token = token_file.map(|file| token(file)).transpose()?;
+        let address = match (&self.admin, configured) {
+            (None, Some(address)) => address,
+            (Some(admin), _) => address_of(admin).await?,
+            (None, None) => address_of(&http::Uri::from_static(ADMIN)).await?,
+        };
+        Ok(Ask::new(address, token))
+    }
+}
+
+/// The admin address and token file of a configuration.
+fn admin_of(file: &Path) -> Result<(SocketAddr, Option<PathBuf>), Box<dyn std::error::Error>> {
+    let admin = config::load(file)?.admin;
+    let admin = admin.ok_or("this configuration has no admin section: nobody can be asked")?;
+    Ok((admin.address, admin.token_file))
 }
 
 fn wait_for<T>(

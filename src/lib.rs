@@ -11,12 +11,13 @@
 //! | [`domain`] | pure: ranges, the chunk grid, chunk sets, validators, preconditions |
 //! | [`traffic`] | pure: who may go, when, how long |
 //! | [`store`] | the disk: layout, codec, data files, eviction, recovery |
+//! | [`logs`] | what the process says of itself: messages, and a line for each request |
 //! | [`source`] | the seam between fills and where missing chunks come from |
 //! | [`origin`] | the origins as a [`source::Source`] |
 //! | [`fill`] | each missing chunk once: flights, read-ahead, the transfer task |
 //! | [`cache`] | pingora-cache's face: storage, reader, writer |
 //! | [`proxy`] | Pingora's face: the hooks, keys, policy, errors to statuses |
-//! | [`admin`] | the operator's face: metrics, health, what a URL gets |
+//! | [`admin`] | the operator's face: the status page, the API, metrics, health |
 //! | [`config`] | the file turned into checked settings |
 //! | [`server`] | building, running, reloading, draining |
 //! | [`demo`] | everything on loopback, for a first look |
@@ -27,6 +28,7 @@ pub mod config;
 pub mod demo;
 pub mod domain;
 pub mod fill;
+pub mod logs;
 pub mod origin;
 pub mod proxy;
 pub mod server;

@@ -4,7 +4,7 @@ mod command;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use std::{path::PathBuf, process::ExitCode};
-use tidegate::{config, demo, server};
+use tidegate::{config, demo, logs::Logger, server};
 
 /// Memory that is given back is given back to the system: streams come and go in bursts.
 #[global_allocator]
@@ -26,11 +26,12 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve in the foreground until SIGTERM or Ctrl-C; logs go to stderr
+    /// Serve in the foreground until SIGTERM or Ctrl-C; logs go to stderr, or where the
+    /// configuration says
     ///
-    /// SIGTERM finishes running answers and stops, SIGHUP reads the configuration again, and SIGUSR2
-    /// has this program's file, which may be a newer version by now, take over without dropping a
-    /// connection.
+    /// SIGTERM finishes running answers and stops, SIGHUP reads the configuration again, SIGUSR1
+    /// opens the files of the logs anew, and SIGUSR2 has this program's file, which may be a newer
+    /// version by now, take over without dropping a connection.
     Run {
         /// The configuration, in YAML; conf/tidegate.yaml documents every key
         #[arg(long, value_name = "FILE")]
@@ -49,6 +50,8 @@ enum Command {
     Inspect(command::Inspect),
     /// Take objects out of the cache of a running Tidegate, or make them stale
     Purge(command::Purge),
+    /// Show how a running Tidegate is doing: what is in use, what happened lately
+    Stats(command::stats::Stats),
     /// Sign a URL, so that a route with access.signed lets its requests in
     Sign(command::sign::Sign),
     /// Write manual pages or completions, for a package
@@ -60,24 +63,22 @@ enum Command {
 
 fn main() -> ExitCode {
     let command = Arguments::parse().command;
-    // Pingora calls every client that leaves an error there; they are counted as aborts.
-    let level = if matches!(command, Command::Demo) {
-        "warn,pingora_proxy::proxy_custom=off"
-    } else {
-        "info,pingora_proxy::proxy_custom=off"
-    };
-    let filter = env_logger::Env::default().filter_or("TIDEGATE_LOG", level);
-    env_logger::Builder::from_env(filter).init();
+    let logger = Logger::install(match command {
+        Command::Demo => log::LevelFilter::Warn,
+        _ => log::LevelFilter::Info,
+    });
     let outcome = match command {
-        Command::Run { config } => run(&config),
+        Command::Run { config } => run(&config, logger),
         Command::Check { config } => check(&config),
         Command::Explain(asked) => command::run_explain(asked),
         Command::Inspect(asked) => command::run_inspect(asked),
         Command::Purge(asked) => command::run_purge(asked),
+        Command::Stats(asked) => command::stats::run_stats(asked),
         Command::Sign(asked) => command::sign::run_sign(asked),
         Command::Generate(asked) => command::generate::run_generate(asked, Arguments::command()),
         Command::Demo => try_out(),
     };
+    log::logger().flush();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
@@ -89,9 +90,9 @@ fn main() -> ExitCode {
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
-fn run(file: &std::path::Path) -> Outcome {
+fn run(file: &std::path::Path, logger: &Logger) -> Outcome {
     let read = || config::load(file);
-    Ok(server::run(read()?, || Ok(read()?))?)
+    Ok(server::run(read()?, logger, || Ok(read()?))?)
 }
 
 fn check(file: &std::path::Path) -> Outcome {

@@ -10,6 +10,7 @@ use crate::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
+use parking_lot::Mutex;
 use std::{any::Any, sync::Arc, time::Duration};
 
 /// Where bytes of an object can be asked for.
@@ -38,6 +39,38 @@ pub struct Request {
     pub headers: HeaderMap,
     /// A digest of the object's cache key, by which servers may share the objects among them.
     pub key: u64,
+    /// Where it is noted whom it has had asked, if anybody wants to know.
+    pub trail: Option<Arc<Trail>>,
+}
+
+/// Whom a request has had asked, by itself and by the fills that it caused.
+#[derive(Debug, Default)]
+pub struct Trail(Mutex<Steps>);
+
+/// What a trail shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Steps {
+    /// The origin that was asked last; empty where none was.
+    pub origin: String,
+    /// The server of it.
+    pub server: String,
+    /// Requests to servers.
+    pub attempts: u32,
+}
+
+impl Trail {
+    /// A server is asked.
+    pub fn note(&self, origin: &str, server: &str) {
+        let mut steps = self.0.lock();
+        origin.clone_into(&mut steps.origin);
+        server.clone_into(&mut steps.server);
+        steps.attempts += 1;
+    }
+
+    /// What it shows by now.
+    pub fn so_far(&self) -> Steps {
+        self.0.lock().clone()
+    }
 }
 
 /// A part of an object.

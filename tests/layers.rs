@@ -14,15 +14,16 @@ const TABLE: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("traffic", &["domain"]),
     ("store", &["domain"]),
+    ("logs", &["domain"]),
     ("source", &["domain", "traffic"]),
     ("origin", &["domain", "traffic", "source"]),
     ("fill", &["domain", "traffic", "source", "store"]),
     ("cache", &["domain", "traffic", "store", "fill"]),
-    ("proxy", &["domain", "traffic", "cache", "origin"]),
+    ("proxy", &["domain", "traffic", "logs", "cache", "origin"]),
     (
         "admin",
         &[
-            "domain", "traffic", "store", "source", "origin", "fill", "cache", "proxy",
+            "domain", "traffic", "store", "logs", "source", "origin", "fill", "cache", "proxy",
         ],
     ),
     ("config", &[]),
@@ -35,13 +36,18 @@ const TABLE: &[(&str, &[&str])] = &[
 
 const EVERYTHING: &[&str] = &[
     "domain", "traffic", "store", "source", "origin", "fill", "cache", "proxy", "admin", "config",
-    "server", "demo",
+    "server", "demo", "logs",
 ];
 
 /// Single names that may be imported against the table: settings, by those who read or hold them.
 const SETTINGS: &[(&str, &str, &[&str])] = &[
     ("proxy", "fill", &["FinishWhen"]),
     ("config", "store", &["Config"]),
+    (
+        "config",
+        "logs",
+        &["Access", "Config", "Destination", "Format", "Rules"],
+    ),
     ("config", "fill", &["Config", "FinishWhen"]),
     (
         "config",
@@ -114,10 +120,12 @@ const SETTINGS: &[(&str, &str, &[&str])] = &[
             "Prefetch",
             "Rates",
             "Referers",
+            "RequestIds",
             "Route",
             "RouteOrigin",
             "Signed",
             "SigningKey",
+            "Trust",
         ],
     ),
     ("config", "admin", &["Config"]),

@@ -1,9 +1,11 @@
 //! The command line's way to the admin address of a running process.
 
-use super::{Explanation, Inspection, Order, Outcome};
+use super::{Explanation, Inspection, Order, Outcome, Status};
 use crate::origin::brief;
+use percent_encoding::NON_ALPHANUMERIC;
 use pingora_core::{connectors::http::Connector, upstreams::peer::HttpPeer};
 use pingora_http::RequestHeader;
+use serde::de::DeserializeOwned;
 use std::{net::SocketAddr, time::Duration};
 
 /// Why the admin address gave no answer.
@@ -29,77 +31,89 @@ const PURGE_PATIENCE: Duration = Duration::from_secs(600);
 /// Largest answer, in bytes.
 const LARGEST: usize = 16 << 20;
 
-/// Asks a running process what a URL gets.
-pub async fn explanation(address: SocketAddr, url: &str) -> Result<Explanation, AskError> {
-    about(address, "explain", url).await
-}
-
-async fn about<T>(address: SocketAddr, page: &str, url: &str) -> Result<T, AskError>
-where
-    T: for<'de> serde::Deserialize<'de>,
-{
-    let escaped: String =
-        percent_encoding::utf8_percent_encode(url, percent_encoding::NON_ALPHANUMERIC).to_string();
-    let (status, body) = get(address, &format!("/{page}?url={escaped}")).await?;
-    let text = String::from_utf8_lossy(&body);
-    if status != 200 {
-        return Err(AskError::Refused(text.trim_end().to_owned()));
-    }
-    serde_json::from_str(&text).map_err(|e| AskError::Silent {
-        address,
-        reason: format!("an answer of another kind: {e}"),
-    })
-}
-
-/// Asks a running process what is stored under a URL.
-pub async fn inspection(address: SocketAddr, url: &str) -> Result<Inspection, AskError> {
-    about(address, "inspect", url).await
-}
-
-/// Has a running process purge.
-pub async fn purge(
+/// Whom to ask: the admin address of a running process.
+#[derive(Clone)]
+pub struct Ask {
     address: SocketAddr,
-    order: &Order,
-    token: Option<&str>,
-) -> Result<Outcome, AskError> {
-    let silent = |reason: String| AskError::Silent { address, reason };
-    let posted = tokio::time::timeout(PURGE_PATIENCE, post(address, order, token)).await;
-    let posted = posted.map_err(|_| silent("no answer in time".into()))?;
-    let (status, body) = posted.map_err(|e| silent(brief(&e)))?;
-    let text = String::from_utf8_lossy(&body);
-    if status != 200 {
-        return Err(AskError::Refused(text.trim_end().to_owned()));
+    token: Option<String>,
+}
+
+impl Ask {
+    /// Who is at this address, with the token if there is one.
+    pub fn new(address: SocketAddr, token: Option<String>) -> Self {
+        Self { address, token }
     }
-    serde_json::from_str(&text).map_err(|e| silent(format!("an answer of another kind: {e}")))
-}
 
-async fn post(
-    address: SocketAddr,
-    order: &Order,
-    token: Option<&str>,
-) -> pingora_core::Result<(u16, Vec<u8>)> {
-    let body = serde_json::to_vec(order).expect("plain data always serialises");
-    let mut head = RequestHeader::build("POST", b"/purge", None)?;
-    head.insert_header("Host", address.to_string())?;
-    head.insert_header("Content-Type", "application/json")?;
-    head.insert_header("Content-Length", body.len())?;
-    if let Some(token) = token {
-        head.insert_header("Authorization", format!("Bearer {token}"))?;
+    /// What a URL gets.
+    pub async fn explanation(&self, url: &str) -> Result<Explanation, AskError> {
+        self.about("/explain", url).await
     }
-    exchange(address, head, body).await
-}
 
-async fn get(address: SocketAddr, target: &str) -> Result<(u16, Vec<u8>), AskError> {
-    let silent = |reason: String| AskError::Silent { address, reason };
-    let asked = tokio::time::timeout(PATIENCE, ask(address, target)).await;
-    let answered = asked.map_err(|_| silent("no answer in time".into()))?;
-    answered.map_err(|e| silent(brief(&e)))
-}
+    /// What is stored under a URL.
+    pub async fn inspection(&self, url: &str) -> Result<Inspection, AskError> {
+        self.about("/inspect", url).await
+    }
 
-async fn ask(address: SocketAddr, target: &str) -> pingora_core::Result<(u16, Vec<u8>)> {
-    let mut head = RequestHeader::build("GET", target.as_bytes(), None)?;
-    head.insert_header("Host", address.to_string())?;
-    exchange(address, head, Vec::new()).await
+    /// How it is doing.
+    pub async fn status(&self) -> Result<Status, AskError> {
+        self.read("/api/status").await
+    }
+
+    /// Has it purge.
+    pub async fn purge(&self, order: &Order) -> Result<Outcome, AskError> {
+        let body = serde_json::to_vec(order).expect("plain data always serialises");
+        self.ask("POST", "/purge", body, PURGE_PATIENCE).await
+    }
+
+    async fn about<T: DeserializeOwned>(&self, page: &str, url: &str) -> Result<T, AskError> {
+        let escaped = percent_encoding::utf8_percent_encode(url, NON_ALPHANUMERIC);
+        self.read(&format!("{page}?url={escaped}")).await
+    }
+
+    async fn read<T: DeserializeOwned>(&self, target: &str) -> Result<T, AskError> {
+        self.ask("GET", target, Vec::new(), PATIENCE).await
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        target: &str,
+        body: Vec<u8>,
+        patience: Duration,
+    ) -> Result<T, AskError> {
+        let silent = |reason: String| AskError::Silent {
+            address: self.address,
+            reason,
+        };
+        let head = self.head(method, target, body.len());
+        let head = head.map_err(|e| silent(brief(&e)))?;
+        let asked = tokio::time::timeout(patience, exchange(self.address, head, body)).await;
+        let answered = asked.map_err(|_| silent("no answer in time".into()))?;
+        let (status, body) = answered.map_err(|e| silent(brief(&e)))?;
+        let text = String::from_utf8_lossy(&body);
+        if status != 200 {
+            return Err(AskError::Refused(text.trim_end().to_owned()));
+        }
+        serde_json::from_str(&text).map_err(|e| silent(format!("an answer of another kind: {e}")))
+    }
+
+    fn head(
+        &self,
+        method: &str,
+        target: &str,
+        length: usize,
+    ) -> pingora_core::Result<RequestHeader> {
+        let mut head = RequestHeader::build(method, target.as_bytes(), None)?;
+        head.insert_header("Host", self.address.to_string())?;
+        if length > 0 {
+            head.insert_header("Content-Type", "application/json")?;
+            head.insert_header("Content-Length", length)?;
+        }
+        if let Some(token) = &self.token {
+            head.insert_header("Authorization", format!("Bearer {token}"))?;
+        }
+        Ok(head)
+    }
 }
 
 async fn exchange(

@@ -9,6 +9,7 @@ use crate::{
     proxy::{Matcher, Route, object_id, spelled},
 };
 use http::HeaderMap;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{fmt, time::Duration};
 
@@ -23,10 +24,16 @@ pub struct Configured {
     pub routes: Vec<Route>,
     /// All origins.
     pub origins: Vec<origin::Config>,
+    /// All of it as it was written, without secrets.
+    pub shown: Shown,
 }
 
+/// A configuration as it was written, without secrets: a JSON object, or nothing where it was not
+/// written as a file.
+pub type Shown = serde_json::Map<String, serde_json::Value>;
+
 /// What a URL gets.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Explanation {
     /// The URL.
     pub url: String,
@@ -46,7 +53,7 @@ pub struct Explanation {
 }
 
 /// One origin of a route.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Asked {
     /// Its name.
     pub name: String,
@@ -61,7 +68,7 @@ pub struct Asked {
 }
 
 /// The parts of a cache key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Key {
     /// `cache.version`.
     pub version: u32,
@@ -342,6 +349,7 @@ mod tests {
             chunk_size: 1 << 20,
             routes: vec![films],
             origins: vec![origin::Config::new("media".into(), url())],
+            shown: Shown::new(),
         }
     }
 

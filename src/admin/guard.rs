@@ -1,19 +1,20 @@
-//! Who may change anything.
+//! Who may read, and who may change anything.
 
-use super::{NoToken, read_token};
-use http::{HeaderMap, header};
+use super::{NoToken, api::Change, read_token};
+use http::{HeaderMap, HeaderName, header, uri::Authority};
 use parking_lot::RwLock;
 use std::{net::IpAddr, path::PathBuf, sync::Arc};
 use subtle::ConstantTimeEq;
 
-/// Guards what changes state: by a token where one is set, else by both ends being on loopback.
+/// Guards what changes state: by a token where one is set, else by both ends being on loopback. What
+/// is read needs either.
 #[derive(Clone, Debug, Default)]
 pub struct Guard {
     token_file: Arc<RwLock<Option<PathBuf>>>,
     is_loopback: bool,
 }
 
-/// Why a request may not change anything.
+/// Why a request may not read or change anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Stranger {
     /// The token is missing or another.
@@ -29,8 +30,15 @@ pub enum Stranger {
         "without admin.token_file only this machine may change anything, over an admin.address on loopback; set admin.token_file"
     )]
     Remote,
+    /// Without a token only this machine may read more than the metrics.
+    #[error(
+        "without admin.token_file only this machine may read this, over an admin.address on loopback; set admin.token_file, or ask on that machine"
+    )]
+    RemoteReader,
     /// A browser sends it for a page of somebody else's.
-    #[error("a request with an Origin field comes from a browser; nothing is changed for one")]
+    #[error(
+        "a request whose Origin is not this address comes from a page of somebody else's; nothing is changed for one"
+    )]
     Browser,
     /// It is not what a program sends that means it.
     #[error("send the body as Content-Type: application/json")]
@@ -60,21 +68,56 @@ impl Guard {
         self.judge(token.as_deref(), peer, headers)
     }
 
+    /// Whether a request may read what is not for everybody.
+    pub fn admit_reader(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Result<(), Stranger> {
+        if self.is_here(peer, headers) && is_asked_as_loopback(headers) {
+            return Ok(());
+        }
+        let file = self.token_file.read().clone();
+        let file = file.ok_or(Stranger::RemoteReader)?;
+        let token = read_token(&file).map_err(Stranger::NobodysToken)?;
+        match bears(headers, &token) {
+            true => Ok(()),
+            false => Err(Stranger::NoToken),
+        }
+    }
+
+    /// What who sends this needs to change something.
+    pub(super) fn change_by(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Change {
+        match (
+            self.token_file.read().is_some(),
+            self.is_here(peer, headers),
+        ) {
+            (true, _) => Change::NeedsToken,
+            (false, true) => Change::Allowed,
+            (false, false) => Change::Refused,
+        }
+    }
+
+    /// Whether it comes from this machine, over loopback. What somebody passes on for others does
+    /// not.
+    fn is_here(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> bool {
+        let near = peer.is_some_and(|peer| peer.to_canonical().is_loopback());
+        let relayed = RELAYED.iter().any(|name| headers.contains_key(*name));
+        self.is_loopback && near && !relayed
+    }
+
     fn judge(
         &self,
         token: Option<&str>,
         peer: Option<IpAddr>,
         headers: &HeaderMap,
     ) -> Result<(), Stranger> {
-        let is_here = self.is_loopback && peer.is_some_and(|p| p.to_canonical().is_loopback());
         match token {
             Some(token) if !bears(headers, token) => return Err(Stranger::NoToken),
-            None if !is_here => return Err(Stranger::Remote),
+            None if !self.is_here(peer, headers) => return Err(Stranger::Remote),
             _ => {}
         }
         // A page in a browser on this machine can send forms to loopback, but neither hide that
         // it does nor claim JSON without being asked for leave first.
-        if headers.contains_key(header::ORIGIN) {
+        let known =
+            is_of_this_address(headers) && (token.is_some() || is_asked_as_loopback(headers));
+        if headers.contains_key(header::ORIGIN) && !known {
             return Err(Stranger::Browser);
         }
         match is_json(headers) {
@@ -84,14 +127,42 @@ impl Guard {
     }
 }
 
+/// Fields by which somebody in front of us says that it passes on for somebody else.
+const RELAYED: [&str; 4] = ["via", "forwarded", "x-forwarded-for", "x-real-ip"];
+
+/// The one line of a field.
+fn only(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    let mut lines = headers.get_all(name).iter();
+    let (line, None) = (lines.next()?, lines.next()) else {
+        return None;
+    };
+    line.to_str().ok()
+}
+
+/// Whether it is asked for by address or as localhost. A name that somebody else has given this
+/// address makes their pages its own, to a browser.
+fn is_asked_as_loopback(headers: &HeaderMap) -> bool {
+    let host = only(headers, header::HOST).and_then(|host| host.parse::<Authority>().ok());
+    host.is_some_and(|host| {
+        let name = host.host().trim_matches(['[', ']']);
+        let address = name.parse::<IpAddr>();
+        name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|a| a.is_loopback())
+    })
+}
+
+/// Whether the page that a browser sends a request for came from the same address.
+fn is_of_this_address(headers: &HeaderMap) -> bool {
+    let origin = only(headers, header::ORIGIN);
+    let origin = origin.and_then(|o| o.strip_prefix("http://").or(o.strip_prefix("https://")));
+    origin.is_some() && origin == only(headers, header::HOST)
+}
+
 /// Whether a request bears the token; how long that takes tells only its length.
 fn bears(headers: &HeaderMap, token: &str) -> bool {
-    let mut lines = headers.get_all(header::AUTHORIZATION).iter();
-    let (Some(line), None) = (lines.next(), lines.next()) else {
+    let Some(line) = only(headers, header::AUTHORIZATION) else {
         return false;
     };
-    let line = line.as_bytes();
-    let Some((scheme, shown)) = line.split_at_checked(b"Bearer ".len()) else {
+    let Some((scheme, shown)) = line.as_bytes().split_at_checked(b"Bearer ".len()) else {
         return false;
     };
     scheme.eq_ignore_ascii_case(b"bearer ") && bool::from(shown.ct_eq(token.as_bytes()))
@@ -120,6 +191,7 @@ mod tests {
     ) -> Result<(), Stranger> {
         let mut headers = HeaderMap::new();
         headers.append("content-type", HeaderValue::from_static("application/json"));
+        headers.append("host", HeaderValue::from_static("127.0.0.1:9090"));
         for (name, value) in fields {
             headers.append(*name, HeaderValue::from_static(value));
         }
@@ -161,9 +233,63 @@ mod tests {
     fn a_browser_is_not_let_in() {
         let origin = ("origin", "http://evil.example");
         assert_eq!(judge(HERE, None, HERE, &[origin]), Err(Stranger::Browser));
+        let own = ("origin", "http://127.0.0.1:9090");
+        assert_eq!(judge(HERE, None, HERE, &[own]), Ok(()));
+        let renamed = [("host", "evil.example"), ("origin", "http://evil.example")];
+        let mut fields = HeaderMap::new();
+        fields.append("content-type", HeaderValue::from_static("application/json"));
+        for (name, value) in renamed {
+            fields.append(name, HeaderValue::from_static(value));
+        }
+        let guard = Guard::new(HERE, None);
+        assert_eq!(guard.admit(Some(HERE), &fields), Err(Stranger::Browser));
+        let neighbour = ("origin", "http://127.0.0.1:8080");
+        assert_eq!(
+            judge(HERE, None, HERE, &[neighbour]),
+            Err(Stranger::Browser)
+        );
         let guard = Guard::new(HERE, None);
         let mut headers = HeaderMap::new();
+        headers.insert("host", HeaderValue::from_static("localhost"));
         headers.insert("content-type", HeaderValue::from_static("text/plain"));
         assert_eq!(guard.admit(Some(HERE), &headers), Err(Stranger::Form));
+    }
+
+    #[test]
+    fn this_machine_reads_without_a_token_and_others_with_it() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "secret").unwrap();
+        let with_token = |address| Guard::new(address, Some(file.path().to_owned()));
+        let reads = |guard: Guard, peer, fields: &[(&'static str, &'static str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in fields {
+                headers.append(*name, HeaderValue::from_static(value));
+            }
+            guard.admit_reader(Some(peer), &headers)
+        };
+        let host = ("host", "localhost:9090");
+        assert_eq!(reads(Guard::new(HERE, None), HERE, &[host]), Ok(()));
+        assert_eq!(
+            reads(with_token(HERE), HERE, &[("host", "[::1]:9")]),
+            Ok(())
+        );
+        for fields in [
+            &[("host", "evil.example:9090")][..],
+            &[],
+            &[host, host],
+            &[host, ("x-forwarded-for", "192.0.2.1")],
+        ] {
+            let read = reads(Guard::new(HERE, None), HERE, fields);
+            assert_eq!(read, Err(Stranger::RemoteReader), "{fields:?}");
+        }
+        let remote = reads(Guard::new(THERE, None), THERE, &[host]);
+        assert_eq!(remote, Err(Stranger::RemoteReader));
+        let bearer = ("authorization", "Bearer secret");
+        assert_eq!(reads(with_token(THERE), THERE, &[bearer]), Ok(()));
+        let wrong = ("authorization", "Bearer other");
+        for fields in [&[wrong][..], &[host]] {
+            let read = reads(with_token(THERE), THERE, fields);
+            assert_eq!(read, Err(Stranger::NoToken));
+        }
     }
 }

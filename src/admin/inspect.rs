@@ -1,9 +1,11 @@
 //! What is stored under a URL: `GET /inspect?url=` and `tidegate inspect`.
 
+use super::ChunkMap;
 use crate::{
     domain::{ChunkIndex, ExtraKind, ObjectKey, Tags},
     store::Object,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{
     fmt::{self, Write},
@@ -11,7 +13,7 @@ use std::{
 };
 
 /// All that is stored under a URL.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Inspection {
     /// The URL.
     pub url: String,
@@ -20,7 +22,7 @@ pub struct Inspection {
 }
 
 /// One stored object.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Inspected {
     /// Its name in the store.
     pub object: String,
@@ -56,8 +58,10 @@ pub struct Inspected {
     pub chunks: u32,
     /// How many of them are stored.
     pub present: u32,
-    /// The stored ones in runs, first and last.
+    /// The stored ones in runs, first and last, of very many the first 4096.
     pub runs: Vec<(u32, u32)>,
+    /// All of them, where there are very many less exactly.
+    pub map: ChunkMap,
 }
 
 impl Inspected {
@@ -91,6 +95,7 @@ impl Inspected {
             chunks: object.grid().map_or(0, |grid| grid.count()),
             present: present.len(),
             runs: runs(present.iter()),
+            map: ChunkMap::of(&present, object.grid().map_or(0, |grid| grid.count())),
         }
     }
 
@@ -118,34 +123,8 @@ impl Inspected {
 
     /// A picture of its chunks, a sign for each or, where there are many, for some in a row.
     fn map(&self) -> String {
-        let per_sign = self.chunks.div_ceil(WIDTH * ROWS).max(1);
-        let mut map = String::new();
-        for (at, first) in (0..self.chunks).step_by(per_sign as usize).enumerate() {
-            if at > 0 && at % WIDTH as usize == 0 {
-                map.push('\n');
-            }
-            let end = first.saturating_add(per_sign).min(self.chunks);
-            let stored: u32 = self
-                .runs
-                .iter()
-                .map(|run| overlap(*run, (first, end - 1)))
-                .sum();
-            map.push(match stored {
-                0 => '.',
-                all if all == end - first => '#',
-                _ => '+',
-            });
-        }
-        map
+        self.map.draw(self.chunks)
     }
-}
-
-/// Signs in a row of a picture, and its rows.
-const WIDTH: u32 = 64;
-const ROWS: u32 = 16;
-
-fn overlap((a, b): (u32, u32), (c, d): (u32, u32)) -> u32 {
-    (b.min(d) + 1).saturating_sub(a.max(c))
 }
 
 fn extras(key: &ObjectKey) -> Vec<String> {
@@ -160,6 +139,9 @@ fn extras(key: &ObjectKey) -> Vec<String> {
     written.collect()
 }
 
+/// The most runs that are told.
+const MOST_RUNS: usize = 4096;
+
 /// Neighbours joined.
 fn runs(chunks: impl Iterator<Item = ChunkIndex>) -> Vec<(u32, u32)> {
     let mut runs: Vec<(u32, u32)> = Vec::new();
@@ -167,6 +149,10 @@ fn runs(chunks: impl Iterator<Item = ChunkIndex>) -> Vec<(u32, u32)> {
         match runs.last_mut() {
             Some((_, last)) if *last + 1 == chunk => *last = chunk,
             _ => runs.push((chunk, chunk)),
+        }
+        if runs.len() > MOST_RUNS {
+            runs.pop();
+            break;
         }
     }
     runs
@@ -237,6 +223,17 @@ impl fmt::Display for Inspected {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ChunkSet;
+
+    fn set(stored: &[(u32, u32)]) -> ChunkSet {
+        let mut set = ChunkSet::default();
+        for (first, last) in stored {
+            (*first..=*last).for_each(|chunk| {
+                set.insert(ChunkIndex(chunk));
+            });
+        }
+        set
+    }
 
     fn inspected(chunks: u32, stored: &[(u32, u32)]) -> Inspected {
         Inspected {
@@ -258,17 +255,8 @@ mod tests {
             chunks,
             present: stored.iter().map(|(a, b)| b - a + 1).sum(),
             runs: stored.to_vec(),
+            map: ChunkMap::of(&set(stored), chunks),
         }
-    }
-
-    #[test]
-    fn a_picture_of_the_chunks() {
-        assert_eq!(inspected(5, &[(0, 1), (4, 4)]).map(), "##..#");
-        let wide = inspected(130, &[(0, 64)]).map();
-        assert_eq!(wide.lines().map(str::len).collect::<Vec<_>>(), [64, 64, 2]);
-        let large = inspected(100_000, &[(0, 98), (50_000, 50_000)]).map();
-        assert_eq!((large.lines().count(), large.matches('+').count()), (16, 2));
-        assert_eq!(inspected(0, &[]).map(), "");
     }
 
     #[test]

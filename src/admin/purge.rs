@@ -5,10 +5,11 @@ use crate::{
     proxy::{Target, Unpurged},
 };
 use http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The body of a request to purge.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Order {
     /// All variants of this URL.
@@ -32,7 +33,7 @@ pub struct Order {
 }
 
 /// What a purge found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Outcome {
     /// Objects that were meant; a variant is an object.
     pub objects: u64,

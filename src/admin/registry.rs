@@ -1,11 +1,11 @@
 //! All metrics in one place, in Prometheus' text format.
 
-use crate::{cache::ChunkStorage, origin::Client, proxy};
+use super::api::Rooms;
+use crate::{cache::ChunkStorage, logs, proxy};
 use prometheus::{
     Encoder, IntGauge, Opts, Registry, TextEncoder, core::Collector,
     process_collector::ProcessCollector,
 };
-use std::sync::Arc;
 
 /// What is measured of one process.
 #[derive(Debug)]
@@ -21,12 +21,13 @@ pub struct Readings {
 
 impl Readings {
     /// Takes in the counters of the rooms.
-    pub fn new(
-        storage: &'static ChunkStorage,
-        client: &Client,
-        requests: &Arc<proxy::Stats>,
-        connections: &proxy::Connections,
-    ) -> prometheus::Result<Self> {
+    pub fn new(rooms: &Rooms, logs: &logs::Stats) -> prometheus::Result<Self> {
+        let Rooms {
+            storage,
+            origins,
+            requests,
+            connections,
+        } = rooms;
         let in_flight = IntGauge::new(
             "tidegate_fill_in_flight_bytes",
             "Memory reserved for chunks that come in or wait for the disk. Near `fill.in_flight` new transfers wait.",
@@ -49,7 +50,7 @@ impl Readings {
         )?;
         let store = storage.fills().store();
         let build = build_info()?;
-        let (stored, fills, origins) = (store.stats(), storage.fills().stats(), client.stats());
+        let (stored, fills) = (store.stats(), storage.fills().stats());
         let all: Vec<Box<dyn Collector>> = vec![
             Box::new(build),
             Box::new(limit.clone()),
@@ -81,6 +82,7 @@ impl Readings {
             Box::new(connections.active.clone()),
             Box::new(connections.accepted.clone()),
             Box::new(connections.refused.clone()),
+            Box::new(logs.dropped.clone()),
             Box::new(ProcessCollector::for_self()),
         ];
         let registry = Registry::new();
@@ -94,7 +96,7 @@ impl Readings {
         }
         Ok(Self {
             registry,
-            storage,
+            storage: rooms.storage,
             in_flight,
             store_size,
             limit,

@@ -165,6 +165,7 @@ impl Storage for ChunkStorage {
             self.fills.store().remove(&object);
             return Ok(None);
         }
+        object.note_found(SystemTime::now());
         let reader = Reader::new(self.fills.clone(), board, order);
         Ok(Some((meta::announced(&object)?, Box::new(reader))))
     }

@@ -6,12 +6,12 @@ use super::{
     fields::sendable_name,
     node::Value,
     rate::rate,
-    scalar::{count, size, timeout},
+    scalar::{count, size, switch, timeout},
     spot::Spot,
 };
 use crate::{
     domain::ForwardedField,
-    proxy::{Bypass, Clients},
+    proxy::{Bypass, Clients, RequestIds, Trust},
 };
 
 pub(super) fn clients(at: &Spot) -> Option<Clients> {
@@ -50,6 +50,7 @@ pub(super) fn clients(at: &Spot) -> Option<Clients> {
             trusted_proxies: keys.or("trusted_proxies", default.trusted_proxies, networks),
             rate: keys.optional("rate", rate),
             trusted_field: keys.or("trusted_field", default.trusted_field, trusted_field),
+            request_id: keys.or("request_id", default.request_id, request_id),
         })
     })
 }
@@ -64,6 +65,28 @@ fn trusted_field(at: &Spot) -> Option<ForwardedField> {
         "X-Forwarded-For" => Some(ForwardedField::XForwardedFor),
         "Forwarded" => Some(ForwardedField::Forwarded),
         _ => at.expected("X-Forwarded-For or Forwarded"),
+    }
+}
+
+/// The names of requests.
+fn request_id(at: &Spot) -> Option<RequestIds> {
+    let default = RequestIds::default();
+    at.section(|keys| {
+        Some(RequestIds {
+            header: keys.or("header", default.header, sendable_name),
+            trust: keys.or("trust", default.trust, trust),
+            show: keys.or("show", default.show, switch),
+        })
+    })
+}
+
+/// Whose names of requests are taken over.
+fn trust(at: &Spot) -> Option<Trust> {
+    match at.value() {
+        Value::Text(text) if text == "trusted_proxies" => Some(Trust::Proxies),
+        Value::Text(text) if text == "everybody" => Some(Trust::Everybody),
+        Value::Text(text) if text == "nobody" => Some(Trust::Nobody),
+        _ => at.expected("trusted_proxies, everybody or nobody"),
     }
 }
 

@@ -3,22 +3,28 @@
 use super::{
     address::Taken,
     clients::clients,
+    logs::log,
     mistakes::Reading,
     node::Node,
     origins::origins,
     process::{admin, listeners, server},
     resolver::resolver,
     routes::{Surroundings, routes},
+    shown,
     spot::Spot,
     storage::{cache, fill},
 };
 use crate::{proxy::Route, server::Settings, store};
 
 /// The settings of a document, if all that is required is there; mistakes are in the reading.
-pub(super) fn read(root: &Node, reading: &Reading) -> Option<Settings> {
-    let root = Spot::root(root, reading);
+pub(super) fn read(node: &Node, reading: &Reading) -> Option<Settings> {
+    let root = Spot::root(node, reading);
     root.refuse_duplicates();
-    settings(&root)
+    let settings = settings(&root)?;
+    Some(Settings {
+        shown: shown::without_secrets(node),
+        ..settings
+    })
 }
 
 /// Everything is read before anything is given up, so that every mistake is found.
@@ -26,6 +32,7 @@ fn settings(at: &Spot) -> Option<Settings> {
     let mut taken = Taken::default();
     at.section(|keys| {
         let server = keys.inner("server", server);
+        let log = keys.inner("log", log);
         let listen = keys.required("listen", |at| listeners(at, &mut taken));
         let admin = keys.optional("admin", |at| admin(at, &mut taken));
         let cache = keys.inner("cache", cache);
@@ -42,6 +49,7 @@ fn settings(at: &Spot) -> Option<Settings> {
         let cache = cache?;
         Some(Settings {
             server: server?,
+            log: log?,
             listen: listen?,
             admin,
             cache_version: cache.version,
@@ -54,6 +62,7 @@ fn settings(at: &Spot) -> Option<Settings> {
                 .filter_map(|(_, origin)| origin)
                 .collect(),
             routes: routes?,
+            shown: Default::default(),
         })
     })
 }

@@ -82,6 +82,29 @@ pub(super) fn directory(at: &Spot) -> Option<PathBuf> {
     }
 }
 
+/// A file that can be written to at its end, or that can be created.
+pub(super) fn appendable(at: &Spot) -> Option<PathBuf> {
+    let path = path(at)?;
+    if at.reading().folder().is_none() {
+        return Some(path);
+    }
+    let tried = match path.symlink_metadata() {
+        Ok(_) => File::options().append(true).open(&path).map(drop),
+        Err(error) if is_absence(&error) => {
+            let folder = path.parent().filter(|folder| folder.is_dir());
+            folder.map_or(Err(error), try_to_write)
+        }
+        Err(error) => Err(error),
+    };
+    match tried {
+        Ok(()) => Some(path),
+        Err(error) => at.refuse(format!(
+            "{} cannot be written: {error}; its folder must exist and be writable",
+            path.display()
+        )),
+    }
+}
+
 fn path(at: &Spot) -> Option<PathBuf> {
     let path = Path::new(scalar::text(at, "a path")?);
     Some(match at.reading().folder() {
@@ -164,6 +187,25 @@ mod tests {
             fs::read_dir(folder.path().join("store")).unwrap().count(),
             0
         );
+    }
+
+    #[test]
+    fn a_log_can_be_begun_or_written_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path();
+        let with = |log: &str| write(at, "store", &format!("log: {{file: {log}}}"));
+        load(&with("new.log")).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        assert!(!at.join("new.log").exists());
+        fs::write(at.join("old.log"), "line").unwrap();
+        load(&with("old.log")).unwrap();
+        for (log, why) in [("missing/new.log", "No such file"), (".", "directory")] {
+            let text = said(&with(log));
+            assert!(text.contains("log.file: ") && text.contains(why), "{text}");
+            assert!(
+                text.contains("its folder must exist and be writable"),
+                "{text}"
+            );
+        }
     }
 
     #[test]

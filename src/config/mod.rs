@@ -18,7 +18,7 @@
 //! | `spot.rs`, `section.rs` | reading the tree: one value with its path, one mapping with its keys |
 //! | `scalar.rs`, `address.rs`, `files.rs` | readers of single values |
 //! | `hosts.rs`, `fields.rs` | readers of host names and of header fields |
-//! | `process.rs`, `clients.rs`, `storage.rs`, `resolver.rs` | the sections, each a table of its keys |
+//! | `process.rs`, `logs.rs`, `clients.rs`, `storage.rs`, `resolver.rs` | the sections, each a table of its keys |
 //! | `origins.rs` | the origins, with `servers.rs`, `guard.rs` and `credentials.rs` |
 //! | `routes.rs` | the routes, with `matching.rs` (what a route takes) and `legs.rs` (its origins) |
 //! | `freshness.rs` | how long a route's answers are fresh |
@@ -26,6 +26,7 @@
 //! | `delivery.rs` | how a route's answers are sent |
 //! | `key.rs`, `variants.rs`, `scale.rs` | what tells a route's objects apart, and the derivatives of one |
 //! | `document.rs` | the sections put together |
+//! | `shown.rs` | the document as an operator may see it |
 
 mod access;
 mod address;
@@ -41,6 +42,7 @@ mod guard;
 mod hosts;
 mod key;
 mod legs;
+mod logs;
 mod matching;
 mod mistakes;
 mod node;
@@ -54,6 +56,7 @@ mod scalar;
 mod scale;
 mod section;
 mod servers;
+mod shown;
 mod spot;
 mod storage;
 mod variants;

@@ -58,6 +58,28 @@ pub(super) fn share(at: &Spot) -> Option<f64> {
     }
 }
 
+/// The same in thousandths of a percent, for shares of very many.
+pub(super) fn fine_share(at: &Spot) -> Option<f64> {
+    let percent = match at.value() {
+        Value::Text(text) => text.strip_suffix('%').and_then(decimal),
+        _ => None,
+    };
+    match percent.filter(|percent| *percent <= 100.0) {
+        Some(percent) => Some(percent / 100.0),
+        None => at.expected("a percentage from 0% to 100%, such as 10% or 0.1%"),
+    }
+}
+
+/// A plain number with at most three digits behind its point.
+fn decimal(text: &str) -> Option<f64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let is_plain = |digits: &str, most| {
+        (1..=most).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit())
+    };
+    let is_plain = is_plain(whole, 3) && is_plain(fraction, 3);
+    text.parse().ok().filter(|_| is_plain)
+}
+
 /// The number of a whole percentage, `80%`.
 pub(super) fn percent(text: &str) -> Option<u8> {
     let number = text.strip_suffix('%')?;
@@ -190,6 +212,24 @@ mod tests {
             ("99999999999999999999", None),
         ] {
             assert_eq!(bytes(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn fine_shares_are_plain_numbers() {
+        let table = [
+            ("0", Some(0.0)),
+            ("100", Some(100.0)),
+            ("0.125", Some(0.125)),
+            ("1.", None),
+            (".5", None),
+            ("-1", None),
+            ("1e1", None),
+            ("0.0001", None),
+            ("", None),
+        ];
+        for (text, expected) in table {
+            assert_eq!(decimal(text), expected, "{text}");
         }
     }
 

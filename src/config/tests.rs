@@ -12,7 +12,8 @@ mod secrets;
 use super::parse;
 use crate::{
     fill::FinishWhen,
-    proxy::{Matcher, RouteOrigin},
+    logs::{Destination, Format},
+    proxy::{Matcher, RouteOrigin, Trust},
 };
 use proptest::prelude::*;
 use std::{path::Path, time::Duration};
@@ -53,6 +54,8 @@ fn the_least_is_enough() {
 fn what_is_written_is_what_is_set() {
     let settings = parse(
         r#"
+log: {level: debug, format: json, file: a.log, access: {sample: 0.1%, failures: false, slow: 2s,
+      redact: [a, b]}}
 server: {threads: 8, drain: 1m, origin_idle_connections: 7}
 listen:
   - {address: "[::1]:0", h2c: true}
@@ -61,7 +64,8 @@ admin: {address: 127.0.0.1:0, token_file: token}
 cache: {directory: store, max_size: 1073741824, memory: 64MB, chunk_size: 256KiB, version: 4294967295,
         writes: 1, write_queue: 2, reads: 4, open_objects: 3}
 fill: {max_window: 1MiB, in_flight: 8MiB, wait: 250ms, attempts: 9}
-clients: {idle_timeout: 1s, read_timeout: 2s, max_ranges: 5}
+clients: {idle_timeout: 1s, read_timeout: 2s, max_ranges: 5,
+          request_id: {header: X-Trace, trust: nobody, show: true}}
 origins:
   a: {servers: [{url: "https://one.example"}, {url: "http://[::1]:81/"}], connect_timeout: 1s,
       read_timeout: 2s, idle_timeout: 3s}
@@ -73,6 +77,24 @@ routes:
 "#,
     )
     .unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let access = settings.log.access.as_ref().unwrap();
+    assert_eq!(
+        (settings.log.level, settings.log.format),
+        (log::LevelFilter::Debug, Format::Json)
+    );
+    assert_eq!(settings.log.to, Destination::File("a.log".into()));
+    assert_eq!(
+        (&access.to, access.format),
+        (&Destination::Stderr, Format::Json)
+    );
+    assert_eq!((access.rules.sample, access.rules.failures), (0.001, false));
+    assert_eq!(access.rules.slow, Duration::from_secs(2));
+    assert_eq!(access.rules.redacted, ["a", "b"]);
+    let names = &settings.clients.request_id;
+    assert_eq!(
+        (names.header.as_str(), names.trust, names.show),
+        ("x-trace", Trust::Nobody, true)
+    );
     let [a, b] = &settings.origins[..] else {
         panic!("{settings:#?}")
     };
@@ -120,13 +142,21 @@ fn each_mistake_says_where_what_was_expected_and_what_was_found() {
 #[rustfmt::skip]
 const WRONG: &[(&str, &str)] = &[
     // Keys.
-    ("chace: {}", "chace: unknown key; did you mean cache? (known here: server, listen, admin, cache, clients, resolver, origins, routes, fill)"),
+    ("chace: {}", "chace: unknown key; did you mean cache? (known here: server, log, listen, admin, cache, clients, resolver, origins, routes, fill)"),
     ("server: {thread: 2}", "server.thread: unknown key; did you mean threads? (known here: threads, drain, upgrade_drain, origin_idle_connections)"),
     ("server: {workers: 2}", "server.workers: unknown key (known here: threads, drain, upgrade_drain, origin_idle_connections)"),
     ("server: {\"a b\": 2}", "server.\"a b\": unknown key (known here: threads, drain, upgrade_drain, origin_idle_connections)"),
     ("server: {[1]: 2}", "server.\"a list\": unknown key (known here: threads, drain, upgrade_drain, origin_idle_connections)"),
     ("server: {threads: 2, threads: 3}", "server.threads: given more than once; a key may stand only once"),
     ("server: {}\nserver: {}", "server: given more than once; a key may stand only once"),
+    ("log: {access: {path: x}}", "log.access.path: unknown key (known here: file, format, sample, failures, slow, redact)"),
+    ("log: {level: loud}", "log.level: expected error, warn, info, debug or trace, found \"loud\""),
+    ("log: {format: xml}", "log.format: expected text or json, found \"xml\""),
+    ("log: {access: {sample: 0.5}}", "log.access.sample: expected a percentage from 0% to 100%, such as 10% or 0.1%, found 0.5"),
+    ("log: {access: {sample: 101%}}", "log.access.sample: expected a percentage from 0% to 100%, such as 10% or 0.1%, found \"101%\""),
+    ("log: {access: {redact: [a, a]}}", "log.access.redact[1]: stands earlier in this list already"),
+    ("clients: {request_id: {trust: yes}}", "clients.request_id.trust: expected trusted_proxies, everybody or nobody, found \"yes\""),
+    ("clients: {request_id: {trust: all}}", "clients.request_id.trust: expected trusted_proxies, everybody or nobody, found \"all\""),
     // Types.
     ("server: 2", "server: expected a mapping (key: value), found 2"),
     ("server: {threads: two}", "server.threads: expected a whole number from 1 to 256, found \"two\""),

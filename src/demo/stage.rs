@@ -6,7 +6,7 @@ use super::{
     origin::{self, Asked, Origin, Serving},
 };
 use crate::{
-    origin as origins,
+    logs, origin as origins,
     proxy::{Clients, Matcher, Route, RouteOrigin},
     server::{
         Admin, Listen, Server, Settings,
@@ -71,6 +71,7 @@ impl Stage {
             .path_and_query("/")
             .build()?;
         Ok(Settings {
+            log: logs::Config::default(),
             server: Server {
                 drain: DRAIN,
                 ..Server::default()
@@ -92,6 +93,7 @@ impl Stage {
             resolving: Default::default(),
             origins: vec![origins::Config::new(ORIGIN.into(), vec![server])],
             routes: vec![route()],
+            shown: Default::default(),
         })
     }
 

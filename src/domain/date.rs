@@ -7,6 +7,10 @@ use std::time::SystemTime;
 /// mind it (RFC 9111, section 4.2). `None` for anything else, other time zones included.
 pub fn http_date(text: &[u8]) -> Option<SystemTime> {
     let text = std::str::from_utf8(text).ok()?.trim();
+    // Nearly all are written as they should be.
+    if let Ok(date) = httpdate::parse_http_date(text) {
+        return Some(date);
+    }
     let mut canonical = String::with_capacity(text.len());
     for word in text.split_inclusive(|c: char| !c.is_ascii_alphabetic()) {
         match word.eq_ignore_ascii_case("GMT") {

@@ -57,6 +57,7 @@ pub use query::{Chosen, QueryRules, Selected};
 pub use range::{ByteRange, RangeSet, RangeSpec, Selection};
 pub use reuse::{Reuse, Stored, reuse};
 pub use selector::{Selector, place_of};
+pub use signatures::Signatures;
 pub use sizes::Sizes;
 pub use spelling::{normal_path, normal_target, split_target};
 pub use tags::{LONGEST_TAG, MOST_TAGS, Tags, tag_of};

@@ -6,6 +6,7 @@ use super::{
     chunk_buffer::ChunkBuffer,
     flights::{Driver, FlightId, Flights, Plan, Reach},
     now,
+    scene::Transfer,
 };
 use crate::{
     domain::{ChunkIndex, ChunkRun, Movie, Sizes},
@@ -13,22 +14,26 @@ use crate::{
 };
 use parking_lot::Mutex;
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst},
     },
     time::Instant,
 };
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 /// Shared by the readers and flights of one generation.
 #[derive(Debug)]
 pub struct Board {
     object: Arc<Object>,
+    /// For what of it has come in and is not on disk yet, in KiB.
+    pub(super) room: Arc<Semaphore>,
     state: Mutex<State>,
     changed: Notify,
     readers: AtomicUsize,
+    /// Where each reader is, by its number.
+    positions: Mutex<BTreeMap<u64, Arc<AtomicU64>>>,
     completing: AtomicBool,
     /// The policy says that what is under way goes on without readers.
     goes_on: AtomicBool,
@@ -69,7 +74,7 @@ pub enum Place {
 }
 
 impl Board {
-    pub(super) fn new(object: Arc<Object>) -> Self {
+    pub(super) fn new(object: Arc<Object>, room: Arc<Semaphore>) -> Self {
         Self {
             state: Mutex::new(State {
                 flights: Flights::new(object.chunk_size()),
@@ -80,8 +85,10 @@ impl Board {
                 whole_only: false,
             }),
             object,
+            room,
             changed: Notify::new(),
             readers: AtomicUsize::new(0),
+            positions: Mutex::default(),
             completing: AtomicBool::new(false),
             goes_on: AtomicBool::new(false),
             progress: AtomicU64::new(0),
@@ -391,6 +398,30 @@ impl Board {
 
     pub(super) fn reader_came(&self) {
         self.readers.fetch_add(1, SeqCst);
+    }
+
+    /// From now on it shows where this reader is.
+    pub(super) fn show(&self, number: u64, position: &Arc<AtomicU64>) {
+        self.positions.lock().insert(number, position.clone());
+    }
+
+    pub(super) fn hide(&self, number: u64) {
+        self.positions.lock().remove(&number);
+    }
+
+    /// Offsets of the bytes that readers are to get next.
+    pub(super) fn positions(&self) -> Vec<u64> {
+        let positions = self.positions.lock();
+        positions.values().map(|at| at.load(Relaxed)).collect()
+    }
+
+    /// The chunks that come in, in no order, and the transfers that bring them and others.
+    pub(super) fn transfers(&self) -> (Vec<ChunkIndex>, Vec<Transfer>) {
+        let state = self.state.lock();
+        let coming = state.buffers.keys().copied().collect();
+        let runs = state.flights.runs();
+        let transfers = runs.map(|(run, driver)| Transfer::new(run, driver));
+        (coming, transfers.collect())
     }
 
     /// True where that was the last one and the object is now to be completed all the same.

@@ -1,6 +1,6 @@
 //! The budget of bytes that have come in and are not yet on disk.
 
-use super::Fills;
+use super::{Board, Fills};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -12,6 +12,16 @@ pub(super) struct InFlight {
     room: Arc<Semaphore>,
     most: usize,
 }
+
+/// A chunk's room, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Share {
+    _of_object: OwnedSemaphorePermit,
+    _of_all: OwnedSemaphorePermit,
+}
+
+/// One object has at most this part of all room, or one chunk: others find some, too.
+const OF_ONE_OBJECT: usize = 2;
 
 /// There is little room when less than this share of it is left.
 const LITTLE: usize = 4;
@@ -25,6 +35,12 @@ impl InFlight {
             room: Arc::new(Semaphore::new(most)),
             most,
         }
+    }
+
+    /// The room of one object, in KiB.
+    pub fn of_one_object(&self, chunk_size: u32) -> Arc<Semaphore> {
+        let most = self.most / OF_ONE_OBJECT;
+        Arc::new(Semaphore::new(most.max(share_of(chunk_size) as usize)))
     }
 }
 
@@ -41,12 +57,19 @@ impl Fills {
         self.in_flight.room.available_permits() < self.in_flight.most / LITTLE
     }
 
-    /// Waits for room for a chunk; `None` where there will never be any.
-    pub(super) async fn share(&self, chunk_size: u32) -> Option<OwnedSemaphorePermit> {
-        let (room, share) = (&self.in_flight.room, share_of(chunk_size));
+    /// Waits for room for a chunk of an object, first in what it may have itself; `None` where
+    /// there will never be any.
+    pub(super) async fn share(&self, board: &Board) -> Option<Share> {
+        let (room, share) = (&self.in_flight.room, share_of(board.object().chunk_size()));
+        let own = board.room.clone();
+        let lacks = || own.available_permits().min(room.available_permits()) < share as usize;
         // What the disk did not take makes room for what comes.
-        while room.available_permits() < share as usize && self.unkept.give_up_oldest() {}
-        room.clone().acquire_many_owned(share).await.ok()
+        while lacks() && self.unkept.give_up_oldest() {}
+        let of_object = own.clone().acquire_many_owned(share).await.ok()?;
+        Some(Share {
+            _of_object: of_object,
+            _of_all: room.clone().acquire_many_owned(share).await.ok()?,
+        })
     }
 }
 

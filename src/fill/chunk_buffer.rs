@@ -1,13 +1,13 @@
 //! The bytes of one chunk while it comes in and until it is on disk.
 
-use super::FillError;
+use super::{FillError, budget::Share};
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 use std::sync::{
     OnceLock,
     atomic::{AtomicBool, Ordering::Relaxed},
 };
-use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::sync::Notify;
 
 /// A chunk on its way: written by one flight, read by any number of readers.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub struct ChunkBuffer {
     /// The disk did not take it.
     unkept: AtomicBool,
     /// Its share of the budget of bytes in flight, when it has it.
-    budget: OnceLock<OwnedSemaphorePermit>,
+    budget: OnceLock<Share>,
 }
 
 #[derive(Debug, Default)]
@@ -87,7 +87,7 @@ impl ChunkBuffer {
     }
 
     /// Takes its share of the budget, and holds it until it goes.
-    pub fn hold(&self, share: OwnedSemaphorePermit) {
+    pub(super) fn hold(&self, share: Share) {
         let _ = self.budget.set(share);
     }
 

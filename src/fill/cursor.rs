@@ -34,6 +34,8 @@ pub struct Cursor {
     visit: Arc<Visit>,
     position: u64,
     end: u64,
+    /// Something of it has been given out.
+    has_begun: bool,
     ahead: ReadAhead,
     segment: SegmentSize,
     slow: Option<SlowRead>,
@@ -91,6 +93,7 @@ impl Cursor {
         let last = end
             .min(object.total().unwrap_or(u64::MAX))
             .saturating_sub(1);
+        visit.reached(start);
         let first = chunk_at(size, start);
         let last = chunk_at(size, last).max(first);
         let run = ChunkRun {
@@ -104,6 +107,7 @@ impl Cursor {
             visit,
             position: start,
             end,
+            has_begun: false,
             segment: SegmentSize::new(Sending::default().of(range.is_some()).segment),
             slow: None,
             disk_ahead: DiskAhead::default(),
@@ -270,9 +274,20 @@ impl Cursor {
                 self.own = Some(run);
                 self.asked = Some(chunk);
                 self.ahead.fetched();
-                self.launch(run, flight, Urgency::Range);
+                self.launch(run, flight, self.urgency());
                 Ok(())
             }
+        }
+    }
+
+    /// Where a wait puts a request in the queue before an origin: who has nothing yet waits for
+    /// little, who reads on waits for all that is left, like others for a whole answer.
+    fn urgency(&self) -> Urgency {
+        match self.has_begun {
+            false => Urgency::Range,
+            true => Urgency::Whole {
+                expected: self.left(),
+            },
         }
     }
 
@@ -435,6 +450,8 @@ impl Cursor {
         self.board().screen(self.position, &bytes);
         self.fetch_index();
         self.position += length;
+        self.has_begun = true;
+        self.visit.reached(self.position);
         self.waiting_since = None;
         self.attempts = 0;
         let counter = match source {

@@ -199,6 +199,18 @@ impl Flights {
         self.flights.retain(|f| f.id != id);
     }
 
+    /// What each flight is still to bring, and who drives it.
+    pub fn runs(&self) -> impl Iterator<Item = (ChunkRun, Driver)> {
+        let under_way = self.flights.iter().filter(|f| f.next < f.end);
+        under_way.map(|f| {
+            let run = ChunkRun {
+                start: f.next,
+                end: f.end,
+            };
+            (run, f.driver)
+        })
+    }
+
     /// Whether nothing is on its way.
     pub fn is_empty(&self) -> bool {
         self.flights.is_empty()

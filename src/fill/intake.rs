@@ -4,6 +4,7 @@
 use super::{
     FillError, Fills,
     board::{Board, Wanted},
+    budget::Share,
     chunk_buffer::ChunkBuffer,
     flights::{Driver, FlightId},
 };
@@ -13,7 +14,6 @@ use crate::{
 };
 use bytes::Bytes;
 use std::sync::Arc;
-use tokio::sync::OwnedSemaphorePermit;
 
 /// One flight's end at this side. Dropped without [`Intake::finish`] it is a broken flight.
 #[derive(Debug)]
@@ -184,8 +184,8 @@ impl Intake {
 
     /// Waits for room for a chunk, with the origin's answer in hand: who waits for the origin holds
     /// none.
-    async fn acquire_share(&mut self) -> Result<OwnedSemaphorePermit, FillError> {
-        let share = self.fills.share(self.board.object().chunk_size());
+    async fn acquire_share(&mut self) -> Result<Share, FillError> {
+        let share = self.fills.share(&self.board);
         let share = tokio::time::timeout(self.fills.config().wait, share).await;
         match share {
             Ok(Some(share)) => Ok(share),

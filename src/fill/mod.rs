@@ -19,6 +19,7 @@ mod flights;
 mod gather;
 mod intake;
 mod read_ahead;
+mod scene;
 mod screening;
 mod stats;
 #[cfg(test)]
@@ -35,6 +36,7 @@ pub use cursor::{Cursor, Tally};
 pub use detached::Offer;
 pub use gather::Gathered;
 pub use intake::{Flow, Intake};
+pub use scene::{Scene, Transfer, UnderWay};
 pub use stats::Stats;
 pub use visit::Visit;
 
@@ -104,6 +106,22 @@ pub enum FillError {
     Broken(String),
 }
 
+impl FillError {
+    /// What it is called in logs: a word of a closed set.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Changed => "changed",
+            Self::Lost => "lost",
+            Self::Busy => "budget",
+            Self::NotAsked(_) => "not_asked",
+            Self::TimedOut => "timeout",
+            Self::Refused(_) => "status",
+            Self::Lying(_) => "untrusted",
+            Self::Broken(_) => "broken",
+        }
+    }
+}
+
 impl From<SourceError> for FillError {
     fn from(e: SourceError) -> Self {
         match e {
@@ -160,7 +178,8 @@ impl Fills {
         if boards.len() >= SWEEP_FLOOR {
             boards.retain(|_, board| board.strong_count() > 0);
         }
-        let board = Arc::new(Board::new(object.clone()));
+        let room = self.in_flight.of_one_object(object.chunk_size());
+        let board = Arc::new(Board::new(object.clone(), room));
         boards.insert(object.generation(), Arc::downgrade(&board));
         board
     }

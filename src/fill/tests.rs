@@ -9,6 +9,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use std::{
     sync::atomic::{AtomicU64, Ordering::SeqCst},
@@ -50,6 +51,7 @@ struct Script {
 struct Scripted {
     script: watch::Sender<Script>,
     asked: parking_lot::Mutex<Vec<Option<ByteRange>>>,
+    urgencies: parking_lot::Mutex<Vec<Urgency>>,
     sent: Arc<AtomicU64>,
 }
 
@@ -64,6 +66,7 @@ impl Scripted {
         Arc::new(Self {
             script: watch::Sender::new(script),
             asked: Default::default(),
+            urgencies: Default::default(),
             sent: Default::default(),
         })
     }
@@ -91,8 +94,9 @@ impl Source for Scripted {
         self: Arc<Self>,
         _: &Request,
         ranged: Option<&Ranged>,
-        _: crate::traffic::Urgency,
+        urgency: Urgency,
     ) -> Result<Answer, SourceError> {
+        self.urgencies.lock().push(urgency);
         let asked = ranged.map(|r| r.range);
         self.asked.lock().push(asked);
         let script = self.script.borrow().clone();
@@ -201,8 +205,19 @@ impl Bench {
         self.fills.board(&self.object)
     }
 
+    /// The board of another object.
+    fn other_board(&self, number: u8) -> Arc<Board> {
+        let object = self.fills.store().conceive(Manifest {
+            id: ObjectId([number; 16]),
+            generation: number.into(),
+            ..manifest()
+        });
+        self.fills.board(&object)
+    }
+
     fn errand(&self) -> Errand {
         let request = Request {
+            trail: None,
             target: "/".into(),
             headers: HeaderMap::new(),
             key: 0,
@@ -291,6 +306,24 @@ async fn many_readers_of_a_cold_object_cost_each_byte_once() {
     assert_eq!(bench.source.sent(), TOTAL);
     bench.settled().await;
     assert_eq!(bench.stored().len() as u64, CHUNKS);
+}
+
+#[tokio::test]
+async fn who_has_nothing_yet_goes_before_who_reads_on() {
+    let bench = Bench::new().await;
+    let mut cursor = bench.cursor(None);
+    cursor.ready().await.unwrap();
+    assert_eq!(*bench.source.urgencies.lock(), [Urgency::Range]);
+    // A seek within one answer is a wait of one who has begun, and nothing is read ahead for it.
+    cursor.next_within(1).await.unwrap();
+    cursor.move_to(10 * u64::from(CHUNK));
+    cursor.next_within(1).await.unwrap();
+    let left = TOTAL - 10 * u64::from(CHUNK);
+    let expected = Urgency::Whole {
+        expected: Some(left),
+    };
+    let urgencies = bench.source.urgencies.lock();
+    assert!(urgencies.contains(&expected), "{urgencies:?}");
 }
 
 #[tokio::test]
@@ -431,9 +464,11 @@ async fn a_broken_transfer_is_tried_again_and_then_is_an_error() {
 #[tokio::test]
 async fn a_read_ahead_that_stands_back_is_nobodys_failure() {
     let bench = Bench::new().await;
+    let others = [2, 3].map(|number| bench.other_board(number));
     let mut held = Vec::new();
     while !bench.fills.is_pressed() {
-        held.push(bench.fills.share(CHUNK).await.unwrap());
+        let board = &others[held.len() % others.len()];
+        held.push(bench.fills.share(board).await.unwrap());
     }
     let board = bench.board();
     let claim = board.claim(ChunkIndex(3), ChunkIndex(4), now());
@@ -448,6 +483,30 @@ async fn a_read_ahead_that_stands_back_is_nobodys_failure() {
     let start = 3 * u64::from(CHUNK);
     let mut cursor = bench.cursor(Some((start, start + 100)));
     assert_eq!(read(&mut cursor, start).await.unwrap(), 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_object_can_not_take_all_the_room() {
+    let bench = Bench::new().await;
+    let (board, other) = (bench.board(), bench.other_board(2));
+    let mut held = Vec::new();
+    while let Ok(share) =
+        tokio::time::timeout(Duration::from_secs(1), bench.fills.share(&board)).await
+    {
+        held.push(share.unwrap());
+    }
+    assert_eq!(
+        bench.fills.bytes_in_flight(),
+        bench.fills.config().in_flight / 2
+    );
+    // Whoever waits takes nothing of what others may have.
+    let waiting = bench.fills.share(&board);
+    tokio::pin!(waiting);
+    assert!(waiting.as_mut().now_or_never().is_none());
+    let others = bench.fills.share(&other).now_or_never();
+    assert!(others.is_some());
+    held.pop();
+    assert!(waiting.now_or_never().is_some());
 }
 
 #[tokio::test]

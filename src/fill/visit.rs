@@ -3,7 +3,7 @@
 use super::{Board, Errand, Fills, transfer};
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering::Relaxed},
+    atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
 };
 
 /// One reader at one board, from its coming to its leaving or its drop.
@@ -13,7 +13,14 @@ pub struct Visit {
     board: Arc<Board>,
     errand: Errand,
     left: AtomicBool,
+    /// The offset of the next byte, for operators to look at.
+    position: Arc<AtomicU64>,
+    /// What the position is shown by.
+    number: u64,
 }
+
+/// Numbers given out.
+static NEXT: AtomicU64 = AtomicU64::new(0);
 
 impl Visit {
     /// A reader that may come; it has not begun.
@@ -23,6 +30,8 @@ impl Visit {
             board,
             errand,
             left: AtomicBool::new(true),
+            position: Arc::default(),
+            number: NEXT.fetch_add(1, Relaxed),
         })
     }
 
@@ -49,12 +58,21 @@ impl Visit {
     pub fn come(&self) {
         if self.left.swap(false, Relaxed) {
             self.board.reader_came();
+            self.board.show(self.number, &self.position);
         }
+    }
+
+    /// The reader has come so far.
+    pub(super) fn reached(&self, position: u64) {
+        self.position.store(position, Relaxed);
     }
 
     /// The reader leaves; once is enough.
     pub fn leave(&self) {
         let first = !self.left.swap(true, Relaxed);
+        if first {
+            self.board.hide(self.number);
+        }
         let goes_on = first && self.board.reader_left(self.errand.finish_when);
         if first && self.board.is_abandoned() {
             self.fills.store().remove(self.board.object());
@@ -71,5 +89,7 @@ impl Visit {
 impl Drop for Visit {
     fn drop(&mut self) {
         self.leave();
+        // Another thread may have had it leave just as it came.
+        self.board.hide(self.number);
     }
 }

@@ -1,7 +1,12 @@
 //! A route's origins as where missing chunks come from.
 
 use super::{
-    Failure, Purpose, Upstream, failure::Cause, incoming::Incoming, sending::Ask,
+    Failure, Purpose, Upstream,
+    attempts::Attempts,
+    failure::Cause,
+    incoming::Incoming,
+    interim::Interim,
+    sending::{Ask, send_on},
     speculation::Speculation,
 };
 use crate::{
@@ -29,7 +34,8 @@ impl Source for Upstream {
             purpose: Purpose::Fill,
             may_hedge: range.is_some(),
         };
-        let answered = self.send(ask, &asked).await?;
+        let attempts = Attempts::new(self, ask.key, ask.urgency).noted_in(request.trail.clone());
+        let answered = send_on(attempts, ask, &asked, &Interim::nowhere()).await?;
         let (head, body) = Incoming::new(answered, ask, asked);
         Ok(Answer {
             status: head.status,

@@ -4,7 +4,7 @@
 //! budget of repetitions, whether it is a client's own or a fill's.
 
 use super::{
-    Failure, Upstream,
+    Failure, Origin, Upstream,
     failure::Cause,
     limit::{Permit, Refused},
     retry::pause,
@@ -13,7 +13,10 @@ use super::{
     stats::{Again, Purpose},
     upstream::Leg,
 };
-use crate::traffic::{Class, Urgency};
+use crate::{
+    source::Trail,
+    traffic::{Class, Urgency},
+};
 use std::{sync::Arc, time::Duration};
 
 /// The servers that a request has tried, and the one that it is at.
@@ -23,6 +26,7 @@ pub(super) struct Attempts {
     pub key: u64,
     /// Where a client leaves its word that it does not wait any more.
     report: Option<Arc<Report>>,
+    trail: Option<Arc<Trail>>,
     urgency: Urgency,
     /// Servers that have been tried in this round, by origin and place in it.
     tried: Vec<(usize, usize)>,
@@ -48,6 +52,7 @@ impl Attempts {
             upstream,
             key,
             report: None,
+            trail: None,
             urgency,
             tried: Vec::new(),
             shut: Vec::new(),
@@ -69,6 +74,18 @@ impl Attempts {
     pub fn reporting_to(mut self, report: Arc<Report>) -> Self {
         self.report = Some(report);
         self
+    }
+
+    /// The same for one who wants to know afterwards who was asked.
+    pub fn noted_in(mut self, trail: Option<Arc<Trail>>) -> Self {
+        self.trail = trail;
+        self
+    }
+
+    fn note_asked(&self, origin: &Origin, attempt: &Attempt) {
+        if let Some(trail) = &self.trail {
+            trail.note(origin.name(), attempt.server().name());
+        }
     }
 
     /// The origin that is being asked.
@@ -204,6 +221,7 @@ impl Attempts {
         match origin.choose(tried, self.key, guarded, now) {
             Some((server, attempt)) => {
                 self.tried.push((at, server));
+                self.note_asked(&origin, &attempt);
                 self.current = Some((at, attempt));
                 if !std::mem::replace(&mut self.counted, true) {
                     origin.deposit(now);
@@ -331,6 +349,7 @@ impl Attempts {
         let tried = |server: usize| self.tried.contains(&(at, server));
         let (server, attempt) = origin.choose(tried, self.key, guarded, now)?;
         self.tried.push((at, server));
+        self.note_asked(&origin, &attempt);
         Some(Second { attempt, permit })
     }
 

@@ -51,7 +51,7 @@ mod upload;
 mod upstream;
 mod warm;
 
-pub use crate::source::{Request, Source};
+pub use crate::source::{Request, Source, Trail};
 pub use backlog::Backlog;
 pub use breaker::State as BreakerState;
 pub use client::Client;

@@ -45,20 +45,8 @@ struct Spare {
     head: ResponseHeader,
 }
 
-impl Upstream {
-    /// Asks one server after the other until one answers. The request is repeated: it must be
-    /// idempotent, and without a body.
-    pub(super) async fn send(
-        self: &Arc<Self>,
-        ask: Ask,
-        asked: &RequestHeader,
-    ) -> Result<Answered, Failure> {
-        let attempts = Attempts::new(self.clone(), ask.key, ask.urgency);
-        send_on(attempts, ask, asked, &Interim::nowhere()).await
-    }
-}
-
-/// The same, with what earlier attempts have left. Interim answers are passed on as they come,
+/// Asks one server after the other until one answers. The request is repeated: it must be
+/// idempotent, and without a body. Interim answers are passed on as they come,
 /// those of a server that then fails too: they are hints about what is asked for.
 pub(super) async fn send_on(
     mut attempts: Attempts,
@@ -88,7 +76,10 @@ pub(super) async fn send_on(
             };
         }
         let leg = attempts.leg_index();
-        match first_answer(&mut attempts, ask, asked, interim).await {
+        // In a place of its own: what connects and shakes hands needs some ten kilobytes, which
+        // neither those who wait for their turn nor those who read on are to hold.
+        let answered = Box::pin(first_answer(&mut attempts, ask, asked, interim)).await;
+        match answered {
             Ok((connection, head)) if may_go_on && attempts.upstream.goes_on(head.status) => {
                 let status = head.status;
                 let what = format!("{}: {status}", attempts.server_name());
@@ -284,7 +275,9 @@ async fn ask_server(
                 followed += 1;
                 place = Place::of(&to);
                 let target = to.path_and_query().map_or("/", |target| target.as_str());
-                let target = target.parse().map_err(|_| unfit(format!("{to}")))?;
+                let strange =
+                    |_| unfit(format!("{}: a redirect to a strange place", server.name()));
+                let target = target.parse().map_err(strange)?;
                 request.set_uri(target);
                 if same_host {
                     address(origin, &place, &mut request)?;

@@ -147,7 +147,7 @@ impl Server {
     }
 
     /// The time to the first byte that this share of its answers kept within.
-    pub(super) fn latency(&self, share: f64) -> Option<Duration> {
+    pub fn latency(&self, share: f64) -> Option<Duration> {
         self.record.lock().latency.quantile(share)
     }
 }

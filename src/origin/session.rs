@@ -5,7 +5,7 @@
 //! request obeys the same limits and breakers as a fill, over the same connections.
 
 use super::{
-    Backlog, Failure, Handover, Purpose, Upstream,
+    Backlog, Failure, Handover, Purpose, Trail, Upstream,
     asking::{Asking, Came},
     attempts::Attempts,
     client::Connection,
@@ -45,6 +45,8 @@ pub struct Call {
     pub key: u64,
     /// What for.
     pub urgency: Urgency,
+    /// Where it is noted who was asked, if anybody wants to know.
+    pub trail: Option<Arc<Trail>>,
     /// What came of it.
     pub report: Arc<Report>,
     /// Where the answer's body is offered before Pingora reads it.
@@ -258,7 +260,9 @@ async fn passed_on() {
 const TURNS: usize = 4;
 
 fn attempts(call: &Call) -> Attempts {
-    Attempts::new(call.upstream.clone(), call.key, call.urgency).reporting_to(call.report.clone())
+    let attempts = Attempts::new(call.upstream.clone(), call.key, call.urgency);
+    let attempts = attempts.noted_in(call.trail.clone());
+    attempts.reporting_to(call.report.clone())
 }
 
 /// Whether a request may be sent more than once (RFC 9110, section 9.2.2).

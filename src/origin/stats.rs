@@ -6,7 +6,7 @@ use parking_lot::RwLock;
 use prometheus::{
     HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts,
     core::{Collector, Desc},
-    proto::MetricFamily,
+    proto::{Metric, MetricFamily},
 };
 use std::{
     sync::Arc,
@@ -210,6 +210,19 @@ fn histogram(name: &str, help: &str, labels: &[&str]) -> HistogramVec {
         .expect("names of metrics are well-formed")
 }
 
+/// The sum of a counter over all that is told apart of one server.
+fn sum_of(counters: &IntCounterVec, origin: &str, server: &str) -> u64 {
+    let has = |sample: &Metric, name: &str, value: &str| {
+        let mut labels = sample.get_label().iter();
+        labels.any(|label| label.name() == name && label.value() == value)
+    };
+    let families = counters.collect();
+    let samples = families.iter().flat_map(MetricFamily::get_metric);
+    let its = samples.filter(|s| has(s, "origin", origin) && has(s, "server", server));
+    its.map(|sample| sample.get_counter().get_value() as u64)
+        .sum()
+}
+
 impl Stats {
     /// The origins whose state is shown from now on.
     pub fn watch(&self, origins: Vec<Arc<Origin>>) {
@@ -217,6 +230,17 @@ impl Stats {
             gauges.reset();
         }
         *self.origins.write() = origins;
+    }
+
+    /// The origins in force.
+    pub fn origins(&self) -> Vec<Arc<Origin>> {
+        self.origins.read().clone()
+    }
+
+    /// Requests sent to a server so far, and how many of them failed.
+    pub fn record(&self, origin: &str, server: &str) -> (u64, u64) {
+        let sum = |counters| sum_of(counters, origin, server);
+        (sum(&self.requests), sum(&self.failures))
     }
 
     pub(super) fn requested(&self, origin: &str, server: &str, purpose: Purpose) {

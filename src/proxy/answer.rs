@@ -48,10 +48,7 @@ pub fn apply_to_passed(
             let (&[part], Some(total)) = (parts.as_slice(), total) else {
                 return Ok((None, true));
             };
-            response.set_status(StatusCode::PARTIAL_CONTENT)?;
-            response.insert_header(header::CONTENT_LENGTH, part.len())?;
-            let field = format!("bytes {}-{}/{total}", part.start(), part.last());
-            response.insert_header(header::CONTENT_RANGE, field)?;
+            to_206(response, part, total)?;
             Ok((Some(Trim::to(part)), true))
         }
         Delivery::NotModified => {
@@ -68,13 +65,27 @@ pub fn apply_to_passed(
     }
 }
 
-/// Pingora writes the parts; it is handed the ranges as we read them, in the one form that it
-/// reads as we do: ascending, apart, within the length.
+/// Makes a 200 the head of one part of it (RFC 9110, section 15.3.7.1).
+fn to_206(response: &mut ResponseHeader, part: ByteRange, total: u64) -> Result<()> {
+    response.set_status(StatusCode::PARTIAL_CONTENT)?;
+    response.insert_header(header::CONTENT_LENGTH, part.len())?;
+    let field = format!("bytes {}-{}/{total}", part.start(), part.last());
+    response.insert_header(header::CONTENT_RANGE, field)
+}
+
+/// Pingora writes the parts. Where there are several it is handed the ranges as we read them, in
+/// the one form that it reads as we do: ascending, apart, within the length.
 fn several_or_one(
     parts: &[ByteRange],
     response: &mut ResponseHeader,
     request: &RequestHeader,
 ) -> Result<RangeType> {
+    if let (&[part], Some(total)) = (parts, announced(response)) {
+        to_206(response, part, total)?;
+        return Ok(RangeType::Single(
+            part.start() as usize..part.end() as usize,
+        ));
+    }
     let written: Vec<_> = parts
         .iter()
         .map(|r| format!("{}-{}", r.start(), r.last()))

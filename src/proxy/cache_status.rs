@@ -32,7 +32,60 @@ pub enum Handling {
     Own,
 }
 
+/// Where answers come from, as an operator tells them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answerer {
+    /// The store alone.
+    Store,
+    /// The store, and the origin for what lacked.
+    Both,
+    /// The origin; the answer is kept.
+    Origin,
+    /// The origin; the answer is not kept.
+    Passed,
+    /// This process itself, such as for refusals and errors.
+    Own,
+}
+
+impl Answerer {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Store,
+        Self::Both,
+        Self::Origin,
+        Self::Passed,
+        Self::Own,
+    ];
+}
+
 impl Handling {
+    /// All of them.
+    pub const ALL: [Self; 12] = [
+        Self::Unknown,
+        Self::Hit,
+        Self::Stale,
+        Self::Partial,
+        Self::Miss,
+        Self::Refreshed,
+        Self::Requested,
+        Self::Unkept,
+        Self::Passed,
+        Self::Bypass,
+        Self::Method,
+        Self::Own,
+    ];
+
+    /// Where the answer comes from.
+    pub fn answerer(self) -> Answerer {
+        match self {
+            Self::Hit | Self::Stale => Answerer::Store,
+            Self::Partial => Answerer::Both,
+            Self::Miss | Self::Refreshed | Self::Requested => Answerer::Origin,
+            Self::Unkept | Self::Passed | Self::Bypass | Self::Method => Answerer::Passed,
+            Self::Own | Self::Unknown => Answerer::Own,
+        }
+    }
+
     /// Whether the request itself brings an object in.
     pub fn leads(self) -> bool {
         matches!(self, Self::Miss | Self::Refreshed | Self::Requested)
@@ -97,6 +150,12 @@ pub fn field(handling: Handling, collapsed: bool, detail: Option<&str>) -> Strin
     out
 }
 
+/// What a value of the field says was done.
+pub fn done(field: &str) -> &str {
+    let rest = field.strip_prefix(NAME).unwrap_or(field);
+    rest.strip_prefix("; ").unwrap_or(rest)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,5 +175,7 @@ mod tests {
             field(Handling::Own, false, Some("no-route")),
             "tidegate; detail=no-route"
         );
+        assert_eq!(done("tidegate; fwd=miss; stored"), "fwd=miss; stored");
+        assert_eq!(done("tidegate"), "");
     }
 }

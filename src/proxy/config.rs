@@ -1,6 +1,6 @@
 //! What a route may be told.
 
-use super::{Access, Bypass, Cors, Prefetch, Rates};
+use super::{Access, Bypass, Cors, Prefetch, Rates, RequestIds};
 use crate::{
     domain::{
         FieldRules, ForwardedField, FreshnessRules, HostPattern, QueryRules, Sizes, Template,
@@ -181,6 +181,8 @@ pub struct Clients {
     pub trusted_field: ForwardedField,
     /// How often each address may ask, whatever the route; as often as it likes where absent.
     pub rate: Option<Rate>,
+    /// The names that requests have in all logs on their way.
+    pub request_id: RequestIds,
 }
 
 /// The addresses of this machine itself.
@@ -208,6 +210,7 @@ impl Default for Clients {
             trusted_proxies: Vec::new(),
             trusted_field: ForwardedField::default(),
             rate: None,
+            request_id: RequestIds::default(),
         }
     }
 }

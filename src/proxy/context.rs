@@ -2,12 +2,12 @@
 
 use super::{
     access::Lines, bypass::Grant, cache_status::Handling, delivery::Asked, headers, key::Keyed,
-    prefetch::Errand, routing::BoundRoute, trim::Trim,
+    meter::Meter, prefetch::Errand, request_id::RequestId, routing::BoundRoute, trim::Trim,
 };
 use crate::{
     cache::{FillError, Incoming, Order},
     domain::{ByteRange, RequestControl},
-    origin::{Backlog, Handover, Report},
+    origin::{Backlog, Handover, Report, Trail},
     traffic::{Pacer, Pieces, Sending},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -44,10 +44,16 @@ pub struct Context {
     pub withheld: Vec<(HeaderName, HeaderValue)>,
     /// When the first byte of the answer's body was ready.
     pub first_byte: Option<Instant>,
+    /// What of its body has been counted.
+    pub meter: Meter,
     /// The route that takes it.
     pub route: Option<Arc<BoundRoute>>,
     /// Who asks: whom trusted proxies ask for, otherwise who connects.
     pub address: Option<IpAddr>,
+    /// The name that it has in all logs on its way.
+    pub id: Option<RequestId>,
+    /// Whom it has had asked, where that is to be written down.
+    pub trail: Option<Arc<Trail>>,
     /// The host that it asks.
     pub host: String,
     /// Its conditions and ranges.
@@ -80,6 +86,8 @@ pub struct Context {
     pub report: Arc<Report>,
     /// Why what lacks of the stored object can't be had.
     pub failed: Option<FillError>,
+    /// The same in a word, once it has been answered.
+    pub lacked: Option<&'static str>,
     /// The answer is a head of ours; the origin's body goes by.
     pub drops_body: bool,
     /// The client's conditions and ranges were kept back from the origin.
@@ -149,8 +157,11 @@ impl Context {
             bound_to_ask: false,
             withheld: Vec::new(),
             first_byte: None,
+            meter: Meter::default(),
             route: None,
             address: None,
+            id: None,
+            trail: None,
             host: String::new(),
             asked: Asked::default(),
             order: None,
@@ -167,6 +178,7 @@ impl Context {
             keyed: Keyed::passing(None, String::new()),
             report: Arc::default(),
             failed: None,
+            lacked: None,
             drops_body: false,
             kept_back: false,
             trim: None,
@@ -208,6 +220,16 @@ impl Context {
         self.route
             .as_ref()
             .expect("requests without a route are answered in request_filter")
+    }
+
+    /// Says in an answer how its request is called in logs, where its client is to know.
+    pub fn tell_name(&self, answer: &mut ResponseHeader) -> Result<()> {
+        let route = self.route.as_ref();
+        let explains = route.is_some_and(|bound| bound.route.debug_headers);
+        match &self.id {
+            Some(id) => id.tell(answer, explains),
+            None => Ok(()),
+        }
     }
 
     /// Says in an answer what scripts may do with it, where that is not the origin's to say.

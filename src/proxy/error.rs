@@ -3,7 +3,7 @@
 use super::{
     access::Refused,
     cache_status::{self, Handling},
-    client::keep_date,
+    client::announce,
     context::Context,
     headers,
 };
@@ -214,8 +214,9 @@ async fn send(
     response.insert_header("Cache-Status", field)?;
     response.insert_header(header::VIA, headers::via(http::Version::HTTP_11))?;
     ctx.share(&mut response)?;
+    ctx.tell_name(&mut response)?;
     // It is made now, whatever was to be answered before.
-    keep_date(session, None);
+    announce(session, None);
     session
         .write_response_header(Box::new(response), true)
         .await

@@ -20,6 +20,7 @@ use crate::{
         Answer, BadValue, ByteRange, Freshness, Refusal, SURROGATE_CONTROL, Validators, judge,
         split_target,
     },
+    logs::AccessLog,
     origin::{Call, Request, digest},
     traffic::Urgency,
 };
@@ -41,6 +42,7 @@ use std::{
 pub struct Proxy {
     pub(super) routes: Arc<Routes>,
     pub(super) reception: Arc<Reception>,
+    pub(super) access_log: Option<Arc<AccessLog>>,
     pub(super) hop: Arc<Hop>,
     pub(super) cache_version: Arc<AtomicU32>,
     pub(super) chunk_size: u32,
@@ -59,6 +61,8 @@ pub struct Foundation {
     pub routes: Arc<Routes>,
     /// How clients are met.
     pub reception: Arc<Reception>,
+    /// Where requests are written down, if they are.
+    pub access_log: Option<Arc<AccessLog>>,
     /// Part of every key.
     pub cache_version: Arc<AtomicU32>,
     /// Grid of objects whose route has none of its own, in bytes.
@@ -86,6 +90,7 @@ impl Proxy {
         let Foundation {
             routes,
             reception,
+            access_log,
             cache_version,
             chunk_size,
             storage,
@@ -96,6 +101,7 @@ impl Proxy {
         Self {
             routes,
             reception,
+            access_log,
             hop: Arc::new(Hop::new()),
             cache_version,
             chunk_size,
@@ -160,6 +166,7 @@ impl Proxy {
                 target: ctx.keyed.target.clone(),
                 headers,
                 key: digest(&ctx.key),
+                trail: ctx.trail.clone(),
             }),
             finish_when: bound.route.finish_when,
             parallel: bound.route.features.parallel_fetches,
@@ -230,6 +237,7 @@ impl Proxy {
                 true => Urgency::Range,
                 false => Urgency::Whole { expected: None },
             },
+            trail: ctx.trail.clone(),
             report: ctx.report.clone(),
             handover: ctx.handover.clone(),
             backlog: ctx.backlog.clone(),
@@ -299,23 +307,31 @@ impl Proxy {
         Ok(())
     }
 
+    /// A part of an answer's body is about to go out.
+    pub(super) fn count_part(&self, bytes: usize, ctx: &mut Context) {
+        if ctx.errand.is_some() {
+            return;
+        }
+        if ctx.first_byte.is_none() {
+            let now = Instant::now();
+            ctx.first_byte = Some(now);
+            self.stats
+                .first_byte(ctx.handling, now.duration_since(ctx.began));
+        }
+        let tally = ctx.order.as_ref().map(|order| &*order.tally);
+        ctx.meter.advance(&self.stats, tally, bytes as u64);
+    }
+
     /// Counts a request that has been answered.
-    pub(super) fn count(&self, session: &Session, ctx: &Context) {
+    pub(super) fn count(&self, session: &Session, ctx: &mut Context) {
         let stats = &self.stats;
         stats.answered(ctx.handling);
-        let first = ctx.first_byte.unwrap_or_else(Instant::now);
-        stats.first_byte(ctx.handling, first.duration_since(ctx.began));
+        if ctx.first_byte.is_none() {
+            stats.first_byte(ctx.handling, ctx.began.elapsed());
+        }
+        let tally = ctx.order.as_ref().map(|order| &*order.tally);
         let total = session.body_bytes_sent() as u64;
-        let mut counted = 0;
-        if let Some(order) = &ctx.order {
-            for (source, bytes) in order.tally.by_source() {
-                stats.sent(source, bytes);
-                counted += bytes;
-            }
-        }
-        if counted == 0 {
-            stats.sent("passed", total);
-        }
+        ctx.meter.finish(stats, tally, total);
     }
 
     /// Whether an answer may be stored, and how long it is fresh.

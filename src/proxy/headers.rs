@@ -141,13 +141,12 @@ const NOT_OF_THE_OBJECT: [HeaderName; 7] = [
 ];
 
 /// Our line of `Via`, for an answer that came by `version`; requests have more in it.
-pub fn via(version: http::Version) -> header::HeaderValue {
-    let protocol = match version {
-        http::Version::HTTP_2 => "2.0",
-        http::Version::HTTP_10 => "1.0",
-        _ => "1.1",
-    };
-    header::HeaderValue::try_from(format!("{protocol} {NAME}")).expect("plain text")
+pub fn via(version: http::Version) -> HeaderValue {
+    HeaderValue::from_static(match version {
+        http::Version::HTTP_2 => "2.0 tidegate",
+        http::Version::HTTP_10 => "1.0 tidegate",
+        _ => "1.1 tidegate",
+    })
 }
 
 /// What selects a variant: the values of the fields that `Vary` names, normalised.

@@ -5,13 +5,13 @@ use super::{
     asking::{attach, uri},
     bypass::Grant,
     cache_status::{self, Handling},
-    client::{Date, Link, keep_date},
+    client::{Date, Link, NextHead, announce},
     context::{Contact, Context},
     delivery::{Asked, Delivery, announced, deliver},
     departure::await_answer,
     error, first_contact,
     foundation::Proxy,
-    headers, prefetch, store_first, strict,
+    headers, journal, prefetch, store_first, strict,
 };
 use crate::{
     domain::{ObjectKey, RequestControl, split_target},
@@ -23,8 +23,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, Version, header};
 use pingora_cache::{
-    CacheKey, CacheMeta, CacheOptionOverrides, ForcedFreshness, HitHandler, NoCacheReason,
-    RespCacheable, key::HashBinary,
+    CacheKey, CacheMeta, CacheOptionOverrides, CachePhase, ForcedFreshness, HitHandler,
+    NoCacheReason, RespCacheable, key::HashBinary,
 };
 use pingora_core::{Error, ErrorSource, ErrorType, Result, upstreams::peer::HttpPeer};
 use pingora_http::{RequestHeader, ResponseHeader};
@@ -38,6 +38,14 @@ use std::{
 const LOCK_PATIENCE: Duration = Duration::from_secs(30);
 /// How often a request looks up anew after waiting, before it goes to the origin by itself.
 const LOCK_RETRIES: usize = 8;
+
+/// Whether the first bytes of an answer's body come right after its head: of a hit they have been
+/// read before.
+fn has_its_body_at_hand(session: &Session, status: StatusCode) -> bool {
+    session.cache.phase() == CachePhase::Hit
+        && session.req_header().method == Method::GET
+        && matches!(status, StatusCode::OK | StatusCode::PARTIAL_CONTENT)
+}
 
 #[async_trait]
 impl ProxyHttp for Proxy {
@@ -91,6 +99,7 @@ impl ProxyHttp for Proxy {
     async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
         // Before the client may say which fields go no further.
         ctx.address = self.client_of(session);
+        ctx.id = Some(self.id_of(session));
         let terms = self.terms();
         if let Some(guard) = &terms.guard {
             ctx.grant = guard.admit(session.req_header_mut(), SystemTime::now());
@@ -99,6 +108,9 @@ impl ProxyHttp for Proxy {
             return error::answer(session, ctx, status, why).await;
         }
         headers::drop_named(session.req_header_mut());
+        if let Some(id) = &ctx.id {
+            id.name(session.req_header_mut())?;
+        }
         let request = session.req_header();
         let Some(host) = headers::host(request) else {
             return error::answer(session, ctx, StatusCode::BAD_REQUEST, "bad-host").await;
@@ -138,6 +150,7 @@ impl ProxyHttp for Proxy {
         ctx.keyed = keyed;
         ctx.stores_first =
             bound.route.mode == Mode::StoreFirst && Context::waits_for(&request.method, session);
+        ctx.trail = self.access_log.as_ref().map(|_| Arc::default());
         let order = self.order(&bound, session, ctx);
         if ctx.grant == Some(Grant::Refresh) {
             order.renew();
@@ -211,7 +224,10 @@ impl ProxyHttp for Proxy {
             }
             None => Ok(true),
             Some(why) => {
-                log::warn!("{}: {why}", session.req_header().uri.path());
+                if journal::is_news(&why) {
+                    log::warn!("{}{}: {why}", ctx.host, session.req_header().uri.path());
+                }
+                ctx.lacked = Some(why.label());
                 error::answer_for_fill(session, ctx, &why).await?;
                 Ok(false)
             }
@@ -457,6 +473,7 @@ impl ProxyHttp for Proxy {
             response.insert_header(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"))?;
         }
         ctx.share(response)?;
+        ctx.tell_name(response)?;
         if let Some(bound) = &ctx.route {
             let is_part = response.status == StatusCode::PARTIAL_CONTENT;
             ctx.pieces = bound.route.sending.of(is_part);
@@ -468,7 +485,9 @@ impl ProxyHttp for Proxy {
             }
             bound.route.response_headers.apply(response)?;
         }
-        keep_date(session, Date::of(&response.headers));
+        let with_body = has_its_body_at_hand(session, response.status);
+        let date = Date::of(&response.headers);
+        announce(session, date.map(|date| NextHead { date, with_body }));
         self.fetch_ahead(session, response.status, ctx);
         Ok(())
     }
@@ -486,8 +505,8 @@ impl ProxyHttp for Proxy {
         if let (Some(trim), Some(bytes)) = (&mut ctx.trim, &mut *body) {
             *bytes = trim.take(bytes);
         }
-        ctx.first_byte.get_or_insert_with(Instant::now);
         let length = body.as_ref().map_or(0, Bytes::len);
+        self.count_part(length, ctx);
         let downstream = session.as_downstream_mut();
         downstream.set_write_timeout(Some(ctx.pieces.deadline(length)));
         let pacer = ctx.pacer.as_mut();
@@ -503,12 +522,15 @@ impl ProxyHttp for Proxy {
         error::fail(session, e, ctx).await
     }
 
-    fn suppress_error_log(&self, _session: &Session, _ctx: &Context, error: &Error) -> bool {
-        // A client that hangs up is counted, not an error of ours.
-        matches!(
-            error::cause(error),
-            error::Cause::Client | error::Cause::Slow
-        )
+    fn request_summary(&self, session: &Session, ctx: &Context) -> String {
+        // Not the query: it may hold secrets.
+        let request = session.req_header();
+        format!("{} {}{}", request.method, ctx.host, request.uri.path())
+    }
+
+    fn suppress_error_log(&self, _session: &Session, _ctx: &Context, _error: &Error) -> bool {
+        // `logging` says what there is to say.
+        true
     }
 
     fn suppress_proxy_warn_log(
@@ -542,26 +564,12 @@ impl ProxyHttp for Proxy {
             return self.came_ahead(session, e.is_some(), ctx);
         }
         self.count(session, ctx);
-        // What it brought in for others may have gone on after that.
-        let cause = match ctx.was_slow.load(Relaxed) {
-            true => Some(error::Cause::Slow),
-            false => e.map(error::cause),
-        };
-        if let Some(cause) = cause {
-            self.stats.aborts.with_label_values(&[cause.label()]).inc();
+        let failure = journal::failure(e, ctx);
+        if let Some(failure) = failure {
+            let aborts = &self.stats.aborts;
+            aborts.with_label_values(&[failure.cause.label()]).inc();
+            self.speak_of(session, failure, ctx);
         }
-        let status = session.response_written().map_or(0, |r| r.status.as_u16());
-        log::info!(
-            target: "access",
-            "{} {} {} {} {} {}B {}ms{}",
-            ctx.address.map_or_else(|| "-".to_owned(), |address| address.to_string()),
-            session.req_header().method,
-            session.req_header().uri.path(),
-            status,
-            ctx.handling.label(),
-            session.body_bytes_sent(),
-            ctx.began.elapsed().as_millis(),
-            cause.map(|cause| format!(" {}", cause.label())).unwrap_or_default(),
-        );
+        self.write_down(session, failure, ctx);
     }
 }

@@ -138,6 +138,8 @@ impl Purger {
         let id = key.map(|key| id_of(&CacheKey::new(key.encode(), "")));
         let store = self.storage.fills().store();
         if let Err(why) = store.supersede(place, id).await {
+            // Its query may hold secrets.
+            let url = url.split('?').next().unwrap_or(url);
             log::error!("{url} was changed, but what is stored of it can't all be removed: {why}");
         }
     }

@@ -8,6 +8,8 @@ use std::sync::Arc;
 /// A route with its origins at hand.
 #[derive(Debug)]
 pub struct BoundRoute {
+    /// Its place in the configuration, such as `routes[0]`.
+    pub name: String,
     /// The route as configured.
     pub route: Route,
     /// Its origins, in order.
@@ -26,10 +28,11 @@ pub struct BoundRoute {
 pub struct Routes(RwLock<Arc<[Arc<BoundRoute>]>>);
 
 impl BoundRoute {
-    /// A route that asks `upstream`; its secrets are read for the first time.
-    pub fn load(route: Route, upstream: Arc<Upstream>) -> Result<Self, LoadError> {
+    /// The route at this place, which asks `upstream`; its secrets are read for the first time.
+    pub fn load(at: usize, route: Route, upstream: Arc<Upstream>) -> Result<Self, LoadError> {
         let source = upstream.clone();
         Ok(Self {
+            name: format!("routes[{at}]"),
             checks: Checks::load(&route)?,
             prefetcher: route.prefetch.map(Prefetcher::new).map(Arc::new),
             route,

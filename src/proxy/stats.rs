@@ -1,7 +1,13 @@
 //! What is counted of the requests.
 
-use super::{access::Refused, cache_status::Handling};
-use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts};
+use super::{
+    access::Refused,
+    cache_status::{Answerer, Handling},
+};
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
+    core::{Collector, Metric},
+};
 use std::time::Duration;
 
 /// Counters of requests. The admin room gives them their place in the metrics.
@@ -11,6 +17,7 @@ pub struct Stats {
     pub requests: IntCounterVec,
     /// Body bytes sent, by where they came from.
     pub sent: IntCounterVec,
+    by_source: [IntCounter; SOURCES.len()],
     /// Answers that were cut before their end, by whose doing it was.
     pub aborts: IntCounterVec,
     /// Time from a request to the first byte of its answer's body or, without a body, to its end.
@@ -56,30 +63,33 @@ impl Ahead {
 /// Sources of body bytes: values of a label.
 pub const SOURCES: [&str; 5] = ["memory", "disk", "flight", "origin", "passed"];
 
+/// Bounds of the times to the first byte, in seconds.
+pub const FIRST_BYTE_BUCKETS: [f64; 15] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+];
+
 impl Default for Stats {
     fn default() -> Self {
         const WELL_FORMED: &str = "names of metrics are well-formed";
         let counter = |name: &str, help: &str, label: &str| {
             IntCounterVec::new(Opts::new(name, help), &[label]).expect(WELL_FORMED)
         };
-        let buckets = vec![
-            0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
-            30.0,
-        ];
         let first_byte = HistogramOpts::new(
             "tidegate_first_byte_seconds",
             "Time from a request to the first byte of its answer's body, by outcome. A rise for hits points at the disk or a lack of CPU, for the others at origins.",
         );
+        let sent = counter(
+            "tidegate_response_body_bytes_total",
+            "Body bytes sent to clients by source: memory and disk had them, flight followed a transfer that another request caused, origin caused one, passed was not stored. A rise of origin beside the same traffic says that the cache serves less.",
+            "source",
+        );
         Self {
+            by_source: SOURCES.map(|source| sent.with_label_values(&[source])),
+            sent,
             requests: counter(
                 "tidegate_requests_total",
                 "Requests by outcome: hit and stale came from the store alone, partial, miss, refreshed and requested needed the origin, the others were not stored. A rise of anything but hit beside the same traffic says that the cache serves less.",
                 "outcome",
-            ),
-            sent: counter(
-                "tidegate_response_body_bytes_total",
-                "Body bytes sent to clients by source: memory and disk had them, flight followed a transfer that another request caused, origin caused one, passed was not stored. A rise of origin beside the same traffic says that the cache serves less.",
-                "source",
             ),
             aborts: counter(
                 "tidegate_response_aborts_total",
@@ -114,7 +124,7 @@ impl Default for Stats {
                 &["kind", "outcome"],
             )
             .expect(WELL_FORMED),
-            first_byte: HistogramVec::new(first_byte.buckets(buckets), &["outcome"])
+            first_byte: HistogramVec::new(first_byte.buckets(FIRST_BYTE_BUCKETS.to_vec()), &["outcome"])
                 .expect(WELL_FORMED),
             active: IntGauge::new(
                 "tidegate_requests_active",
@@ -129,6 +139,40 @@ impl Stats {
     /// A request has been answered.
     pub fn answered(&self, handling: Handling) {
         self.requests.with_label_values(&[handling.label()]).inc();
+    }
+
+    /// Requests so far that were answered from there.
+    pub fn answers(&self, answerer: Answerer) -> u64 {
+        let there = Handling::ALL
+            .into_iter()
+            .filter(|h| h.answerer() == answerer);
+        let count = |h: Handling| self.requests.with_label_values(&[h.label()]).get();
+        there.map(count).sum()
+    }
+
+    /// Times to the first byte of the answers that came from there: how many kept within each of
+    /// [`FIRST_BYTE_BUCKETS`], and how many took longer.
+    pub fn first_bytes(&self, answerers: &[Answerer]) -> [u64; FIRST_BYTE_BUCKETS.len() + 1] {
+        let mut counts = [0; FIRST_BYTE_BUCKETS.len() + 1];
+        let there = Handling::ALL.into_iter();
+        for handling in there.filter(|h| answerers.contains(&h.answerer())) {
+            let histogram = self.first_byte.with_label_values(&[handling.label()]);
+            let sample = histogram.metric();
+            let mut below = 0;
+            for (at, bucket) in sample.get_histogram().get_bucket().iter().enumerate() {
+                counts[at] += bucket.cumulative_count() - below;
+                below = bucket.cumulative_count();
+            }
+            counts[FIRST_BYTE_BUCKETS.len()] += histogram.get_sample_count().saturating_sub(below);
+        }
+        counts
+    }
+
+    /// Answers so far that were cut before their end.
+    pub fn aborted(&self) -> u64 {
+        let families = self.aborts.collect();
+        let samples = families.iter().flat_map(|family| family.get_metric());
+        samples.map(|s| s.get_counter().get_value() as u64).sum()
     }
 
     /// A request was turned away.
@@ -164,8 +208,8 @@ impl Stats {
         histogram.observe(took.as_secs_f64());
     }
 
-    /// Bytes have been sent.
-    pub fn sent(&self, source: &str, bytes: u64) {
-        self.sent.with_label_values(&[source]).inc_by(bytes);
+    /// Bytes have been sent, from the source that stands there in [`SOURCES`].
+    pub(super) fn sent(&self, source: usize, bytes: u64) {
+        self.by_source[source].inc_by(bytes);
     }
 }

@@ -5,16 +5,19 @@ use super::{
     certificates::{Certificates, acceptor},
     door::{Beginning, Door},
     events::Events,
+    files,
     handover::Predecessor,
     inherited::Inherited,
+    lanes::Lanes,
     listener::BoundListener,
     live::Live,
     table::Table,
 };
 use crate::{
-    admin::{Guard, Pages, Readings, State},
+    admin::{Guard, Keeper, Pages, Readings, Rooms, State},
     cache::ChunkStorage,
     fill::Fills,
+    logs::Logs,
     origin::{Client, Sessions},
     proxy::{Connections, Foundation, Proxy, Reception, Routes, Stats, Terms},
     store::{self, Store},
@@ -39,6 +42,7 @@ use tokio::sync::watch;
 /// has its own until then.
 pub(super) async fn start(
     settings: Settings,
+    logs: Logs,
     mut inherited: Inherited,
     predecessor: Option<&Predecessor>,
 ) -> Result<Running, StartError> {
@@ -81,12 +85,16 @@ pub(super) async fn start(
             (&connections, &beginning, &reception),
         )?);
     }
+    let lanes = Lanes::start(settings.server.threads).map_err(StartError::Threads)?;
+    let lanes = Arc::new(lanes);
     let lock = match predecessor {
         Some(predecessor) => Some(tokio::task::block_in_place(|| predecessor.ask_for_store())?),
         None => None,
     };
     let storage = open_storage(&settings, lock)?;
-    let readings = Readings::new(storage, &client, &stats, &connections)?;
+    let rooms = Rooms::new(storage, &client, &stats, &connections);
+    let readings = Readings::new(&rooms, logs.stats())?;
+    logs.conceal(settings.secret_parameters());
     let events = Arc::new(Events::new());
     readings.add(events.collectors())?;
     events.look_at_token(settings.admin.as_ref());
@@ -94,6 +102,7 @@ pub(super) async fn start(
     let proxy = Proxy::new(Foundation {
         routes,
         reception: reception.clone(),
+        access_log: logs.access().cloned(),
         cache_version: cache_version.clone(),
         chunk_size: settings.store.chunk_size,
         storage,
@@ -110,7 +119,8 @@ pub(super) async fn start(
     let mut admin: Vec<Box<dyn Service>> = Vec::new();
     for (door, socket) in doors.into_iter().zip(sockets) {
         let name = socket.hand_over(&mut fds);
-        services.push(Box::new(client_service(&settings, &proxy, door, &name)));
+        let service = client_service(&settings, &proxy, door, &lanes, &name);
+        services.push(Box::new(service));
     }
     let guard = admin_address.map_or_else(Guard::default, |address| {
         let token_file = settings.admin.as_ref().and_then(|a| a.token_file.clone());
@@ -119,12 +129,17 @@ pub(super) async fn start(
     if let Some(socket) = admin_socket {
         let name = socket.hand_over(&mut fds);
         // It answers until the last client's answer has ended.
-        let pages = Pages::new(
+        let keeper = Keeper::new(rooms.clone());
+        tokio::spawn(keeper.clone().keep(admin_watch.clone()));
+        let pages = Pages {
             readings,
-            state.clone(),
-            table.in_force.clone(),
-            (guard.clone(), purger),
-        );
+            rooms,
+            keeper,
+            state: state.clone(),
+            in_force: table.in_force.clone(),
+            guard: guard.clone(),
+            purger,
+        };
         admin.push(Box::new(admin_service(pages, &name)));
     }
     let fds = Arc::new(Mutex::new(fds));
@@ -151,13 +166,15 @@ pub(super) async fn start(
             admin: guard,
             events,
         },
+        lanes,
+        logs,
     })
 }
 
 /// How many connections there may be.
 pub(super) fn connection_limits(settings: &Settings) -> ConnectionLimits {
     ConnectionLimits {
-        all: settings.clients.max_connections,
+        all: files::connections(settings),
         per_address: settings.clients.max_connections_per_address,
     }
 }
@@ -198,11 +215,20 @@ fn bounded(settings: &Settings) -> store::Config {
 
 type ProxyService = listening::Service<HttpProxy<Proxy, Sessions>>;
 
-fn client_service(settings: &Settings, proxy: &Proxy, door: Door, name: &str) -> ProxyService {
-    let door = Arc::new(door);
+fn client_service(
+    settings: &Settings,
+    proxy: &Proxy,
+    door: Door,
+    lanes: &Arc<Lanes>,
+    name: &str,
+) -> ProxyService {
+    let (door, lanes) = (Arc::new(door), lanes.clone());
     let serve = Arc::new(move |proxy, stream, shutdown: &ShutdownWatch| {
-        let (door, shutdown) = (door.clone(), shutdown.clone());
-        async move { door.serve(proxy, stream, shutdown).await }.boxed()
+        let (door, lanes, shutdown) = (door.clone(), lanes.clone(), shutdown.clone());
+        // From now on, though it may be a while before its thread has time for it.
+        let begins = door.beginning.enter();
+        let work = async move { door.serve(proxy, stream, shutdown, begins).await };
+        async move { lanes.serve(work).await.flatten() }.boxed()
     });
     let conf = Arc::new(server_conf(settings));
     let mut service = ProxyServiceBuilder::new(&conf, proxy.clone())

@@ -56,14 +56,15 @@ impl Beginning {
         self.0.load(SeqCst)
     }
 
-    fn enter(self: &Arc<Self>) -> Begins {
+    /// One more.
+    pub fn enter(self: &Arc<Self>) -> Begins {
         self.0.fetch_add(1, SeqCst);
         Begins(self.clone())
     }
 }
 
 /// One that begins, until it is dropped.
-struct Begins(Arc<Beginning>);
+pub(super) struct Begins(Arc<Beginning>);
 
 impl Drop for Begins {
     fn drop(&mut self) {
@@ -80,9 +81,11 @@ impl Door {
         proxy: Served,
         accepted: Stream,
         shutdown: ShutdownWatch,
+        begins: Begins,
     ) -> Option<Stream> {
-        let begins = self.beginning.enter();
-        match self.let_in(accepted).await {
+        // In a place of its own: a connection does not hold for life what its handshake needs.
+        let let_in = Box::pin(self.let_in(accepted)).await;
+        match let_in {
             Ok((stream, _ticket)) => self.speak(proxy, stream, shutdown, begins).await,
             Err(why) => {
                 self.connections.refuse(why);
@@ -149,10 +152,16 @@ impl Door {
         let late = Instant::now() + idle;
         // An error is a client that has gone without a word.
         let is_http2 = timeout_at(late, stream.detect_http2()).await.ok()?.ok()?;
-        if is_http2 && self.may_speak_http2(&stream) {
-            // It ends by itself when it is told that this process stops and nothing is asked.
-            let _begins = begins;
-            return proxy.process_new(Box::new(stream), &shutdown).await;
+        if self.may_speak_http2(&stream) {
+            if is_http2 {
+                // It ends by itself when it is told that this process stops and nothing is asked.
+                let _begins = begins;
+                return proxy.process_new(Box::new(stream), &shutdown).await;
+            }
+            // What was agreed on is not what comes (RFC 9113, section 3.4).
+            if self.tls.is_some() {
+                return None;
+            }
         }
         link.expect_head();
         let mut session = ServerSession::new_http1(Box::new(stream));

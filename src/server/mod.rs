@@ -9,8 +9,10 @@ mod certificates;
 mod clock;
 mod door;
 mod events;
+mod files;
 mod handover;
 mod inherited;
+mod lanes;
 pub mod listener;
 mod live;
 mod notify;
@@ -27,12 +29,14 @@ pub use settings::{Admin, Certificate, Listen, Server, Settings, Tls};
 use crate::{
     admin,
     cache::ChunkStorage,
+    logs::{self, Logs},
     origin::{LoadError, OriginError},
     store::OpenError,
 };
 use door::Beginning;
 use events::Events;
 use inherited::Inherited;
+use lanes::Lanes;
 use listener::BindError;
 use live::Live;
 use parking_lot::Mutex;
@@ -63,6 +67,9 @@ pub enum StartError {
     /// The system has no more files.
     #[error("the system refuses: {0}")]
     System(#[source] io::Error),
+    /// A log can't be begun.
+    #[error(transparent)]
+    Log(#[from] logs::OpenError),
     /// The cache directory can't be used.
     #[error(transparent)]
     Store(#[from] OpenError),
@@ -91,6 +98,9 @@ pub enum StartError {
         /// Why not.
         reason: LoadError,
     },
+    /// The system gives no more threads.
+    #[error("server.threads: {0}")]
+    Threads(io::Error),
     /// The metrics could not be set up.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -113,6 +123,8 @@ pub struct Running {
     drain: Mutex<Duration>,
     table: Table,
     live: Live,
+    lanes: Arc<Lanes>,
+    logs: Logs,
 }
 
 /// How often it is looked whether the last answer has ended.
@@ -123,7 +135,8 @@ const FIRST_WORDS: Duration = Duration::from_secs(1);
 
 /// Binds, opens the store and serves, on the tokio runtime of the caller.
 pub async fn start(settings: Settings) -> Result<Running, StartError> {
-    build::start(settings, Inherited::default(), None).await
+    let logs = Logs::open(&settings.log)?;
+    build::start(settings, logs, Inherited::default(), None).await
 }
 
 impl Running {
@@ -145,7 +158,14 @@ impl Running {
         self.table.load(settings)?;
         self.live.apply(settings, terms);
         *self.drain.lock() = settings.server.drain;
+        self.logs.reload(&settings.log);
+        self.logs.conceal(settings.secret_parameters());
         Ok(())
+    }
+
+    /// The logs.
+    pub fn logs(&self) -> &Logs {
+        &self.logs
     }
 
     /// The listening sockets, for another process.
@@ -183,5 +203,9 @@ impl Running {
         }
         self.storage.fills().store().close().await;
         self.admin_shutdown.send_replace(true);
+        self.lanes.stop();
+        let logs = self.logs;
+        // A disk that hangs may make it wait.
+        let _ = tokio::task::spawn_blocking(move || logs.flush()).await;
     }
 }

@@ -3,6 +3,7 @@
 //! The protocol is sd_notify(3): datagrams of `NAME=value` lines to the Unix socket that
 //! `NOTIFY_SOCKET` names. Where there is none nobody is told.
 
+use super::lanes::Lanes;
 use rustix::time::{ClockId, clock_gettime};
 use std::{
     ffi::OsStr,
@@ -14,6 +15,7 @@ use std::{
             net::{SocketAddr, UnixDatagram},
         },
     },
+    sync::Arc,
     time::Duration,
 };
 
@@ -51,9 +53,9 @@ fn address(socket: &OsStr) -> io::Result<SocketAddr> {
 }
 
 /// Tells again and again that the process is alive, as often as the manager wants. Each time only
-/// after the runtime has run a task that was new then: a timer alone may run where nothing else
-/// does. The disk has no part in it: one that hangs is no reason to end.
-pub(super) async fn keep_alive() {
+/// after every thread that serves clients has run a task that was new then: a timer alone may run
+/// where nothing else does. The disk has no part in it: one that hangs is no reason to end.
+pub(super) async fn keep_alive(lanes: Arc<Lanes>) {
     let Some(interval) = std::env::var("WATCHDOG_USEC")
         .ok()
         .as_deref()
@@ -66,7 +68,7 @@ pub(super) async fn keep_alive() {
     }
     loop {
         tokio::time::sleep(interval).await;
-        if tokio::spawn(tokio::task::yield_now()).await.is_ok() {
+        if lanes.turn().await {
             tell("WATCHDOG=1");
         }
     }

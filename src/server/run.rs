@@ -6,7 +6,8 @@ use super::{
     inherited::Inherited,
     notify,
 };
-use std::{io, path::PathBuf};
+use crate::logs::{Logger, Logs};
+use std::{io, path::PathBuf, time::Duration};
 use tokio::{
     runtime::Handle,
     signal::unix::{Signal, SignalKind, signal},
@@ -25,19 +26,21 @@ pub enum RunError {
 }
 
 /// Serves until SIGTERM or SIGINT; a second one ends it at once. SIGHUP reads the settings anew,
-/// SIGUSR2 has the program's file take over from this process, see `server/handover`.
-pub fn run(settings: Settings, read: impl Fn() -> Reread) -> Result<(), RunError> {
+/// SIGUSR1 has the files of the logs opened anew, SIGUSR2 has the program's file take over from this
+/// process, see `server/handover`.
+pub fn run(settings: Settings, logger: &Logger, read: impl Fn() -> Reread) -> Result<(), RunError> {
     // Before there are threads: it takes variables out of the environment.
     let passed = Inherited::from_systemd().map_err(StartError::from)?;
     // As it was called: where that is a link, it may lead to another file by now.
     let program = std::env::args_os().next().unwrap_or_default().into();
+    // Clients have threads of their own; this one is for what goes on beside them.
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(settings.server.threads)
+        .worker_threads(1)
         .thread_name("tidegate")
         .enable_all()
         .build()?;
     let outcome = runtime.block_on(async {
-        let mut process = Process::start(settings, passed, program).await?;
+        let mut process = Process::start(settings, logger, passed, program).await?;
         process.serve(read).await;
         process.end().await;
         Ok(())
@@ -51,9 +54,10 @@ pub fn run(settings: Settings, read: impl Fn() -> Reread) -> Result<(), RunError
 pub type Reread = Result<Settings, Box<dyn std::error::Error>>;
 
 /// A process that serves.
-struct Process {
+struct Process<'a> {
     settings: Settings,
     running: Running,
+    logger: &'a Logger,
     program: PathBuf,
     signals: Signals,
     /// Tells the service manager that this process is alive.
@@ -67,6 +71,7 @@ struct Signals {
     terminate: Signal,
     interrupt: Signal,
     reload: Signal,
+    reopen: Signal,
     upgrade: Signal,
 }
 
@@ -76,6 +81,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             reload: signal(SignalKind::hangup())?,
+            reopen: signal(SignalKind::user_defined1())?,
             upgrade: signal(SignalKind::user_defined2())?,
         })
     }
@@ -89,10 +95,11 @@ impl Signals {
     }
 }
 
-impl Process {
+impl<'a> Process<'a> {
     /// Starts to serve, perhaps in the place of another process.
     async fn start(
         settings: Settings,
+        logger: &'a Logger,
         passed: Inherited,
         program: PathBuf,
     ) -> Result<Self, RunError> {
@@ -102,7 +109,9 @@ impl Process {
             Some((before, sockets)) => (Some(before), Inherited::from_predecessor(sockets)),
             None => (None, passed),
         };
-        let running = build::start(settings.clone(), inherited, before.as_ref()).await?;
+        let logs = Logs::open(&settings.log).map_err(StartError::from)?;
+        logger.write_to(&logs, &settings.log);
+        let running = build::start(settings.clone(), logs, inherited, before.as_ref()).await?;
         if let Some(before) = before {
             let replaced = tokio::task::block_in_place(|| before.replace());
             replaced.map_err(StartError::from)?;
@@ -118,11 +127,12 @@ impl Process {
             log::info!("admin on http://{address}");
         }
         notify::tell("READY=1\nSTATUS=serving");
-        let alive = tokio::spawn(notify::keep_alive());
+        let alive = tokio::spawn(notify::keep_alive(running.lanes.clone()));
         tokio::spawn(clock::watch(running.events.clock_jumps.clone()));
         Ok(Self {
             settings,
             running,
+            logger,
             program,
             signals,
             alive,
@@ -132,13 +142,16 @@ impl Process {
 
     /// Until it is to end.
     async fn serve(&mut self, read: impl Fn() -> Reread) {
+        let mut tick = tokio::time::interval(SUM_UP_EVERY);
         while !self.is_replaced {
             tokio::select! {
                 _ = self.signals.terminate.recv() => break,
                 _ = self.signals.interrupt.recv() => break,
+                _ = self.signals.reopen.recv() => self.running.logs().reopen(),
+                _ = tick.tick() => self.logger.sum_up(),
                 _ = self.signals.reload.recv() => {
                     notify::tell_reloading();
-                    let done = reload_from(&self.running, &mut self.settings, read());
+                    let done = self.reload(read());
                     self.running.events.reloaded(done);
                     notify::tell("READY=1");
                 }
@@ -202,28 +215,34 @@ impl Process {
     }
 }
 
-/// Takes over what can change while the process runs. Wrong settings change nothing; then this is
-/// false.
-fn reload_from(running: &Running, settings: &mut Settings, read: Reread) -> bool {
-    let new = match read {
-        Ok(new) => new,
-        Err(wrong) => {
+impl Process<'_> {
+    /// Takes over what can change while the process runs. Wrong settings change nothing; then this
+    /// is false.
+    fn reload(&mut self, read: Reread) -> bool {
+        let new = match read {
+            Ok(new) => new,
+            Err(wrong) => {
+                log::error!("reload: nothing is changed: {wrong}");
+                return false;
+            }
+        };
+        let (reloaded, later) = self.settings.reloaded(new);
+        if let Err(wrong) = self.running.reload(&reloaded) {
             log::error!("reload: nothing is changed: {wrong}");
             return false;
         }
-    };
-    let (reloaded, later) = settings.reloaded(new);
-    if let Err(wrong) = running.reload(&reloaded) {
-        log::error!("reload: nothing is changed: {wrong}");
-        return false;
+        self.logger.reload(&reloaded.log);
+        self.settings = reloaded;
+        if !later.is_empty() {
+            log::warn!(
+                "reload: {} can't change while the process runs; SIGUSR2 has a new one take over with the file as it is, without dropping anything (a restart does it as well)",
+                later.join(", ")
+            );
+        }
+        log::info!("reload: all else is as configured now");
+        true
     }
-    *settings = reloaded;
-    if !later.is_empty() {
-        log::warn!(
-            "reload: {} can't change while the process runs; SIGUSR2 has a new one take over with the file as it is, without dropping anything (a restart does it as well)",
-            later.join(", ")
-        );
-    }
-    log::info!("reload: all else is as configured now");
-    true
 }
+
+/// How often it is looked what was left out of the log.
+const SUM_UP_EVERY: Duration = Duration::from_secs(1);

@@ -1,7 +1,11 @@
 //! Everything that a process needs to know to run: the rooms' settings side by side.
 
-use crate::{admin::Configured, fill, origin, proxy, store};
+use crate::{
+    admin::{Configured, Shown},
+    fill, logs, origin, proxy, store,
+};
 use ipnet::IpNet;
+use serde_json::Value;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// The checked configuration of one process.
@@ -9,6 +13,8 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 pub struct Settings {
     /// Threads and limits of the process.
     pub server: Server,
+    /// What is written of what happens.
+    pub log: logs::Config,
     /// Where clients connect.
     pub listen: Vec<Listen>,
     /// Where the operator connects; nowhere when absent.
@@ -27,6 +33,8 @@ pub struct Settings {
     pub origins: Vec<origin::Config>,
     /// The first that matches takes the request.
     pub routes: Vec<proxy::Route>,
+    /// The file that all this was read from, without secrets, to be shown to the operator.
+    pub shown: Shown,
 }
 
 impl Settings {
@@ -37,7 +45,19 @@ impl Settings {
             chunk_size: self.store.chunk_size,
             routes: self.routes.clone(),
             origins: self.origins.clone(),
+            shown: self.shown.clone(),
         }
+    }
+
+    /// The query parameters by which clients are let in: nobody else is to see them.
+    pub fn secret_parameters(&self) -> Vec<String> {
+        let signed = self.routes.iter().filter_map(|route| {
+            let signed = route.access.signed.as_ref()?;
+            Some(signed.parameter.clone())
+        });
+        let bypass = self.clients.bypass.as_ref();
+        let bypass = bypass.and_then(|bypass| bypass.parameter.clone());
+        signed.chain(bypass).collect()
     }
 
     /// What is in force after a reload with `new`, and the keys in it that can't change while the
@@ -62,8 +82,9 @@ impl Settings {
                 origin_idle_connections,
             ),
         };
-        let settings = Self {
+        let mut settings = Self {
             server,
+            log: self.log_reloaded(&new.log, &mut fixed),
             listen: fixed.keep("listen", self.listen.clone(), new.listen),
             admin: self.admin_reloaded(new.admin, &mut fixed),
             cache_version: new.cache_version,
@@ -73,8 +94,28 @@ impl Settings {
             resolving: new.resolving,
             origins: new.origins,
             routes: new.routes,
+            shown: new.shown,
         };
+        for key in &fixed.changed {
+            let path: Vec<_> = key.split('.').collect();
+            put_back(&mut settings.shown, Some(&self.shown), &path);
+        }
         (settings, fixed.changed)
+    }
+
+    /// What is written may change, not how and where.
+    fn log_reloaded(&self, new: &logs::Config, fixed: &mut Fixed) -> logs::Config {
+        let now = &self.log;
+        fixed.note("log.format", now.format == new.format);
+        fixed.note("log.file", now.to == new.to);
+        match (&now.access, &new.access) {
+            (Some(now), Some(new)) => {
+                fixed.note("log.access.format", now.format == new.format);
+                fixed.note("log.access.file", now.to == new.to);
+            }
+            (now, new) => fixed.note("log.access", now.is_some() == new.is_some()),
+        }
+        now.with_rules_of(new)
     }
 
     fn admin_reloaded(&self, new: Option<Admin>, fixed: &mut Fixed) -> Option<Admin> {
@@ -135,6 +176,25 @@ impl Settings {
     }
 }
 
+/// Shows at one place again what was shown there before.
+fn put_back(shown: &mut Shown, before: Option<&Shown>, path: &[&str]) {
+    let [key, below @ ..] = path else {
+        return;
+    };
+    let was = before.and_then(|before| before.get(*key));
+    if !below.is_empty() {
+        let section = shown.entry(*key).or_insert_with(|| Shown::new().into());
+        if let Value::Object(section) = section {
+            put_back(section, was.and_then(Value::as_object), below);
+        }
+        return;
+    }
+    match was {
+        Some(was) => shown.insert((*key).to_owned(), was.clone()),
+        None => shown.remove(*key),
+    };
+}
+
 /// The keys that stay as they are while the process runs.
 #[derive(Debug, Default)]
 struct Fixed {
@@ -144,10 +204,14 @@ struct Fixed {
 impl Fixed {
     /// Keeps what is in force, and notes where something else is wanted.
     fn keep<T: PartialEq>(&mut self, key: &'static str, now: T, new: T) -> T {
-        if now != new {
+        self.note(key, now == new);
+        now
+    }
+
+    fn note(&mut self, key: &'static str, is_same: bool) {
+        if !is_same {
             self.changed.push(key);
         }
-        now
     }
 }
 

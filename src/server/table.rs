@@ -127,7 +127,7 @@ impl Table {
             features: route.features,
         };
         let upstream = Upstream::new(legs.collect(), rules, self.client.clone());
-        let bound = BoundRoute::load(route.clone(), Arc::new(upstream));
+        let bound = BoundRoute::load(at, route.clone(), Arc::new(upstream));
         let bound = bound.map_err(|reason| StartError::Signed { at, reason })?;
         Ok(Arc::new(bound))
     }

@@ -56,7 +56,8 @@ impl Store {
             Some(manifest) => {
                 self.paths.write_manifest(object.id(), &manifest.encode())?;
                 object.note_manifest();
-                self.index.lock().insert(&manifest);
+                let usage = object.usage().clone();
+                self.index.lock().insert(&manifest, usage);
                 Ok(())
             }
             None => Ok(()),
@@ -78,7 +79,9 @@ impl Store {
         let object = self
             .load(id)
             .filter(|object| !object.present().is_empty())?;
-        self.index.lock().insert(&object.manifest()?);
+        let manifest = object.manifest()?;
+        let usage = object.usage().clone();
+        self.index.lock().insert(&manifest, usage);
         Some(object)
     }
 

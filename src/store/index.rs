@@ -5,12 +5,14 @@
 
 mod labels;
 
-use super::{Manifest, ObjectId};
+use super::{Listed, Manifest, ObjectId, usage::Usage};
 use crate::domain::{Selector, Tags, place_of};
 use labels::{Label, Labels};
 use std::{
     collections::{BTreeSet, HashMap},
+    ops::Bound,
     sync::Arc,
+    time::SystemTime,
 };
 
 /// All manifests on disk.
@@ -20,14 +22,18 @@ pub(super) struct Index {
     places: BTreeSet<(Arc<str>, ObjectId)>,
     labels: Labels,
     crowded: BTreeSet<ObjectId>,
+    /// Counts of what was opened before the walk after the start came by.
+    early: HashMap<ObjectId, (u64, Arc<Usage>)>,
 }
 
-/// One manifest, as far as a purge needs to know it.
+/// One manifest, as far as a purge or a list needs to know it.
 #[derive(Debug)]
 struct Entry {
     written: Written,
     place: Arc<str>,
     labels: Box<[Label]>,
+    created: SystemTime,
+    usage: Arc<Usage>,
 }
 
 /// Which generation a manifest speaks of, and the grid of its body.
@@ -42,9 +48,11 @@ pub(super) struct Written {
 const FIRST: ObjectId = ObjectId([0; 16]);
 
 impl Index {
-    /// A manifest has been written, perhaps over another.
-    pub fn insert(&mut self, manifest: &Manifest) {
+    /// A manifest has been written, perhaps over another. What has been counted of its generation
+    /// already goes on.
+    pub fn insert(&mut self, manifest: &Manifest, usage: Arc<Usage>) {
         let id = manifest.id;
+        let usage = self.usage(id, manifest.generation).unwrap_or(usage);
         self.take_out(id);
         let tags = Tags::of(&manifest.meta.headers);
         let place: Arc<str> = place_of(&manifest.key).into();
@@ -55,6 +63,8 @@ impl Index {
         let labels = tags.known.iter().map(|tag| self.labels.attach(tag, id));
         let entry = Entry {
             labels: labels.collect(),
+            created: manifest.meta.created,
+            usage,
             place,
             written: Written {
                 generation: manifest.generation,
@@ -91,6 +101,49 @@ impl Index {
             }
             Selector::All => self.entries.keys().copied().collect(),
         }
+    }
+
+    /// What is counted of a generation.
+    pub fn usage(&mut self, id: ObjectId, generation: u64) -> Option<Arc<Usage>> {
+        if let Some((early, usage)) = self.early.remove(&id)
+            && early == generation
+        {
+            return Some(usage);
+        }
+        let entry = self.entries.get(&id);
+        let entry = entry.filter(|entry| entry.written.generation == generation);
+        entry.map(|entry| entry.usage.clone())
+    }
+
+    /// What is counted of a generation that the walk has yet to come by.
+    pub fn expect(&mut self, id: ObjectId, generation: u64, usage: Arc<Usage>) {
+        self.early.insert(id, (generation, usage));
+    }
+
+    /// The walk has come by everything.
+    pub fn is_complete(&mut self) {
+        self.early = HashMap::new();
+    }
+
+    /// The first `most` objects behind one, by place and name; all begins before `None`.
+    pub fn page(&self, after: Option<&(Arc<str>, ObjectId)>, most: usize) -> Vec<Listed> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let places = self.places.range((from, Bound::Unbounded)).take(most);
+        let listed = |(place, id): &(Arc<str>, ObjectId)| {
+            let entry = self.entries.get(id)?;
+            let (written, usage) = (entry.written, &entry.usage);
+            Some(Listed {
+                id: *id,
+                place: place.clone(),
+                total: written.total,
+                chunk_size: written.chunk_size,
+                stored: usage.stored(),
+                created: entry.created,
+                finds: usage.finds(),
+                last_found: usage.last(),
+            })
+        };
+        places.filter_map(listed).collect()
     }
 
     /// How many objects and how many tags are known.

@@ -26,6 +26,7 @@ mod budget;
 mod config;
 mod files;
 mod index;
+mod listing;
 mod manifest;
 mod memory;
 mod object;
@@ -39,10 +40,12 @@ mod stats;
 mod table;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod writing;
 
 pub use body::CorruptChunk;
 pub use config::Config;
+pub use listing::{Cursor, Listed, Listing, Order, Query};
 pub use manifest::{Manifest, Meta};
 pub use object::{Object, ObjectId};
 pub use ownership::{Given, Superseded};
@@ -87,6 +90,8 @@ pub struct Store {
     index: Mutex<Index>,
     /// One purge at a time.
     purging: Arc<Semaphore>,
+    /// One list at a time.
+    listing: Arc<Semaphore>,
     stats: Stats,
     /// Held as long as this process owns the directory.
     lock: Mutex<Option<std::fs::File>>,
@@ -191,6 +196,7 @@ impl Store {
             is_blind: AtomicBool::new(false),
             index: Mutex::default(),
             purging: Arc::new(Semaphore::new(PURGES)),
+            listing: Arc::new(Semaphore::new(1)),
             stats: Stats::default(),
             lock: Mutex::new(Some(lock)),
             owned: RwLock::new(true),
@@ -204,6 +210,7 @@ impl Store {
     /// Blocks; until it has ended chunks wait for it before they are written.
     pub fn recover(&self) {
         recovery::walk(self);
+        self.index.lock().is_complete();
         self.recovered.send_replace(true);
     }
 
@@ -301,10 +308,24 @@ impl Store {
             }
             if table.removals(id) == removals {
                 let loaded = loaded.filter(|o| !table.is_leaving(o.id(), o.generation()));
-                return loaded.map(|object| table.insert_if_absent(object));
+                return loaded.map(|object| {
+                    self.count_on(&object);
+                    table.insert_if_absent(object)
+                });
             }
         }
         None
+    }
+
+    /// Goes on with what has been counted of an object before it was closed.
+    fn count_on(&self, object: &Object) {
+        let (id, generation) = (object.id(), object.generation());
+        let mut index = self.index.lock();
+        match index.usage(id, generation) {
+            Some(usage) => object.count_in(usage),
+            None if *self.recovered.borrow() => {}
+            None => index.expect(id, generation, object.usage().clone()),
+        }
     }
 
     /// A new generation, which nobody finds yet.

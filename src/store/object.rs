@@ -9,9 +9,10 @@ use super::{
     body::{Body, ReadError},
     manifest::{Manifest, Meta},
     paths::Paths,
+    usage::Usage,
 };
 use crate::domain::{
-    ByteRange, ChunkIndex, ChunkRun, ChunkSet, Grid, Validators, is_coded, place_of,
+    ByteRange, ChunkIndex, ChunkRun, ChunkSet, Grid, Validators, chunk_at, is_coded, place_of,
 };
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
@@ -63,6 +64,8 @@ pub struct Object {
     has_manifest: AtomicBool,
     /// Held while the body is created: chunks of a new object may be written side by side.
     creating: Mutex<()>,
+    /// Shared with the index, once the object has been loaded or written.
+    usage: OnceLock<Arc<Usage>>,
     state: Mutex<State>,
 }
 
@@ -77,6 +80,19 @@ struct State {
     retired: bool,
     /// What lies on disk of it may change under its readers.
     cast_off: bool,
+}
+
+impl State {
+    /// Bytes of the chunks that are present: all are of one size but perhaps the last.
+    fn stored(&self, chunk_size: u32) -> u64 {
+        let size = u64::from(chunk_size);
+        let full = u64::from(self.present.len()) * size;
+        let Some(last) = self.total.filter(|total| total % size > 0) else {
+            return full;
+        };
+        let has_last = self.present.contains(chunk_at(chunk_size, last));
+        full - if has_last { size - last % size } else { 0 }
+    }
 }
 
 /// Taken before a read.
@@ -101,6 +117,7 @@ impl Object {
             body: OnceLock::new(),
             has_manifest: AtomicBool::new(false),
             creating: Mutex::new(()),
+            usage: OnceLock::new(),
             state: Mutex::new(State {
                 total: manifest.total,
                 ..State::default()
@@ -125,6 +142,43 @@ impl Object {
         let _ = object.body.set(body);
         object.note_manifest();
         Ok(object)
+    }
+
+    /// A request found it. Costs two writes to memory.
+    pub fn note_found(&self, now: SystemTime) {
+        self.usage().found(now);
+    }
+
+    /// Requests that found this version since the process first met it, and when one last did.
+    pub fn found(&self) -> (u64, Option<SystemTime>) {
+        (self.usage().finds(), self.usage().last())
+    }
+
+    /// Bytes of its chunks on disk.
+    pub fn stored(&self) -> u64 {
+        self.state.lock().stored(self.chunk_size)
+    }
+
+    /// What is counted of it; its own until [`Object::count_in`].
+    pub(super) fn usage(&self) -> &Arc<Usage> {
+        self.usage.get_or_init(|| {
+            let usage = Arc::new(Usage::default());
+            usage.takes(self.stored());
+            usage
+        })
+    }
+
+    /// Goes on counting where another instance of this generation has left off; only for one that
+    /// nobody has yet.
+    pub(super) fn count_in(&self, usage: Arc<Usage>) {
+        usage.takes(self.stored());
+        let _ = self.usage.set(usage);
+    }
+
+    fn weigh(&self, state: &State) {
+        if let Some(usage) = self.usage.get() {
+            usage.takes(state.stored(self.chunk_size));
+        }
     }
 
     /// Its name in the store.
@@ -213,7 +267,9 @@ impl Object {
     }
 
     pub(super) fn set_total(&self, total: u64) {
-        self.state.lock().total = Some(total);
+        let mut state = self.state.lock();
+        state.total = Some(total);
+        self.weigh(&state);
     }
 
     pub(super) fn is_on_disk(&self) -> bool {
@@ -288,6 +344,7 @@ impl Object {
             state.verified.remove(chunk);
             state.changing.insert(chunk);
             state.removals += 1;
+            self.weigh(&state);
         }
         there
     }
@@ -299,6 +356,7 @@ impl Object {
         if present && !state.cast_off {
             state.present.insert(chunk);
             state.verified.insert(chunk);
+            self.weigh(&state);
         }
     }
 

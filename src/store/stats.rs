@@ -2,11 +2,7 @@
 
 use super::{Purged, body::ReadError};
 use prometheus::{IntCounter, IntGauge};
-use std::{
-    io,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::io;
 
 /// Counters of one store. The admin room gives them their place in the metrics.
 #[derive(Debug)]
@@ -25,7 +21,6 @@ pub struct Stats {
     pub reads_waiting: IntGauge,
     /// Chunks that were not read ahead, as the disk had enough to do.
     pub read_ahead_dropped: IntCounter,
-    last_logged: AtomicU64,
 }
 
 impl Default for Stats {
@@ -63,24 +58,17 @@ impl Default for Stats {
                 "tidegate_store_read_ahead_dropped_total",
                 "Chunks that were not read ahead from disk, since it had enough to do for those who wait. A rise says that the disk is busy.",
             ),
-            last_logged: AtomicU64::new(0),
         }
     }
 }
 
 impl Stats {
-    /// Counts a refusal of the file system and logs it, at most once in ten seconds.
+    /// Counts a refusal of the file system and says so.
     pub(super) fn disk_error(&self, doing: &str, error: &io::Error) {
         self.disk_errors.inc();
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let tenth = since.as_secs() / 10;
-        if self.last_logged.swap(tenth, Relaxed) != tenth {
-            log::error!(
-                "cache directory: {doing} failed: {error}; serving goes on without keeping what comes in"
-            );
-        }
+        log::error!(
+            "cache directory: {doing} failed: {error}; serving goes on without keeping what comes in"
+        );
     }
 
     pub(super) fn purged(&self, purged: Purged) {

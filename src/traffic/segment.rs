@@ -67,12 +67,15 @@ pub struct SegmentSize {
     since: Option<Instant>,
 }
 
-/// Smallest segment, in bytes: what a thousand slow clients pin is about a thousand of these.
-const SMALLEST: usize = 32 << 10;
+/// Smallest segment of a slow client, in bytes: what a thousand of them pin is about a thousand of
+/// these.
+const SMALLEST: usize = 16 << 10;
 /// The first segment of an answer, in bytes: nothing is known of the client's speed yet.
-const FIRST: usize = 256 << 10;
+const FIRST: usize = 128 << 10;
 /// Bytes pinned by all clients together above which segments are small.
-const MUCH: usize = 24 << 20;
+const MUCH: usize = 16 << 20;
+/// How small they get by that, in bytes: below it a system call costs more than what it sends.
+const LEAST_SHARE: usize = 32 << 10;
 /// A segment is at most this share of what may still be pinned.
 const SHARE: usize = 8;
 /// Taken within this time, the next segment is larger.
@@ -104,8 +107,8 @@ impl SegmentSize {
             }
             _ => {}
         }
-        let share = MUCH.saturating_sub(pinned) / SHARE / SMALLEST * SMALLEST;
-        self.size.min(share.max(SMALLEST))
+        let share = MUCH.saturating_sub(pinned) / SHARE / LEAST_SHARE * LEAST_SHARE;
+        self.size.min(share.max(LEAST_SHARE))
     }
 
     /// It was not the client that took its time.
@@ -130,22 +133,11 @@ mod tests {
             segment.next(now, pinned)
         };
         assert_eq!([step(0, 0), step(30, 0)], [FIRST; 2]);
-        assert_eq!(
-            [step(1, 0), step(1, 0), step(1, 0)],
-            [512 << 10, LARGEST, LARGEST]
-        );
-        for halved in [
-            512 << 10,
-            256 << 10,
-            128 << 10,
-            64 << 10,
-            SMALLEST,
-            SMALLEST,
-        ] {
-            assert_eq!(step(900, 0), halved);
-        }
-        assert_eq!([step(1, 0), step(1, 0)], [64 << 10, 128 << 10]);
-        assert_eq!([step(1, MUCH + 1), step(1, 0)], [SMALLEST, 512 << 10]);
+        assert_eq!([(); 4].map(|()| step(1, 0) >> 10), [256, 512, 1024, 1024]);
+        let halved = [(); 7].map(|()| step(900, 0) >> 10);
+        assert_eq!(halved, [512, 256, 128, 64, 32, 16, 16]);
+        assert_eq!([step(1, 0), step(1, 0)], [32 << 10, 64 << 10]);
+        assert_eq!([step(1, MUCH + 1), step(1, 0)], [LEAST_SHARE, 256 << 10]);
     }
 
     #[test]
@@ -175,7 +167,7 @@ mod tests {
             for _ in 0..readers {
                 pinned += SegmentSize::new(largest).next(now, pinned);
             }
-            prop_assert!(pinned <= MUCH + readers * SMALLEST);
+            prop_assert!(pinned <= MUCH + readers * LEAST_SHARE);
         }
 
         #[test]

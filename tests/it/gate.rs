@@ -3,7 +3,7 @@
 use crate::{
     client::{Answer, Client, Request},
     origin::Origin,
-    patience::within,
+    patience::{DEADLINE, within},
 };
 use std::{
     fs,
@@ -15,7 +15,7 @@ use std::{
 };
 use tempfile::TempDir;
 use tidegate::{
-    fill, origin, proxy,
+    fill, logs, origin, proxy,
     server::{self, Admin, Listen, Running, Server, Settings, StartError},
     store,
 };
@@ -117,7 +117,7 @@ impl Gate {
 
     /// What the operator's monitoring would read.
     pub async fn metrics(&self) -> String {
-        let mut client = Client::connect(self.admin_address()).await;
+        let mut client = Client::operator(self.admin_address()).await;
         let answer = client.ask(&Request::get("/metrics")).await;
         assert_eq!(answer.status(), 200, "{answer}");
         String::from_utf8(answer.body).unwrap()
@@ -187,6 +187,7 @@ fn settings(origin: SocketAddr, directory: &Path) -> Settings {
     let url = format!("http://{origin}").parse().unwrap();
     let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
     Settings {
+        log: logs::Config::default(),
         server: Server {
             drain: Duration::from_secs(2),
             ..Server::default()
@@ -215,11 +216,20 @@ fn settings(origin: SocketAddr, directory: &Path) -> Settings {
         clients: proxy::Clients::default(),
         resolving: origin::Resolving::default(),
         origins: vec![origin::Config::new("media".into(), vec![url])],
-        routes: vec![proxy::Route::new(
-            proxy::Matcher::Prefix("/".into()),
-            vec![proxy::RouteOrigin::named("media")],
-        )],
+        routes: vec![route()],
+        shown: Default::default(),
     }
+}
+
+/// The way to the origin. Clients are of this process, and take their time on a busy machine: those
+/// that are to be too slow say so.
+fn route() -> proxy::Route {
+    let origins = vec![proxy::RouteOrigin::named("media")];
+    let mut route = proxy::Route::new(proxy::Matcher::Prefix("/".into()), origins);
+    for pieces in [&mut route.sending.range, &mut route.sending.whole] {
+        pieces.least_time = DEADLINE;
+    }
+    route
 }
 
 /// Bytes that a directory takes on disk, as the kernel counts them.

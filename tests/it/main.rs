@@ -4,6 +4,7 @@
 //! a directory that goes with it. Nothing waits by sleeping: the origin's log can be awaited, its
 //! answers can be held back and let go.
 
+mod browser;
 mod child;
 mod client;
 mod content;
@@ -19,6 +20,7 @@ mod s3;
 mod cases {
     mod access;
     mod admin;
+    mod api;
     mod bypass;
     mod commands;
     mod conditional;
@@ -37,6 +39,8 @@ mod cases {
     mod keys;
     mod kill;
     mod leaving;
+    mod logs;
+    mod monitoring;
     mod origins_failover;
     mod origins_failover_bad;
     mod origins_failover_bodies;
@@ -59,6 +63,7 @@ mod cases {
     mod sizes;
     mod slow_clients;
     mod stale;
+    mod status_page;
     mod store_first;
     mod strange_origins;
     mod systemd;

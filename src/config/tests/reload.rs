@@ -40,6 +40,9 @@ const CANDIDATES: &[&str] = &[
     "drop",
     "word",
     "store_first",
+    "debug",
+    "json",
+    "everybody",
     "502",
 ];
 
@@ -146,6 +149,10 @@ fn every_key_changes_or_is_named() {
         "clients.max_http2_streams",
         "fill.in_flight",
         "listen",
+        "log.access.file",
+        "log.access.format",
+        "log.file",
+        "log.format",
         "server.origin_idle_connections",
         "server.threads",
     ];

@@ -2,7 +2,7 @@
 
 use crate::{
     domain::X_FORWARDED_FOR,
-    proxy::{Clients, foundation::Proxy},
+    proxy::{Clients, foundation::Proxy, request_id::RequestId},
     traffic::is_among,
 };
 use http::{HeaderMap, header};
@@ -19,6 +19,18 @@ impl Proxy {
         let headers = &session.req_header().headers;
         let field = terms.clients.trusted_field;
         Some(field.client(headers, peer, |address| is_among(trusted, address)))
+    }
+}
+
+impl Proxy {
+    /// The name of a request, which a trusted proxy may have given it.
+    pub(in crate::proxy) fn id_of(&self, session: &Session) -> RequestId {
+        let peer = session.client_addr().and_then(|peer| peer.as_inet());
+        let terms = self.terms();
+        let trusted = &terms.clients.trusted_proxies;
+        let by_proxy = peer.is_some_and(|peer| is_among(trusted, peer.ip()));
+        let headers = &session.req_header().headers;
+        terms.clients.request_id.name(headers, by_proxy)
     }
 }
 

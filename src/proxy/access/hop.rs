@@ -9,7 +9,11 @@ use http::{HeaderMap, HeaderValue, Version, header};
 
 /// This process among those that `Via` names.
 #[derive(Clone, Debug)]
-pub struct Hop(String);
+pub struct Hop {
+    comment: String,
+    /// Our line for each version of HTTP, ready to be written.
+    lines: [(Version, HeaderValue); 3],
+}
 
 /// The most Tidegates that a request may have passed before it comes here.
 pub const MOST_HOPS: usize = 8;
@@ -17,14 +21,21 @@ pub const MOST_HOPS: usize = 8;
 impl Hop {
     /// One that is told apart from all others.
     pub fn new() -> Self {
-        Self(format!("({:016x})", fastrand::u64(..)))
+        let comment = format!("({:016x})", fastrand::u64(..));
+        let line = |version| {
+            let plain = via(version);
+            let text = plain.to_str().unwrap_or_default();
+            let line = HeaderValue::try_from(format!("{text} {comment}"));
+            (version, line.unwrap_or(plain))
+        };
+        let lines = [Version::HTTP_11, Version::HTTP_2, Version::HTTP_10].map(line);
+        Self { comment, lines }
     }
 
     /// Our line of `Via` for a request that came by `version`.
     pub fn via(&self, version: Version) -> HeaderValue {
-        let plain = via(version);
-        let text = plain.to_str().unwrap_or_default();
-        HeaderValue::try_from(format!("{text} {}", self.0)).unwrap_or(plain)
+        let line = self.lines.iter().find(|(of, _)| *of == version);
+        line.map_or_else(|| via(version), |(_, line)| line.clone())
     }
 
     /// Whether a request has been here already, or passed more Tidegates than anybody sets up.
@@ -38,7 +49,7 @@ impl Hop {
             let mut words = hop.split_ascii_whitespace().skip(1);
             if words.next().is_some_and(|by| by.eq_ignore_ascii_case(NAME)) {
                 passed += 1;
-                if passed > MOST_HOPS || words.next() == Some(&self.0) {
+                if passed > MOST_HOPS || words.next() == Some(&self.comment) {
                     return true;
                 }
             }

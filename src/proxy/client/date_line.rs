@@ -75,13 +75,24 @@ impl DateLine {
     /// Takes the next bytes, up to the end of the final head; returns them as they are to go on.
     pub fn pass(&mut self, bytes: &[u8]) -> Vec<u8> {
         let mut passed = Vec::with_capacity(bytes.len());
-        for &byte in bytes {
-            if self.is_over() {
-                break;
-            }
+        while let Some((&byte, _)) = bytes[passed.len()..].split_first()
+            && !self.is_over()
+        {
             passed.push(self.step(byte));
+            let plain = self.plain(&bytes[passed.len()..]);
+            passed.extend_from_slice(plain);
         }
         passed
+    }
+
+    /// The next bytes, as far as they change nothing: a line break begins whatever does.
+    fn plain<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        let in_line = matches!(self.part, Part::Interim | Part::Fields);
+        if !in_line || self.named > 0 || self.ended > 0 {
+            return &[];
+        }
+        let length = bytes.iter().position(|byte| *byte == b'\r');
+        &bytes[..length.unwrap_or(bytes.len())]
     }
 
     fn step(&mut self, byte: u8) -> u8 {

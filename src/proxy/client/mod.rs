@@ -7,6 +7,7 @@
 mod connections;
 mod date_line;
 mod head_read;
+mod held_head;
 mod link;
 mod socket;
 mod stream;
@@ -19,4 +20,4 @@ pub use stream::ClientStream;
 
 pub(super) use date_line::Date;
 pub(super) use link::Closed;
-pub(super) use stream::keep_date;
+pub(super) use stream::{NextHead, announce};

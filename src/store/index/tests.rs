@@ -64,7 +64,7 @@ proptest! {
             let manifest = manifest(name, generation, path, tags);
             let id = manifest.id;
             if write {
-                index.insert(&manifest);
+                index.insert(&manifest, Arc::default());
                 model.insert(id, manifest);
             } else {
                 index.remove(id, generation);

@@ -255,7 +255,7 @@ async fn a_soft_purge_is_not_overwritten_by_a_manifest_under_way() {
                 .write_manifest(object.id(), &fresh.encode())
                 .unwrap();
             object.note_manifest();
-            store.index.lock().insert(&fresh);
+            store.index.lock().insert(&fresh, Arc::default());
             drop(files);
         })
     };

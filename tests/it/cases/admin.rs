@@ -10,7 +10,7 @@ use crate::{
 async fn health_and_readiness_are_told() {
     let origin = Origin::start().await;
     let gate = Gate::before(&origin).await;
-    let mut client = Client::connect(gate.admin_address()).await;
+    let mut client = Client::operator(gate.admin_address()).await;
     for target in ["/healthz", "/readyz"] {
         assert_eq!(
             client.ask(&Request::get(target)).await.status(),
@@ -68,7 +68,7 @@ async fn about(gate: &Gate, page: &str, target: &str) -> serde_json::Value {
         .replace(':', "%3A")
         .replace('/', "%2F")
         .replace('?', "%3F");
-    let mut client = Client::connect(gate.admin_address()).await;
+    let mut client = Client::operator(gate.admin_address()).await;
     let answer = client
         .ask(&Request::get(&format!("/{page}?url={url}")))
         .await;

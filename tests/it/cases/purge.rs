@@ -13,7 +13,7 @@ fn order(body: &str) -> Request {
 }
 
 async fn post(gate: &Gate, request: Request) -> Answer {
-    Client::connect(gate.admin_address())
+    Client::operator(gate.admin_address())
         .await
         .ask(&request)
         .await

@@ -111,7 +111,7 @@ async fn a_purge_by_tag_means_the_bytes_of_the_tag() {
     for tag in ["caf\u{e9}", " plain "] {
         gate.get("/film").await;
         assert!(gate.get("/film").await.head.cache_status().is_hit());
-        let mut admin = crate::client::Client::connect(gate.admin_address()).await;
+        let mut admin = crate::client::Client::operator(gate.admin_address()).await;
         let mut order = Request::new("POST", "/purge").header("Content-Type", "application/json");
         order.body = format!("{{\"tag\": \"{tag}\"}}").into_bytes();
         let told = admin.ask(&order).await;

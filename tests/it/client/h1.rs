@@ -14,6 +14,8 @@ pub struct Client {
     buffer: Vec<u8>,
     body: Body,
     methods: VecDeque<String>,
+    /// Whom requests are for that do not say so themselves.
+    host: String,
 }
 
 /// What a client speaks on.
@@ -34,6 +36,14 @@ enum Body {
 impl Client {
     pub async fn connect(address: SocketAddr) -> Self {
         Self::over(TcpSocket::new_v4().unwrap(), address).await
+    }
+
+    /// One that asks for the address itself, as an operator does.
+    pub async fn operator(address: SocketAddr) -> Self {
+        Self {
+            host: address.to_string(),
+            ..Self::connect(address).await
+        }
     }
 
     /// A client whose kernel takes in little that it does not read.
@@ -66,6 +76,7 @@ impl Client {
             buffer: Vec::new(),
             body: Body::None,
             methods: VecDeque::new(),
+            host: "media.test".to_owned(),
         }
     }
 
@@ -91,7 +102,7 @@ impl Client {
             .iter()
             .any(|(name, _)| name.eq_ignore_ascii_case("host"))
         {
-            text += "Host: media.test\r\n";
+            text += &format!("Host: {}\r\n", self.host);
         }
         for (name, value) in &request.headers {
             text += &format!("{name}: {value}\r\n");

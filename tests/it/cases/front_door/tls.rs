@@ -30,10 +30,39 @@ async fn connect(
     gate: &Gate,
     name: &str,
 ) -> std::io::Result<TlsStream<TcpStream>> {
+    agree(authority, gate, name, "http/1.1").await
+}
+
+/// Connects to speak one protocol.
+async fn agree(
+    authority: &Authority,
+    gate: &Gate,
+    name: &str,
+    protocol: &str,
+) -> std::io::Result<TlsStream<TcpStream>> {
     let stream = TcpStream::connect(gate.address()).await.unwrap();
     let name = ServerName::try_from(name.to_owned()).unwrap();
-    let connecting = authority.connector(&["http/1.1"]).connect(name, stream);
+    let connecting = authority.connector(&[protocol]).connect(name, stream);
     within("a handshake", connecting).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_agreed_to_be_http_2_and_is_not_gets_no_answer() {
+    let (directory, authority) = (tempfile::tempdir().unwrap(), Authority::new());
+    let origin = Origin::with(Script::new(913, 1000)).await;
+    let own = identity(&directory, &authority, "media.test", "own");
+    let gate = Gate::with(&origin, |settings| {
+        let certificates = vec![own];
+        settings.listen[0].tls = Some(Tls { certificates });
+    })
+    .await;
+    let mut stream = agree(&authority, &gate, "media.test", "h2").await.unwrap();
+    let request = b"GET /film HTTP/1.1\r\nHost: media.test\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    let mut came = Vec::new();
+    let _ = within("it to be closed", stream.read_to_end(&mut came)).await;
+    assert_eq!(came, b"", "{}", String::from_utf8_lossy(&came));
+    assert!(origin.log().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

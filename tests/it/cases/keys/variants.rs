@@ -149,7 +149,7 @@ async fn what_writes_is_passed_on_in_its_own_words() {
 async fn explain_shows_a_derivative_and_what_a_bad_one_gets() {
     let origin = Origin::start().await;
     let gate = refusing(&origin).await;
-    let mut client = Client::connect(gate.admin_address()).await;
+    let mut client = Client::operator(gate.admin_address()).await;
     let mut explain = async |query: &str| {
         let target = format!("/explain?url=http%3A%2F%2Fa.example%2Ffilm%3F{query}");
         let answer = client.ask(&Request::get(&target)).await;
@@ -168,7 +168,7 @@ async fn a_purge_of_what_a_route_refuses_says_why() {
     let (origin, _) = origin_with(830, &["/film?fit=contain&width=720"]).await;
     let gate = refusing(&origin).await;
     gate.get("/film?w=720").await;
-    let mut client = Client::connect(gate.admin_address()).await;
+    let mut client = Client::operator(gate.admin_address()).await;
     let mut post = async |query: &str, soft: bool| {
         let mut request = Request::new("POST", "/purge").header("Content-Type", "application/json");
         let url = format!("http://media.test/film?{query}");

@@ -186,7 +186,7 @@ async fn purge(tidegate: &Tidegate, way: Way) -> Answer {
 async fn stored_chunks(tidegate: &Tidegate) -> u64 {
     let mut targets: Vec<_> = OBJECTS.iter().map(|(target, _, _)| target).collect();
     targets.dedup();
-    let mut client = Client::connect(tidegate.admin).await;
+    let mut client = Client::operator(tidegate.admin).await;
     let mut chunks = 0;
     for target in targets {
         let page = format!(

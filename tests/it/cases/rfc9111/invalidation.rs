@@ -188,7 +188,7 @@ impl Held {
 /// Waits until all chunks of the film are on disk.
 async fn film_is_stored(gate: &Gate) {
     let page = Request::get("/inspect?url=http%3A%2F%2Fmedia.test%2Ffilm");
-    let mut client = Client::connect(gate.admin_address()).await;
+    let mut client = Client::operator(gate.admin_address()).await;
     let stored = async {
         loop {
             let answer = client.ask(&page).await;

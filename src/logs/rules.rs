@@ -1,0 +1,190 @@
+//! Which requests are written down, and what of them is not.
+
+use crate::domain::Signatures;
+use std::{borrow::Cow, time::Duration};
+
+/// Which requests are written down, and what of them is not.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rules {
+    /// The share of requests, from 0 to 1.
+    pub sample: f64,
+    /// Failures and refusals of the server, and answers that were cut, are written in any case.
+    pub failures: bool,
+    /// And so are answers whose first byte took longer than this.
+    pub slow: Duration,
+    /// Query parameters that are not written, beside those that are known to be secrets.
+    pub redacted: Vec<String>,
+}
+
+/// What decides whether a request is written down.
+#[derive(Clone, Copy, Debug)]
+pub struct Gist {
+    /// The status of its answer; 0 where there was none.
+    pub status: u16,
+    /// Whether its answer was cut.
+    pub is_cut: bool,
+    /// The time to the answer's first byte.
+    pub first_byte: Duration,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            sample: 1.0,
+            failures: true,
+            slow: Duration::from_secs(1),
+            redacted: Vec::new(),
+        }
+    }
+}
+
+impl Rules {
+    /// Whether a request is written down; `dice` is at random from 0 to 1, without 1.
+    pub fn take(&self, gist: Gist, dice: f64) -> bool {
+        let has_failed = gist.is_cut || gist.status == 0 || gist.status >= 500;
+        dice < self.sample || self.failures && has_failed || gist.first_byte > self.slow
+    }
+
+    /// A query without the parameters that are secrets, and whatever else was to be left out.
+    pub fn cleaned<'q>(&self, query: &'q str, secrets: &[String]) -> Cow<'q, str> {
+        let names: Vec<_> = query.split('&').map(name).collect();
+        let signatures = Signatures::among(&names);
+        let is_secret = |name: &[u8]| {
+            let among = |list: &[String]| list.iter().any(|known| known.as_bytes() == name);
+            let is_known = KNOWN
+                .iter()
+                .any(|known| name.eq_ignore_ascii_case(known.as_bytes()));
+            is_known || signatures.have(name) || among(secrets) || among(&self.redacted)
+        };
+        if !names.iter().any(|name| is_secret(name)) {
+            return Cow::Borrowed(query);
+        }
+        let parameters = query.split('&').zip(&names);
+        let kept = parameters.filter(|(_, name)| !is_secret(name));
+        let kept: Vec<_> = kept.map(|(parameter, _)| parameter).collect();
+        Cow::Owned(kept.join("&"))
+    }
+}
+
+/// The name of a parameter, decoded.
+fn name(parameter: &str) -> Cow<'_, [u8]> {
+    let end = parameter.find('=').unwrap_or(parameter.len());
+    percent_encoding::percent_decode_str(&parameter[..end]).into()
+}
+
+/// Names that parameters have which let their bearers in, in whatever case. The rest of a signed
+/// URL's parameters are told by these beside them.
+const KNOWN: [&str; 19] = [
+    "access_token",
+    "api_key",
+    "apikey",
+    "auth",
+    "authorization",
+    "hdnea",
+    "hdnts",
+    "id_token",
+    "jwt",
+    "passwd",
+    "password",
+    "policy",
+    "secret",
+    "session",
+    "sig",
+    "signature",
+    "token",
+    "x-amz-security-token",
+    "x-amz-signature",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn cleaned(query: &str) -> String {
+        let rules = Rules {
+            redacted: vec!["own".into()],
+            ..Rules::default()
+        };
+        rules.cleaned(query, &["pass".into()]).into_owned()
+    }
+
+    #[test]
+    fn secrets_are_left_out_by_name() {
+        let table = [
+            ("w=1&h=2", "w=1&h=2"),
+            ("token=x&w=1", "w=1"),
+            ("w=1&t%6Fken=x", "w=1"),
+            ("TOKEN=x", ""),
+            ("tokens=x", "tokens=x"),
+            ("own=1&pass=2&Pass=3&w", "Pass=3&w"),
+            ("se=1&sig=2&sv=3&w=4", "w=4"),
+            ("se=1&w=4", "se=1&w=4"),
+            ("Expires=1&Signature=2&Key-Pair-Id=3&w", "w"),
+            ("X-Amz-Date=1&x-amz-signature=2&a&&b", "a&&b"),
+            ("token", ""),
+            ("", ""),
+        ];
+        for (query, expected) in table {
+            assert_eq!(cleaned(query), expected, "{query}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_secret_never_shows_wherever_it_stands(
+            before in "([a-d%=&]{0,4}&)?", name in "token|%74oken|pass|own|Sig|X-Amz-Signature",
+            after in "(&[a-d%=&]{0,4})?",
+        ) {
+            let query = format!("{before}{name}=SECRET{after}");
+            prop_assert!(!cleaned(&query).contains("SECRET"), "{}", query);
+        }
+    }
+
+    #[test]
+    fn failures_and_what_was_slow_are_written_in_any_case() {
+        let well = Gist {
+            status: 200,
+            is_cut: false,
+            first_byte: Duration::ZERO,
+        };
+        let rules = Rules {
+            sample: 0.5,
+            ..Rules::default()
+        };
+        assert!(rules.take(well, 0.49) && !rules.take(well, 0.5));
+        let late = Duration::from_secs(2);
+        let bad = [
+            Gist {
+                status: 502,
+                ..well
+            },
+            Gist { status: 0, ..well },
+            Gist {
+                is_cut: true,
+                ..well
+            },
+            Gist {
+                first_byte: late,
+                ..well
+            },
+        ];
+        let (less, none) = (
+            Gist {
+                status: 404,
+                ..well
+            },
+            Rules {
+                sample: 0.0,
+                ..rules
+            },
+        );
+        assert!(bad.iter().all(|gist| none.take(*gist, 0.0)));
+        assert!(!none.take(less, 0.0) && !none.take(well, 0.0));
+        let silent = Rules {
+            failures: false,
+            ..none
+        };
+        assert!(!silent.take(bad[0], 0.0) && silent.take(bad[3], 0.0));
+    }
+}

@@ -1,0 +1,179 @@
+//! The threads that serve clients. Each has connections of its own, from their first byte to their
+//! last, and an event loop of its own: nothing that a connection waits for wakes another thread.
+//!
+//! Threads that take work from each other would share it out more evenly, and pay for it with a
+//! wake-up and a cold cache for about every other request.
+
+use std::{
+    future::Future,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    thread,
+};
+use tokio::{
+    runtime::{Builder, Handle},
+    sync::watch,
+};
+
+/// The threads.
+#[derive(Debug)]
+pub struct Lanes {
+    lanes: Vec<Lane>,
+    stop: watch::Sender<bool>,
+}
+
+#[derive(Debug)]
+struct Lane {
+    handle: Handle,
+    /// Connections on it.
+    load: Arc<AtomicUsize>,
+}
+
+impl Lanes {
+    /// Starts this many threads, at least one. Errors are those of the system, such as a thread
+    /// too many.
+    pub fn start(threads: usize) -> io::Result<Self> {
+        let (stop, stopped) = watch::channel(false);
+        let lanes = (0..threads.max(1)).map(|number| Lane::start(number, stopped.clone()));
+        let lanes = lanes.collect::<Result<_, _>>()?;
+        Ok(Self { lanes, stop })
+    }
+
+    /// Ends the threads, and with them what still runs there.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Has each thread do something new; whether all did. It waits as long as that takes.
+    pub async fn turn(&self) -> bool {
+        for lane in &self.lanes {
+            if lane.handle.spawn(tokio::task::yield_now()).await.is_err() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Does the work of a connection, on the thread that has the fewest of them. `None` where it
+    /// did not come to its end.
+    pub async fn serve<F>(&self, work: F) -> Option<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let lane = self
+            .lanes
+            .iter()
+            .min_by_key(|lane| lane.load.load(Relaxed))?;
+        let place = Place::take(&lane.load);
+        let served = lane.handle.spawn(async move {
+            let _place = place;
+            work.await
+        });
+        served.await.ok()
+    }
+}
+
+impl Lane {
+    fn start(number: usize, mut stop: watch::Receiver<bool>) -> io::Result<Self> {
+        let runtime = Builder::new_current_thread()
+            .global_queue_interval(WORD_FROM_OUTSIDE)
+            .enable_all()
+            .build()?;
+        let handle = runtime.handle().clone();
+        thread::Builder::new()
+            .name(format!("tidegate-{number}"))
+            .spawn(move || {
+                // An error is that nobody is left to stop it.
+                let _ = runtime.block_on(stop.wait_for(|stop| *stop));
+                runtime.shutdown_background();
+            })?;
+        Ok(Self {
+            handle,
+            load: Arc::default(),
+        })
+    }
+}
+
+/// How many steps a lane takes of what is on it before it looks once what other threads have for
+/// it: new connections, and chunks that came from the disk or through another connection. With
+/// tokio's 31 these would wait for seconds where a thousand clients take all that they are given.
+const WORD_FROM_OUTSIDE: u32 = 2;
+
+/// A connection's place on a lane.
+struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    fn take(load: &Arc<AtomicUsize>) -> Self {
+        load.fetch_add(1, Relaxed);
+        Self(load.clone())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{collections::HashMap, thread::ThreadId};
+    use tokio::sync::{Barrier, oneshot};
+
+    #[tokio::test]
+    async fn connections_are_spread_evenly_and_stay_where_they_are() {
+        let lanes = Arc::new(Lanes::start(2).unwrap());
+        let all_here = Arc::new(Barrier::new(6));
+        let connection = |_| {
+            let (lanes, all_here) = (lanes.clone(), all_here.clone());
+            tokio::spawn(async move {
+                let work = async move {
+                    let before = thread::current().id();
+                    all_here.wait().await;
+                    (before, thread::current().id())
+                };
+                lanes.serve(work).await.unwrap()
+            })
+        };
+        let mut on: HashMap<ThreadId, usize> = HashMap::new();
+        for served in (0..6).map(connection).collect::<Vec<_>>() {
+            let (before, after) = served.await.unwrap();
+            assert_eq!(before, after);
+            *on.entry(before).or_default() += 1;
+        }
+        assert_eq!(on.values().copied().collect::<Vec<_>>(), [3, 3]);
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_one_connection_only() {
+        let lanes = Lanes::start(1).unwrap();
+        assert_eq!(
+            lanes.serve(async { panic!("on purpose") }).await,
+            None::<()>
+        );
+        assert_eq!(lanes.serve(async { 7 }).await, Some(7));
+    }
+
+    #[tokio::test]
+    async fn what_runs_ends_with_the_threads() {
+        let lanes = Lanes::start(1).unwrap();
+        let (kept, dropped) = oneshot::channel::<()>();
+        let endless = async move {
+            let _kept = kept;
+            std::future::pending::<()>().await;
+        };
+        let mut served = Box::pin(lanes.serve(endless));
+        tokio::select! {
+            biased;
+            _ = &mut served => unreachable!(),
+            () = std::future::ready(()) => {}
+        }
+        drop(served);
+        lanes.stop();
+        assert!(dropped.await.is_err());
+    }
+}
