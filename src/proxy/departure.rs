@@ -3,13 +3,9 @@
 //! Pingora watches its clients only while it asks an origin by itself. Whoever waits for another's
 //! lock, for a chunk, or for a place in an origin's queue would keep it to the end of the wait.
 
-use super::client::{Closed, Link};
-use crate::{
-    cache::{Attendance, Order},
-    origin::Upstream,
-};
+use super::client::{Closed, Http2Stream, Link};
+use crate::{cache::Attendance, origin::Upstream};
 use async_trait::async_trait;
-use pingora_core::protocols::http::ServerSession;
 use pingora_proxy::Session;
 use std::{sync::Arc, time::Duration};
 
@@ -20,8 +16,8 @@ pub struct Client {
     pub link: Arc<Link>,
     /// Who is asked on its behalf.
     pub upstream: Arc<Upstream>,
-    /// Whether many requests share the connection.
-    pub is_http2: bool,
+    /// Its stream, where many requests share the connection.
+    pub stream: Option<Arc<Http2Stream>>,
 }
 
 /// A client that has closed its side may still read, or may be gone: over HTTP/1 both look the
@@ -31,11 +27,16 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 #[async_trait]
 impl Attendance for Client {
     async fn gone(&self) {
-        match self.link.closed().await {
-            Closed::Whole => return,
-            // No answer is sent over half an HTTP/2 connection.
-            Closed::Half if self.is_http2 => return,
-            Closed::Half => {}
+        if let Some(stream) = &self.stream {
+            tokio::select! {
+                () = stream.reset() => return,
+                // What h2 sees when it reads on, which it may not while it can't write. No answer
+                // is sent over half an HTTP/2 connection.
+                _ = self.link.closed() => return,
+            }
+        }
+        if self.link.closed().await == Closed::Whole {
+            return;
         }
         while !self.upstream.is_waited_for() {
             tokio::select! {
@@ -43,21 +44,6 @@ impl Attendance for Client {
                 () = tokio::time::sleep(LOOK_AGAIN) => {}
             }
         }
-    }
-}
-
-/// Waits until the client of a request is gone, or over HTTP/2 does not want its answer any more.
-/// It may be dropped at any await.
-pub async fn gone(client: &mut ServerSession, order: &Order) {
-    if client.is_http2() {
-        // A request that can be answered from the store has no body, so nothing of one is taken.
-        let reset = async { while client.read_body_or_idle(true).await.is_ok() {} };
-        tokio::select! {
-            () = reset => order.note_absent(),
-            () = order.gone() => {}
-        }
-    } else {
-        order.gone().await;
     }
 }
 

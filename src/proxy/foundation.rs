@@ -3,6 +3,7 @@
 use super::{
     Connections, Link, Route,
     access::Hop,
+    client::Http2Stream,
     context::{Contact, Context},
     departure::Client,
     headers,
@@ -176,15 +177,15 @@ impl Proxy {
             .asked
             .range()
             .is_some_and(|set| set.says_where_it_ends());
-        let over_http2 = session.as_downstream().is_http2();
-        let mut order = Order::new(errand, chunk_size, closed, over_http2);
+        let stream = Http2Stream::of(session);
+        let mut order = Order::new(errand, chunk_size, closed, stream.is_some());
         order.sizes = bound.route.sizes;
         let link = Link::of(session).filter(|_| session.subrequest_ctx.is_none());
         order.client = link.map(|link| -> Arc<dyn Attendance> {
             Arc::new(Client {
                 link,
                 upstream: bound.upstream.clone(),
-                is_http2: over_http2,
+                stream: stream.cloned(),
             })
         });
         order.sending = bound.route.sending;
@@ -213,7 +214,7 @@ impl Proxy {
             // for what comes in: those who are first would have all of it for long.
             (Contact::Window, None)
                 if !ctx.stores_first
-                    && (session.as_downstream().is_http2()
+                    && (Http2Stream::of(session).is_some()
                         || ctx.route().upstream.is_crowded()
                         || self.storage.fills().is_pressed()) =>
             {

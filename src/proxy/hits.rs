@@ -2,7 +2,7 @@
 
 use super::{
     bypass::Grant, cache_status::Handling, context::Context, delivery::Delivery, delivery::deliver,
-    departure::gone, foundation::Proxy, prefetch::as_http1, store_first::Wait,
+    foundation::Proxy, prefetch::as_http1, store_first::Wait,
 };
 use crate::{
     cache::{Coverage, FillError, Reader},
@@ -82,8 +82,7 @@ impl Proxy {
             Coverage::Coming | Coverage::Partial => Handling::Partial,
         };
         if ctx.stores_first {
-            let client = &mut session.downstream_session;
-            match self.gather(client, reader, &parts, ctx).await {
+            match self.gather(reader, &parts, ctx).await {
                 Wait::Over => {}
                 Wait::Left => return Ok(ask_the_origin(reader, ctx)),
                 Wait::Failed(why) => return Ok(lacking(reader, why, ctx)),
@@ -94,9 +93,7 @@ impl Proxy {
             // First: what is there is served, and nobody looks at the client for it.
             biased;
             prepared = reader.prepare(range) => prepared,
-            () = gone(&mut session.downstream_session, &order) => {
-                return Ok(ask_the_origin(reader, ctx));
-            }
+            () = order.gone() => return Ok(ask_the_origin(reader, ctx)),
         };
         match prepared {
             Ok(()) => Ok(allowed),

@@ -4,14 +4,14 @@
 //! fails does so before the head of the answer goes out. The store's chunks are waited for, no
 //! bytes are held for it. What the store can't keep is sent as it comes in.
 
-use super::{cache_status::Handling, context::Context, departure::gone, error, foundation::Proxy};
+use super::{cache_status::Handling, context::Context, error, foundation::Proxy};
 use crate::{
     cache::{FillError, Gathered, Reader},
     domain::ByteRange,
     origin::{CLIENT_LEFT, Handover},
 };
 use http::{Method, StatusCode};
-use pingora_core::{Error, ErrorType, Result, protocols::http::ServerSession};
+use pingora_core::{Error, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 use std::sync::Arc;
@@ -34,7 +34,6 @@ impl Proxy {
     /// Waits until all of these parts, or the whole where there are none, are stored.
     pub(super) async fn gather(
         &self,
-        client: &mut ServerSession,
         reader: &mut Reader,
         parts: &[ByteRange],
         ctx: &mut Context,
@@ -50,7 +49,7 @@ impl Proxy {
                 }
                 Err(why) => Wait::Failed(why),
             },
-            () = gone(client, &order) => Wait::Left,
+            () = order.gone() => Wait::Left,
         };
         let outcome = match &wait {
             Wait::Over if ctx.detail == Some(NOT_KEPT) => "not_kept",
@@ -91,18 +90,13 @@ impl Proxy {
                 | StatusCode::PRECONDITION_FAILED
                 | StatusCode::RANGE_NOT_SATISFIABLE
         );
-        let Session {
-            cache,
-            downstream_session,
-            ..
-        } = session;
-        let reader = cache.miss_body_reader();
+        let reader = session.cache.miss_body_reader();
         let reader = reader.and_then(|reader| reader.as_any_mut().downcast_mut::<Reader>());
         let Some(reader) = reader.filter(|_| was_taken && has_body) else {
             return Ok(());
         };
         let parts = std::mem::take(&mut ctx.parts);
-        match self.gather(downstream_session, reader, &parts, ctx).await {
+        match self.gather(reader, &parts, ctx).await {
             Wait::Over => {
                 if self.note_withdrawn(ctx) {
                     (ctx.handling, ctx.detail) = (Handling::Passed, Some("size"));

@@ -27,7 +27,6 @@ use futures_util::FutureExt;
 use parking_lot::Mutex;
 use pingora_core::{
     apps::{HttpServerOptions, http_app::HttpServer},
-    protocols::http::v2::server::default_h2_options,
     server::{Fds, ListenFds, ShutdownWatch, configuration::ServerConf},
     services::{Service, listening},
 };
@@ -235,25 +234,14 @@ fn client_service(
         .custom(Sessions, serve)
         .build();
     if let Some(app) = service.app_logic_mut() {
-        let clients = &settings.clients;
         let mut options = HttpServerOptions::default();
         // All connections are ours to begin.
         options.force_custom = true;
-        options.h2_idle_timeout = Some(clients.idle_timeout);
         app.server_options = Some(options);
-        let mut http2 = default_h2_options();
-        http2.max_concurrent_streams(clients.max_http2_streams as u32);
-        http2.max_header_list_size(clients.max_header_size as u32);
-        http2.max_send_buffer_size(HTTP2_SEND_BUFFER);
-        app.h2_options = Some(http2);
     }
     service.add_tcp(name);
     service
 }
-
-/// What one HTTP/2 answer may hold that is not yet written, in bytes: less than a client that
-/// stands still could make it hold with its windows.
-const HTTP2_SEND_BUFFER: usize = 128 << 10;
 
 /// How the connections of a listener are met.
 fn door(

@@ -7,14 +7,14 @@ use super::proxy_protocol::{self, Spoken};
 use crate::{
     origin::Sessions,
     proxy::{
-        ClientStream, Clients, Connections, HeadLimits, Link, Proxy, Reception, Refusal, Socket,
-        Ticket,
+        ClientStream, Clients, Connections, HeadLimits, Http2Limits, Link, Proxy, Reception, Refusal,
+        Socket, Ticket, serve_http2,
     },
     traffic::is_among,
 };
 use ipnet::IpNet;
 use pingora_core::{
-    apps::{HttpServerApp, ServerApp},
+    apps::HttpServerApp,
     listeners::tls::Acceptor,
     protocols::{ALPN, Stream, http::ServerSession},
     server::ShutdownWatch,
@@ -156,7 +156,9 @@ impl Door {
             if is_http2 {
                 // It ends by itself when it is told that this process stops and nothing is asked.
                 let _begins = begins;
-                return proxy.process_new(Box::new(stream), &shutdown).await;
+                let limits = http2_limits(&self.reception.terms().clients);
+                serve_http2(proxy, stream, limits, shutdown).await;
+                return None;
             }
             // What was agreed on is not what comes (RFC 9113, section 3.4).
             if self.tls.is_some() {
@@ -189,7 +191,16 @@ impl Door {
     }
 }
 
-/// The bounds on the heads of requests.
+/// The bounds on a connection over HTTP/2.
+fn http2_limits(clients: &Clients) -> Http2Limits {
+    Http2Limits {
+        streams: clients.max_http2_streams as u32,
+        header: clients.max_header_size as u32,
+        idle: clients.idle_timeout,
+    }
+}
+
+/// The bounds on the heads of requests over HTTP/1.
 fn head_limits(clients: &Clients) -> HeadLimits {
     HeadLimits {
         time: clients.header_timeout,

@@ -5,7 +5,7 @@
 //! that goes in is one byte that comes out: a head may come and go in pieces of any size.
 
 use crate::domain::date_of;
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 
 /// A date in its preferred form, of which the length is fixed (RFC 9110, section 5.6.7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +53,11 @@ impl Date {
         let date = date_of(headers, header::DATE)?;
         let text = httpdate::fmt_http_date(date);
         text.as_bytes().try_into().ok().map(Self)
+    }
+
+    /// The value of the field.
+    pub fn field(self) -> HeaderValue {
+        HeaderValue::from_bytes(&self.0).expect("a date is plain text")
     }
 }
 

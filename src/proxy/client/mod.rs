@@ -8,16 +8,19 @@ mod connections;
 mod date_line;
 mod head_read;
 mod held_head;
+mod http2;
 mod link;
 mod socket;
 mod stream;
 
 pub use connections::{Connections, Refusal, Ticket};
 pub use head_read::HeadLimits;
+pub use http2::{Http2Limits, serve as serve_http2};
 pub use link::Link;
 pub use socket::Socket;
 pub use stream::ClientStream;
 
 pub(super) use date_line::Date;
+pub(super) use http2::Http2Stream;
 pub(super) use link::Closed;
 pub(super) use stream::{NextHead, announce};

@@ -2,8 +2,8 @@
 //!
 //! On HTTP/1, answers that are passed on keep their own `Date`. Pingora's sessions put in the
 //! present time, and can't be told not to. So the connection itself is asked, before an answer is
-//! written, to put the answer's own date back. Over HTTP/2 the date is part of a compressed block
-//! by then: there it stays Pingora's. Where the answer's body is at hand its head waits for it here.
+//! written, to put the answer's own date back. Over HTTP/2 the session is ours, and knows it. Where
+//! the answer's body is at hand its head waits for it here.
 //!
 //! The head of a request has its bounds here as well: Pingora bounds each read of it, which lets a
 //! client that sends a byte at a time take hours, and holds up to a mebibyte for it.
@@ -12,6 +12,7 @@ use super::{
     date_line::{Date, DateLine},
     head_read::{Excess, HeadLimits, HeadRead},
     held_head::HeldHead,
+    http2::Http2Stream,
     link::Link,
 };
 use crate::cache::Attendance;
@@ -56,7 +57,6 @@ pub struct ClientStream {
     line: Option<DateLine>,
     /// The head that goes with its body.
     held: HeldHead,
-    is_http2: bool,
 }
 
 /// The head of an answer that is to be written.
@@ -84,7 +84,6 @@ impl ClientStream {
             next: Mutex::default(),
             line: None,
             held: HeldHead::default(),
-            is_http2: false,
         })
     }
 
@@ -104,9 +103,9 @@ impl ClientStream {
                 read => first.extend_from_slice(&rest[..read]),
             }
         }
-        self.is_http2 = first == PREFACE;
+        let is_http2 = first == PREFACE;
         self.ahead = first.freeze();
-        Ok(self.is_http2)
+        Ok(is_http2)
     }
 
     /// The protocol that TLS was negotiated for.
@@ -223,9 +222,12 @@ impl fmt::Debug for Leaving {
 
 type Written = Poll<io::Result<usize>>;
 
-/// Says how the head of a session's next answer is to be written, where it is over HTTP/1; with
-/// `None` it is as Pingora has it, with the present time.
+/// Says how the head of a session's next answer is to be written; with `None` it is as Pingora has
+/// it, with the present time.
 pub(in crate::proxy) fn announce(session: &Session, next: Option<NextHead>) {
+    if let Some(stream) = Http2Stream::of(session) {
+        stream.keep_date(next.map(|next| next.date));
+    }
     let stream = session.as_downstream().stream();
     if let Some(stream) = stream.and_then(|s| (**s).as_any().downcast_ref::<ClientStream>()) {
         *stream.next.lock() = next;
@@ -316,13 +318,6 @@ impl Ssl for ClientStream {
 
     fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
         self.inner.get_ssl_digest()
-    }
-
-    fn selected_alpn_proto(&self) -> Option<ALPN> {
-        match self.is_http2 {
-            true => Some(ALPN::H2),
-            false => Some(ALPN::H1),
-        }
     }
 }
 

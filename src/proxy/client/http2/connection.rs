@@ -1,0 +1,161 @@
+//! One connection: its streams, one after the other made requests of.
+
+use super::{
+    super::ClientStream,
+    request::{Malformed, check},
+    session::Session,
+    stream::Http2Stream,
+};
+use bytes::Bytes;
+use h2::{
+    Reason, RecvStream,
+    server::{Builder, SendResponse},
+};
+use http::{Request, Response, StatusCode};
+use pingora_core::{
+    apps::HttpServerApp,
+    protocols::{
+        Digest, GetProxyDigest, GetSocketDigest, GetTimingDigest, Ssl, http::ServerSession,
+    },
+    server::ShutdownWatch,
+};
+use pingora_http::RequestHeader;
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+/// What a connection may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Http2Limits {
+    /// Requests at a time.
+    pub streams: u32,
+    /// The head of a request, in bytes.
+    pub header: u32,
+    /// How long it is kept without a request.
+    pub idle: Duration,
+}
+
+/// What one answer may hold that is not yet written, in bytes: less than a client that stands
+/// still could make it hold with its windows.
+const SEND_BUFFER: usize = 128 << 10;
+
+/// Malformed requests after which a connection is closed.
+const MOST_MALFORMED: usize = 32;
+
+/// How long a client may take to see that its connection, without requests, is being closed.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+impl Http2Limits {
+    /// h2's own guards against floods of frames and resets stay as they are.
+    fn options(self) -> Builder {
+        let mut options = Builder::new();
+        options
+            .max_concurrent_streams(self.streams)
+            .max_header_list_size(self.header)
+            .max_send_buffer_size(SEND_BUFFER);
+        options
+    }
+}
+
+/// Serves a connection to its end. Requests that are under way then see that it is gone; one that
+/// brings something in for others may go on.
+pub async fn serve<A>(
+    app: Arc<A>,
+    client: ClientStream,
+    limits: Http2Limits,
+    mut shutdown: ShutdownWatch,
+) where
+    A: HttpServerApp + Send + Sync + 'static,
+{
+    let digest = digest(&client);
+    let greeted = timeout(limits.idle, limits.options().handshake(client)).await;
+    let Ok(Ok(mut connection)) = greeted else {
+        return;
+    };
+    let running = shutdown.clone();
+    let mut streams = JoinSet::new();
+    let (mut is_closing, mut malformed) = (false, 0);
+    loop {
+        let patience = if is_closing { FAREWELL } else { limits.idle };
+        let accepted = tokio::select! {
+            biased;
+            _ = shutdown.wait_for(|down| *down), if !is_closing => {
+                is_closing = true;
+                connection.graceful_shutdown();
+                continue;
+            }
+            Some(_) = streams.join_next() => continue,
+            // This drives all the connection.
+            accepted = connection.accept() => accepted,
+            () = sleep(patience), if streams.is_empty() => {
+                if is_closing {
+                    break;
+                }
+                is_closing = true;
+                connection.graceful_shutdown();
+                continue;
+            }
+        };
+        // An error is mostly a client that has hung up.
+        let Some(Ok((request, respond))) = accepted else {
+            break;
+        };
+        match admit(request, respond, &digest) {
+            Some(session) => {
+                let (app, running) = (app.clone(), running.clone());
+                streams.spawn(async move {
+                    let session = ServerSession::new_custom(Box::new(session));
+                    app.process_new_http(session, &running).await;
+                });
+            }
+            None => malformed += 1,
+        }
+        if malformed == MOST_MALFORMED {
+            log::debug!("a connection is closed after {malformed} malformed requests");
+            break;
+        }
+    }
+    streams.detach_all();
+}
+
+/// Makes a session of a request, or refuses it.
+fn admit(
+    request: Request<RecvStream>,
+    mut respond: SendResponse<Bytes>,
+    digest: &Arc<Digest>,
+) -> Option<Session> {
+    let (head, body) = request.into_parts();
+    let mut head: RequestHeader = head.into();
+    match check(&head) {
+        Ok(()) => {
+            let stream = Http2Stream::new(respond);
+            let mut parts: http::request::Parts = head.into();
+            parts.extensions.insert(stream.clone());
+            head = parts.into();
+            Some(Session::new(head, body, stream, digest.clone()))
+        }
+        Err(Malformed::Framing) => {
+            respond.send_reset(Reason::PROTOCOL_ERROR);
+            None
+        }
+        Err(Malformed::Authority) => {
+            let mut refusal = Response::new(());
+            *refusal.status_mut() = StatusCode::BAD_REQUEST;
+            // It may have been reset meanwhile.
+            let _ = respond.send_response(refusal, true);
+            None
+        }
+    }
+}
+
+/// What Pingora knows of a connection.
+fn digest(client: &ClientStream) -> Arc<Digest> {
+    Arc::new(Digest {
+        ssl_digest: client.get_ssl_digest(),
+        timing_digest: client.get_timing_digest(),
+        proxy_digest: client.get_proxy_digest(),
+        socket_digest: client.get_socket_digest(),
+    })
+}

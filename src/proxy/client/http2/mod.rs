@@ -1,0 +1,20 @@
+//! HTTP/2 with clients.
+//!
+//! Pingora's own session for HTTP/2 drops interim answers, dates every answer anew, and tells
+//! nobody but the next write that a stream was reset. This one passes interim answers on, leaves
+//! `Date` to the hooks, and lets whoever waits on a client's behalf see its stream's end at once.
+//!
+//! ```text
+//!   connection ── accepts ──► request ── checked ──► session ── Pingora's hooks
+//!                                                      │
+//!                                                   stream ◄── whoever waits for its client
+//! ```
+
+mod connection;
+mod request;
+mod session;
+mod stream;
+mod wakers;
+
+pub use connection::{Http2Limits, serve};
+pub(in crate::proxy) use stream::Http2Stream;
