@@ -5,6 +5,11 @@ use crate::{
     front::{Front, Style},
     gate::{CHUNK, Gate},
     origin::{Origin, Script, Valve},
+    patience::within,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
 };
 
 const HINTS: &str =
@@ -109,23 +114,71 @@ async fn clients_that_can_not_have_them_get_the_answer_alone() {
         assert_eq!(old.next_status().await.unwrap(), 200);
         let head = old.head().await.unwrap();
         assert_eq!(head.header("x-hint"), None, "{head:?}");
-
-        let target = format!("{target}?h2");
-        origin.put(
-            &target,
-            Script {
-                interim: MANY,
-                ..Script::new(404, SIZE)
-            },
-        );
-        let client = H2::connect(gate.address(), 1 << 20).await;
-        let answer = client.ask(&Request::get(&target)).await;
-        assert_eq!((answer.status(), answer.body.len() as u64), (200, SIZE));
-        is_clean(&answer.head);
     }
 }
 
-/// They are dropped: see `tests/rfc9111.md`.
+#[tokio::test(flavor = "multi_thread")]
+async fn over_http_2_they_reach_the_client_as_they_come() {
+    for cache_control in ["max-age=60", "no-store"] {
+        let valve = Valve::at(0);
+        let (origin, gate) = scene(Script {
+            interim: MANY,
+            valve: Some(valve.clone()),
+            holds_head: true,
+            cache_control: Some(cache_control),
+            ..Script::new(404, SIZE)
+        })
+        .await;
+        let client = H2::connect(gate.address(), 1 << 20).await;
+        let mut asked = client.begin(&Request::get("/film"), true).await;
+        for (status, hint) in [(102, "1"), (103, "2")] {
+            let head = asked.interim().await;
+            assert_eq!((head.status, head.header("x-hint")), (status, Some(hint)));
+        }
+        valve.open();
+        let answer = asked.head().await.unwrap().whole().await;
+        assert_eq!((answer.status(), answer.body.len() as u64), (200, SIZE));
+        assert_eq!(answer.head.header("x-hint"), None, "{answer}");
+        origin.settled().await;
+        if cache_control != "no-store" {
+            let again = client.ask(&Request::get("/film")).await;
+            assert!(again.head.cache_status().is_hit(), "{again}");
+            is_clean(&again.head);
+        }
+    }
+}
+
+/// Reads until what came ends so.
+async fn read_up_to(stream: &mut TcpStream, end: &[u8]) {
+    let mut came = Vec::new();
+    while !came.ends_with(end) {
+        assert!(stream.read_buf(&mut came).await.unwrap() > 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_whether_to_send_its_body_is_told_over_http_2() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let gate = Gate::at(listener.local_addr().unwrap(), |_| ()).await;
+    let origin = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        read_up_to(&mut stream, b"\r\n\r\n").await;
+        let go_on = b"HTTP/1.1 100 Continue\r\n\r\n";
+        stream.write_all(go_on).await.unwrap();
+        read_up_to(&mut stream, b"\r\n0\r\n\r\n").await;
+        let done = b"HTTP/1.1 204 No Content\r\n\r\n";
+        stream.write_all(done).await.unwrap();
+    });
+    let client = H2::connect(gate.address(), 1 << 20).await;
+    let request = Request::new("POST", "/film").header("Expect", "100-continue");
+    let mut asked = client.begin(&request, false).await;
+    assert_eq!(asked.interim().await.status, 100);
+    asked.end(b"the body");
+    assert_eq!(asked.head().await.unwrap().head.status, 204);
+    within("the origin", origin).await.unwrap();
+}
+
+/// Pingora's client for HTTP/2 drops them: see `tests/rfc9111.md`.
 #[tokio::test(flavor = "multi_thread")]
 async fn hints_of_an_origin_over_http_2_do_no_harm() {
     for control in ["max-age=60", "no-store"] {

@@ -3,14 +3,23 @@
 use super::{Answer, Cut, Head, Request, Stream};
 use crate::patience::within;
 use bytes::Bytes;
-use h2::{RecvStream, client::SendRequest};
-use std::net::SocketAddr;
+use h2::{
+    Reason, RecvStream, SendStream,
+    client::{ResponseFuture, SendRequest},
+};
+use std::{future::poll_fn, net::SocketAddr};
 use tokio::{net::TcpStream, task::JoinHandle};
 
 /// One connection; streams share it.
 pub struct H2 {
     requests: SendRequest<Bytes>,
     driver: JoinHandle<()>,
+}
+
+/// A request that was sent, or as much of it as is there.
+pub struct H2Asked {
+    answer: ResponseFuture,
+    body: SendStream<Bytes>,
 }
 
 /// An answer whose body comes only as fast as it is taken.
@@ -41,8 +50,14 @@ impl H2 {
         Self { requests, driver }
     }
 
-    /// Asks and waits for the header alone.
-    pub async fn open(&self, request: &Request) -> H2Answer {
+    /// Asks; the body, where it is not `whole`, goes on.
+    pub async fn begin(&self, request: &Request, whole: bool) -> H2Asked {
+        let asked = self.try_begin(request, whole);
+        within("room for a stream", asked).await.unwrap()
+    }
+
+    /// The same, or why the connection takes no more streams.
+    pub async fn try_begin(&self, request: &Request, whole: bool) -> Result<H2Asked, Cut> {
         let mut builder = http::Request::builder()
             .method(request.method.as_str())
             .uri(format!("http://media.test{}", request.target));
@@ -50,28 +65,68 @@ impl H2 {
             builder = builder.header(name, value);
         }
         let message = builder.body(()).unwrap();
-        let mut requests = within("room for a stream", self.requests.clone().ready())
-            .await
-            .unwrap();
-        let bodiless = request.body.is_empty();
-        let (answer, mut body) = requests.send_request(message, bodiless).unwrap();
+        let closed = |error: h2::Error| Cut(error.to_string());
+        let mut requests = self.requests.clone().ready().await.map_err(closed)?;
+        let bodiless = request.body.is_empty() && whole;
+        let (answer, mut body) = requests.send_request(message, bodiless).map_err(closed)?;
         if !bodiless {
             // As frames alone: no header tells the length.
-            body.send_data(request.body.clone().into(), true).unwrap();
+            let data = request.body.clone().into();
+            body.send_data(data, whole).map_err(closed)?;
         }
-        let answer = within("a header over HTTP/2", answer).await.unwrap();
-        let (parts, body) = answer.into_parts();
-        let lines = parts.headers.iter();
-        let lines = lines.map(|(name, value)| (name.to_string(), text(value.as_bytes())));
-        let head = Head {
-            status: parts.status.as_u16(),
-            headers: lines.collect(),
-        };
-        H2Answer { head, body }
+        Ok(H2Asked { answer, body })
+    }
+
+    /// Asks and waits for the header alone.
+    pub async fn open(&self, request: &Request) -> H2Answer {
+        let asked = self.begin(request, true).await;
+        asked.head().await.unwrap()
     }
 
     pub async fn ask(&self, request: &Request) -> Answer {
         self.open(request).await.whole().await
+    }
+
+    /// Waits until the other side has closed the connection.
+    pub async fn closed(&mut self) {
+        let _ = within("the end of an HTTP/2 connection", &mut self.driver).await;
+    }
+}
+
+impl H2Asked {
+    /// Sends the rest of the request's body.
+    pub fn end(&mut self, body: &'static [u8]) {
+        self.body.send_data(Bytes::from_static(body), true).unwrap();
+    }
+
+    /// Waits for the next interim head.
+    pub async fn interim(&mut self) -> Head {
+        let interim = poll_fn(|cx| self.answer.poll_informational(cx));
+        let interim = within("an interim head over HTTP/2", interim).await;
+        let (parts, ()) = interim.expect("an interim head").unwrap().into_parts();
+        head(&parts)
+    }
+
+    /// Waits for the header, or for why there is none.
+    pub async fn head(self) -> Result<H2Answer, Cut> {
+        let answer = within("a header over HTTP/2", self.answer).await;
+        let (parts, body) = answer.map_err(|error| Cut(error.to_string()))?.into_parts();
+        let head = head(&parts);
+        Ok(H2Answer { head, body })
+    }
+
+    /// Resets the stream.
+    pub fn reset(mut self) {
+        self.body.send_reset(Reason::CANCEL);
+    }
+}
+
+fn head(parts: &http::response::Parts) -> Head {
+    let lines = parts.headers.iter();
+    let lines = lines.map(|(name, value)| (name.to_string(), text(value.as_bytes())));
+    Head {
+        status: parts.status.as_u16(),
+        headers: lines.collect(),
     }
 }
 

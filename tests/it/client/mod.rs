@@ -4,7 +4,7 @@ mod h1;
 mod h2;
 mod multipart;
 
-pub use self::{h1::Client, h1::Stream, h2::H2, multipart::parts};
+pub use self::{h1::Client, h1::Stream, h2::H2, h2::H2Asked, multipart::parts};
 
 use std::fmt;
 

@@ -1,10 +1,10 @@
 //! Clients that leave are noticed whatever they wait for, and only what they needed ends.
 
 use crate::{
-    client::{Client, H2, Request},
+    client::{Client, H2, H2Asked, Request},
     gate::{CHUNK, Gate},
     model::{Expected, Object},
-    origin::{Origin, Script, Valve},
+    origin::{Origin, Script, State, Valve},
 };
 use std::{
     sync::Arc,
@@ -28,11 +28,24 @@ async fn scene(seed: u64, valve: &Valve, holds_head: bool) -> (Origin, Gate, Obj
 
 /// All but one leave, and are missed at once.
 async fn leave<T>(gate: &Gate, leavers: T) {
+    leave_but(gate, leavers, 1.0).await;
+}
+
+async fn leave_but<T>(gate: &Gate, leavers: T, stay: f64) {
     let left = Instant::now();
     drop(leavers);
-    gate.until_active(1.0).await;
+    gate.until_active(stay).await;
     let took = left.elapsed();
     assert!(took < Duration::from_secs(2), "{took:?}");
+}
+
+/// Some more streams of a connection, each a request that waits.
+async fn streams(client: &H2, request: &Request, count: usize) -> Vec<H2Asked> {
+    let mut streams = Vec::new();
+    for _ in 0..count {
+        streams.push(client.begin(request, true).await);
+    }
+    streams
 }
 
 /// One that waits for the head of its answer, and so others for it.
@@ -111,4 +124,93 @@ async fn the_end_of_an_http_2_connection_lets_all_its_waits_go() {
     leave(&gate, (client, asked)).await;
     valve.open();
     assert_eq!(leader.head().await.unwrap().status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_reset_lets_its_wait_for_a_lock_go_and_no_other() {
+    let valve = Valve::at(0);
+    let (origin, gate, object) = scene(943, &valve, true).await;
+    let mut leader = leader(&origin, &gate).await;
+    let client = H2::connect(gate.address(), 1 << 20).await;
+    let request = Request::get("/film");
+    let kept = client.begin(&request, true).await;
+    let reset = streams(&client, &request, 4).await;
+    gate.until_active(6.0).await;
+    leave_but(&gate, reset, 2.0).await;
+    valve.open();
+    assert_eq!(leader.head().await.unwrap().status, 200);
+    let answer = kept.head().await.unwrap().whole().await;
+    object.verify(&Expected::Whole, &answer).unwrap();
+    assert_eq!(leader.rest().await.1, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_reset_lets_its_wait_for_the_origin_go() {
+    let valve = Valve::at(0);
+    let (origin, gate, _object) = scene(944, &valve, true).await;
+    let client = H2::connect(gate.address(), 1 << 20).await;
+    // What might be stored is waited for all the same: others may want it.
+    let request = Request::new("POST", "/film");
+    let kept = client.begin(&request, true).await;
+    origin.wait_for("a request", |log| log.len() == 1).await;
+    let reset = streams(&client, &request, 3).await;
+    origin.wait_for("the others", |log| log.len() == 4).await;
+    leave(&gate, reset).await;
+    origin
+        .wait_for("the origin to be let go", |log| {
+            log[1..].iter().all(|seen| seen.state == State::Left)
+        })
+        .await;
+    valve.open();
+    let answer = kept.head().await.unwrap().whole().await;
+    assert_eq!((answer.status(), answer.cut), (200, None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_reset_lets_its_wait_for_a_chunk_go() {
+    let valve = Valve::at(4 * CHUNK);
+    let (origin, gate, object) = scene(945, &valve, false).await;
+    let mut leader = gate.client().await;
+    leader.send(&Request::get("/film")).await.unwrap();
+    assert_eq!(leader.head().await.unwrap().status, 200);
+    leader.at_least(CHUNK as usize).await.unwrap();
+    let client = H2::connect(gate.address(), 8 << 20).await;
+    let mut reading = Vec::new();
+    for _ in 0..3 {
+        let mut answer = client.open(&Request::get("/film")).await;
+        let mut came = 0;
+        while came < 4 * CHUNK as usize {
+            came += answer.some_withheld().await.unwrap().len();
+        }
+        reading.push(answer);
+    }
+    gate.until_active(4.0).await;
+    leave(&gate, reading).await;
+    valve.open();
+    let answer = client.ask(&Request::get("/film")).await;
+    object.verify(&Expected::Whole, &answer).unwrap();
+    assert!(origin.sent("/film") <= SIZE + CHUNK, "{:#?}", origin.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_reset_lets_its_place_in_the_queue_go() {
+    let valve = Valve::at(0);
+    let origin = Origin::start().await;
+    for target in ["/film", "/other"] {
+        let script = Script {
+            valve: Some(valve.clone()),
+            holds_head: true,
+            ..Script::new(946, SIZE)
+        };
+        origin.put(target, script);
+    }
+    let gate = Gate::with(&origin, |settings| settings.origins[0].limit.requests = 1).await;
+    let mut leader = leader(&origin, &gate).await;
+    let client = H2::connect(gate.address(), 1 << 20).await;
+    let reset = streams(&client, &Request::get("/other"), 3).await;
+    gate.until_active(4.0).await;
+    leave(&gate, reset).await;
+    valve.open();
+    assert_eq!(leader.head().await.unwrap().status, 200);
+    assert!(origin.asked("/other").is_empty(), "{:#?}", origin.log());
 }

@@ -2,6 +2,7 @@
 
 mod absence;
 mod heads;
+mod http2;
 mod limits;
 mod proxy_header;
 mod tls;

@@ -1,0 +1,142 @@
+//! HTTP/2 with clients: its streams, one by one.
+
+use crate::{
+    client::{H2, Request},
+    gate::{CHUNK, Gate},
+    model::{Expected, Object},
+    origin::{Cut, End, Origin, Script, State, Valve},
+    patience::within,
+};
+use std::time::Duration;
+
+const SIZE: u64 = 16 * CHUNK;
+
+async fn scene(script: Script) -> (Origin, Gate, Object) {
+    let object = Object::from(&script);
+    let origin = Origin::with(script).await;
+    let gate = Gate::before(&origin).await;
+    (origin, gate, object)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_cut_is_not_taken_for_the_whole() {
+    for cache_control in ["max-age=60", "no-store"] {
+        let (_origin, gate, object) = scene(Script {
+            cache_control: Some(cache_control),
+            cut: Some(Cut {
+                after: CHUNK / 2,
+                how: End::Reset,
+            }),
+            ..Script::new(950, SIZE)
+        })
+        .await;
+        let client = H2::connect(gate.address(), 1 << 20).await;
+        let answer = client.ask(&Request::get("/film")).await;
+        let cut = answer.cut.clone().expect("a cut").0;
+        assert!(cut.contains("stream error"), "{cut}: {answer}");
+        object.content.verify(0, &answer.body).unwrap();
+        assert_eq!(client.ask(&Request::head("/film")).await.status(), 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_body_reaches_the_origin_through_small_windows() {
+    let (origin, gate, _object) = scene(Script::new(951, 1000)).await;
+    let client = H2::connect(gate.address(), 1 << 20).await;
+    let mut request = Request::new("POST", "/film");
+    request.body = vec![b'x'; 3 << 20];
+    assert_eq!(client.ask(&request).await.status(), 200);
+    // Its framing counts as well.
+    let received = origin.asked("/film")[0].received;
+    assert!((3 << 20..4 << 20).contains(&received), "{received}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_does_not_go_on_is_not_waited_for() {
+    let origin = Origin::with(Script::new(952, 1000)).await;
+    let gate = Gate::with(&origin, |settings| {
+        settings.clients.read_timeout = Duration::from_millis(300);
+    })
+    .await;
+    let client = H2::connect(gate.address(), 1 << 20).await;
+    let mut request = Request::new("POST", "/film");
+    request.body = b"some of it".to_vec();
+    let asked = client.begin(&request, false).await;
+    assert!(asked.head().await.is_err());
+    gate.until_active(0.0).await;
+    let log = origin.settled().await;
+    assert!(
+        log.iter().all(|seen| seen.state != State::Complete),
+        "{log:#?}"
+    );
+    assert_eq!(client.ask(&Request::get("/film")).await.status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_that_are_reset_at_once_cost_others_nothing() {
+    let (_origin, gate, object) = scene(Script::new(953, SIZE)).await;
+    let flood = H2::connect(gate.address(), 1 << 20).await;
+    for _ in 0..2000 {
+        // The connection may be closed for it.
+        let request = Request::get("/film");
+        match within("room for a stream", flood.try_begin(&request, true)).await {
+            Ok(asked) => asked.reset(),
+            Err(_) => break,
+        }
+    }
+    let client = H2::connect(gate.address(), 1 << 20).await;
+    let answer = client.ask(&Request::get("/film")).await;
+    object.verify(&Expected::Whole, &answer).unwrap();
+    gate.until_active(0.0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_under_way_is_finished_and_the_connection_closed_when_it_stops() {
+    let valve = Valve::at(CHUNK);
+    let (_origin, mut gate, object) = scene(Script {
+        valve: Some(valve.clone()),
+        ..Script::new(954, SIZE)
+    })
+    .await;
+    let mut client = H2::connect(gate.address(), 1 << 20).await;
+    let answer = client.open(&Request::get("/film")).await;
+    let stopping = async {
+        gate.stop().await;
+    };
+    let reading = async {
+        valve.open();
+        answer.whole().await
+    };
+    let (answer, ()) = tokio::join!(reading, stopping);
+    object.verify(&Expected::Whole, &answer).unwrap();
+    client.closed().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_without_requests_is_closed() {
+    let origin = Origin::with(Script::new(955, 1000)).await;
+    let gate = Gate::with(&origin, |settings| {
+        settings.clients.idle_timeout = Duration::from_secs(1);
+    })
+    .await;
+    let mut client = H2::connect(gate.address(), 1 << 20).await;
+    assert_eq!(client.ask(&Request::get("/film")).await.status(), 200);
+    client.closed().await;
+    while gate.metric("connections_active").await > 0.0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_with_two_authorities_are_refused_until_there_are_too_many() {
+    let (origin, gate, _object) = scene(Script::new(956, 1000)).await;
+    let mut client = H2::connect(gate.address(), 1 << 20).await;
+    let twofold = Request::get("/film").header("Host", "other.test");
+    for _ in 0..31 {
+        assert_eq!(client.ask(&twofold).await.status(), 400);
+    }
+    assert_eq!(client.ask(&Request::get("/film")).await.status(), 200);
+    let _ = client.begin(&twofold, true).await.head().await;
+    client.closed().await;
+    assert_eq!(origin.log().len(), 1, "{:#?}", origin.log());
+}
