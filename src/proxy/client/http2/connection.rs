@@ -81,26 +81,24 @@ pub async fn serve<A>(
         let patience = if is_closing { FAREWELL } else { limits.idle };
         let accepted = tokio::select! {
             biased;
-            _ = shutdown.wait_for(|down| *down), if !is_closing => {
-                is_closing = true;
-                connection.graceful_shutdown();
-                continue;
-            }
+            _ = shutdown.wait_for(|down| *down), if !is_closing => None,
             Some(_) = streams.join_next() => continue,
             // This drives all the connection.
-            accepted = connection.accept() => accepted,
-            () = sleep(patience), if streams.is_empty() => {
-                if is_closing {
-                    break;
-                }
-                is_closing = true;
-                connection.graceful_shutdown();
-                continue;
-            }
+            accepted = connection.accept() => match accepted {
+                Some(Ok(accepted)) => Some(accepted),
+                // An error is mostly a client that has hung up.
+                Some(Err(_)) | None => break,
+            },
+            () = sleep(patience), if streams.is_empty() => match is_closing {
+                true => break,
+                false => None,
+            },
         };
-        // An error is mostly a client that has hung up.
-        let Some(Ok((request, respond))) = accepted else {
-            break;
+        let Some((request, respond)) = accepted else {
+            // What the client has sent by now is still answered.
+            connection.graceful_shutdown();
+            is_closing = true;
+            continue;
         };
         match admit(request, respond, &digest) {
             Some(session) => {

@@ -5,11 +5,13 @@
 //! `Date` to the hooks, and lets whoever waits on a client's behalf see its stream's end at once.
 //!
 //! ```text
-//!   connection ── accepts ──► request ── checked ──► session ── Pingora's hooks
-//!                                                      │
-//!                                                   stream ◄── whoever waits for its client
+//!   connection ──► request ──► session ──► Pingora's hooks
+//!     accepts      is checked    │  body, answer
+//!                              stream ◄── whoever waits for its client
 //! ```
 
+mod answer;
+mod body;
 mod connection;
 mod request;
 mod session;
@@ -18,3 +20,14 @@ mod wakers;
 
 pub use connection::{Http2Limits, serve};
 pub(in crate::proxy) use stream::Http2Stream;
+
+use std::{future::Future, time::Duration};
+use tokio::time::{error::Elapsed, timeout};
+
+/// Waits no longer than this, or for ever.
+async fn within<F: Future>(limit: Option<Duration>, future: F) -> Result<F::Output, Elapsed> {
+    match limit {
+        Some(limit) => timeout(limit, future).await,
+        None => Ok(future.await),
+    }
+}
