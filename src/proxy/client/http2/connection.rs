@@ -20,9 +20,16 @@ use pingora_core::{
     server::ShutdownWatch,
 };
 use pingora_http::RequestHeader;
-use std::{sync::Arc, time::Duration};
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
 use tokio::{
-    task::JoinSet,
+    sync::Notify,
     time::{sleep, timeout},
 };
 
@@ -75,21 +82,21 @@ pub async fn serve<A>(
         return;
     };
     let running = shutdown.clone();
-    let mut streams = JoinSet::new();
+    let mut stopping = pin!(shutdown.wait_for(|down| *down));
+    let under_way = Arc::<UnderWay>::default();
     let (mut is_closing, mut malformed) = (false, 0);
     loop {
         let patience = if is_closing { FAREWELL } else { limits.idle };
         let accepted = tokio::select! {
             biased;
-            _ = shutdown.wait_for(|down| *down), if !is_closing => None,
-            Some(_) = streams.join_next() => continue,
+            _ = &mut stopping, if !is_closing => None,
             // This drives all the connection.
             accepted = connection.accept() => match accepted {
                 Some(Ok(accepted)) => Some(accepted),
                 // An error is mostly a client that has hung up.
                 Some(Err(_)) | None => break,
             },
-            () = sleep(patience), if streams.is_empty() => match is_closing {
+            () = under_way.none_for(patience) => match is_closing {
                 true => break,
                 false => None,
             },
@@ -103,9 +110,11 @@ pub async fn serve<A>(
         match admit(request, respond, &digest) {
             Some(session) => {
                 let (app, running) = (app.clone(), running.clone());
-                streams.spawn(async move {
+                let one = under_way.one();
+                tokio::spawn(async move {
                     let session = ServerSession::new_custom(Box::new(session));
                     app.process_new_http(session, &running).await;
+                    drop(one);
                 });
             }
             None => malformed += 1,
@@ -115,7 +124,39 @@ pub async fn serve<A>(
             break;
         }
     }
-    streams.detach_all();
+}
+
+/// The requests of a connection that are under way.
+#[derive(Default)]
+struct UnderWay {
+    count: AtomicUsize,
+    none: Notify,
+}
+
+/// One of them, until it is dropped.
+struct One(Arc<UnderWay>);
+
+impl UnderWay {
+    fn one(self: &Arc<Self>) -> One {
+        self.count.fetch_add(1, SeqCst);
+        One(self.clone())
+    }
+
+    /// Waits until there has been none for so long. A new one begins only where this is dropped.
+    async fn none_for(&self, time: Duration) {
+        while self.count.load(SeqCst) > 0 {
+            self.none.notified().await;
+        }
+        sleep(time).await;
+    }
+}
+
+impl Drop for One {
+    fn drop(&mut self) {
+        if self.0.count.fetch_sub(1, SeqCst) == 1 {
+            self.0.none.notify_one();
+        }
+    }
 }
 
 /// Makes a session of a request, or refuses it.
