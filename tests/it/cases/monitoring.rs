@@ -7,6 +7,7 @@ use crate::{
     patience::{let_time_pass, within},
 };
 use std::{
+    collections::BTreeSet,
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -77,6 +78,56 @@ fn each_alert_is_tested() {
     assert!(!named.is_empty());
     for alert in named {
         assert!(tests.contains(alert), "{alert} is not in the tests");
+    }
+}
+
+/// The words of a text that begin so.
+fn words<'a>(text: &'a str, begin: &'a str) -> impl Iterator<Item = &'a str> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let words = text.split(move |c| !is_name(c));
+    words.filter(move |word| word.starts_with(begin))
+}
+
+/// The names of metrics that stand in the sources, in quotes.
+fn names_in(folder: &Path, names: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            names_in(&path, names);
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let quoted = text.split('"').filter(|word| word.starts_with("tidegate_"));
+        names.extend(quoted.map(str::to_owned));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn alerts_and_dashboard_name_metrics_that_there_are() {
+    let mut known = BTreeSet::new();
+    names_in(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
+        &mut known,
+    );
+    let origin = Origin::with(Script::new(152, CHUNK)).await;
+    let page = busy(&origin).await.metrics().await;
+    known.extend(words(&page, "process_").map(str::to_owned));
+    for file in [
+        "tidegate.rules.yaml",
+        "tidegate.rules.test.yaml",
+        "grafana.json",
+    ] {
+        let text = fs::read_to_string(rules().join(file)).unwrap();
+        let named = words(&text, "tidegate_").chain(words(&text, "process_"));
+        let mut seen = 0;
+        for name in named {
+            let parts = ["_bucket", "_sum", "_count"];
+            let family = parts.iter().find_map(|part| name.strip_suffix(part));
+            let is_known = known.contains(name) || family.is_some_and(|it| known.contains(it));
+            assert!(is_known, "{file}: there is no {name}");
+            seen += 1;
+        }
+        assert!(seen > 15, "{file}");
     }
 }
 
