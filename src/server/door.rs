@@ -7,8 +7,8 @@ use super::proxy_protocol::{self, Spoken};
 use crate::{
     origin::Sessions,
     proxy::{
-        ClientStream, Clients, Connections, HeadLimits, Http2Limits, Link, Proxy, Reception, Refusal,
-        Socket, Ticket, serve_http2,
+        ClientStream, Clients, Connections, HeadLimits, Http2Limits, Link, Proxy, Reception,
+        Refusal, Socket, Ticket, serve_http2,
     },
     traffic::is_among,
 };
@@ -156,8 +156,7 @@ impl Door {
             if is_http2 {
                 // It ends by itself when it is told that this process stops and nothing is asked.
                 let _begins = begins;
-                let limits = http2_limits(&self.reception.terms().clients);
-                serve_http2(proxy, stream, limits, shutdown).await;
+                serve_http2(proxy, stream, self.http2_limits(), shutdown).await;
                 return None;
             }
             // What was agreed on is not what comes (RFC 9113, section 3.4).
@@ -182,6 +181,16 @@ impl Door {
         None
     }
 
+    /// The bounds on a connection over HTTP/2 that begins now.
+    fn http2_limits(&self) -> Http2Limits {
+        let clients = &self.reception.terms().clients;
+        Http2Limits {
+            streams: clients.max_http2_streams as u32,
+            header: clients.max_header_size as u32,
+            idle: clients.idle_timeout,
+        }
+    }
+
     /// Whether HTTP/2 was negotiated, or may come unannounced.
     fn may_speak_http2(&self, stream: &ClientStream) -> bool {
         match &self.tls {
@@ -191,16 +200,7 @@ impl Door {
     }
 }
 
-/// The bounds on a connection over HTTP/2.
-fn http2_limits(clients: &Clients) -> Http2Limits {
-    Http2Limits {
-        streams: clients.max_http2_streams as u32,
-        header: clients.max_header_size as u32,
-        idle: clients.idle_timeout,
-    }
-}
-
-/// The bounds on the heads of requests over HTTP/1.
+/// The bounds on the heads of requests.
 fn head_limits(clients: &Clients) -> HeadLimits {
     HeadLimits {
         time: clients.header_timeout,

@@ -90,7 +90,7 @@ impl Settings {
             cache_version: new.cache_version,
             store: self.store_reloaded(new.store, &mut fixed),
             fill: self.fill_reloaded(new.fill, &mut fixed),
-            clients: self.clients_reloaded(new.clients, &mut fixed),
+            clients: new.clients,
             resolving: new.resolving,
             origins: new.origins,
             routes: new.routes,
@@ -153,24 +153,6 @@ impl Settings {
     fn fill_reloaded(&self, new: fill::Config, fixed: &mut Fixed) -> fill::Config {
         fill::Config {
             in_flight: fixed.keep("fill.in_flight", self.fill.in_flight, new.in_flight),
-            ..new
-        }
-    }
-
-    fn clients_reloaded(&self, new: proxy::Clients, fixed: &mut Fixed) -> proxy::Clients {
-        let now = &self.clients;
-        // Pingora's HTTP/2 is told of these once.
-        proxy::Clients {
-            max_header_size: fixed.keep(
-                "clients.max_header_size",
-                now.max_header_size,
-                new.max_header_size,
-            ),
-            max_http2_streams: fixed.keep(
-                "clients.max_http2_streams",
-                now.max_http2_streams,
-                new.max_http2_streams,
-            ),
             ..new
         }
     }

@@ -42,6 +42,7 @@ const CANDIDATES: &[&str] = &[
     "store_first",
     "debug",
     "json",
+    "text",
     "everybody",
     "502",
 ];
@@ -145,8 +146,6 @@ fn every_key_changes_or_is_named() {
         "cache.reads",
         "cache.write_queue",
         "cache.writes",
-        "clients.max_header_size",
-        "clients.max_http2_streams",
         "fill.in_flight",
         "listen",
         "log.access.file",
