@@ -133,9 +133,13 @@ async fn it_is_installed_started_upgraded_removed_and_purged() {
     machine.dpkg(&["--remove", "tidegate"]);
     assert!(!machine.has("usr/bin/tidegate") && config.exists() && cache.exists());
     machine.dpkg(&["--purge", "tidegate"]);
-    let left: Vec<_> = ["etc/tidegate", "usr", "lib/systemd", "var/cache/tidegate"]
-        .into_iter()
-        .filter(|path| machine.has(path))
-        .collect();
+    let all = [
+        "etc/tidegate",
+        "etc/logrotate.d/tidegate",
+        "usr",
+        "lib/systemd",
+        "var/cache/tidegate",
+    ];
+    let left: Vec<_> = all.into_iter().filter(|path| machine.has(path)).collect();
     assert_eq!(left, [""; 0]);
 }
