@@ -1,51 +1,35 @@
 //! Pingora's hooks, in the order in which a request meets them. Each only calls what decides.
 
 use super::{
-    Mode,
     asking::{attach, uri},
     bypass::Grant,
-    cache_status::{self, Handling},
-    client::{Date, Link, NextHead, announce},
+    cache_status::Handling,
     context::{Contact, Context},
-    delivery::{Asked, Delivery, announced, deliver},
-    departure::await_answer,
+    delivery::{Delivery, announced, deliver},
     error, first_contact,
     foundation::Proxy,
-    headers, journal, prefetch, store_first, strict,
+    headers, journal, store_first,
 };
-use crate::{
-    domain::{ObjectKey, RequestControl, split_target},
-    fill::FinishWhen,
-    origin,
-    traffic::Sending,
-};
+use crate::{fill::FinishWhen, origin};
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderValue, Method, StatusCode, Version, header};
+use http::{StatusCode, header};
 use pingora_cache::{
-    CacheKey, CacheMeta, CacheOptionOverrides, CachePhase, ForcedFreshness, HitHandler,
-    NoCacheReason, RespCacheable, key::HashBinary,
+    CacheKey, CacheMeta, CacheOptionOverrides, ForcedFreshness, HitHandler, NoCacheReason,
+    RespCacheable, key::HashBinary,
 };
 use pingora_core::{Error, ErrorSource, ErrorType, Result, upstreams::peer::HttpPeer};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, RangeType, Session};
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 /// How long a request waits for others' locks before it goes to the origin by itself.
 const LOCK_PATIENCE: Duration = Duration::from_secs(30);
 /// How often a request looks up anew after waiting, before it goes to the origin by itself.
 const LOCK_RETRIES: usize = 8;
-
-/// Whether the first bytes of an answer's body come right after its head: of a hit they have been
-/// read before.
-fn has_its_body_at_hand(session: &Session, status: StatusCode) -> bool {
-    session.cache.phase() == CachePhase::Hit
-        && session.req_header().method == Method::GET
-        && matches!(status, StatusCode::OK | StatusCode::PARTIAL_CONTENT)
-}
 
 #[async_trait]
 impl ProxyHttp for Proxy {
@@ -56,40 +40,7 @@ impl ProxyHttp for Proxy {
     }
 
     async fn early_request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<()> {
-        ctx.errand = prefetch::take_errand(session)?;
-        // The background revalidation of stale-while-revalidate replays the client's request. It
-        // wants to know whether the object has changed, not to read it, whatever the client wanted.
-        if session.subrequest_ctx.is_some() && ctx.errand.is_none() {
-            let request = session.req_header_mut();
-            request.set_method(Method::HEAD);
-            for name in [header::RANGE, header::CACHE_CONTROL, header::PRAGMA] {
-                request.remove_header(&name);
-            }
-        }
-        // Interim answers are not for HTTP/1.0, which knows none.
-        if session.req_header().version < Version::HTTP_11 {
-            session.req_header_mut().remove_header(&header::EXPECT);
-            session.as_downstream_mut().set_ignore_info_resp(true);
-        }
-        if let Some(link) = Link::of(session) {
-            link.head_has_come();
-        }
-        let downstream = session.as_downstream_mut();
-        // Only for a connection that the client wants to keep.
-        if downstream.get_keepalive().is_some() {
-            downstream.set_keepalive(Some(self.idle_timeout().as_secs().max(1)));
-        }
-        let patience = self.terms().clients.read_timeout;
-        downstream.set_total_drain_timeout(Some(patience));
-        downstream.set_read_timeout(Some(patience));
-        // For answers of our own; those of a route have theirs, segment by segment.
-        downstream.set_write_timeout(Some(Sending::default().whole.least_time));
-        // Lets an HTTP/1 client that stands still not hold up what it brings in.
-        session.set_proxy_tasks_enabled(true);
-        // What the answer's chunk still lacks when the client has its part comes in within this
-        // request; the client's next one on the connection waits its turn meanwhile.
-        session.as_downstream_mut().set_pipelining_enabled(true);
-        Ok(())
+        self.meet(session, ctx)
     }
 
     fn allow_spawning_subrequest(&self, session: &Session, _ctx: &Context) -> bool {
@@ -97,67 +48,7 @@ impl ProxyHttp for Proxy {
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
-        // Before the client may say which fields go no further.
-        ctx.address = self.client_of(session);
-        ctx.id = Some(self.id_of(session));
-        let terms = self.terms();
-        if let Some(guard) = &terms.guard {
-            ctx.grant = guard.admit(session.req_header_mut(), SystemTime::now());
-        }
-        if let Err((status, why)) = strict::check(session, &terms.clients) {
-            return error::answer(session, ctx, status, why).await;
-        }
-        headers::drop_named(session.req_header_mut());
-        if let Some(id) = &ctx.id {
-            id.name(session.req_header_mut())?;
-        }
-        let request = session.req_header();
-        let Some(host) = headers::host(request) else {
-            return error::answer(session, ctx, StatusCode::BAD_REQUEST, "bad-host").await;
-        };
-        if request.method.as_str() == "PURGE" {
-            ctx.host = host;
-            return self.answer_purge(session, ctx).await;
-        }
-        let target = headers::target(request);
-        let Some(bound) = self.routes.find(&host, split_target(&target).0) else {
-            return error::answer(session, ctx, StatusCode::NOT_FOUND, "no-route").await;
-        };
-        ctx.host = host;
-        if self.turns_away(session, ctx, &bound).await? {
-            return Ok(true);
-        }
-        let request = session.req_header();
-        let target = match bound.route.access.signed {
-            // Without the token that it may have had.
-            Some(_) => headers::target(request),
-            None => target,
-        };
-        if bound.upstream.refuses(split_target(&target).0) {
-            return error::answer(session, ctx, StatusCode::BAD_REQUEST, "dot-segments").await;
-        }
-        if matches!(request.method, Method::CONNECT | Method::TRACE) {
-            return error::answer(session, ctx, StatusCode::METHOD_NOT_ALLOWED, "method").await;
-        }
-        let Ok(keyed) = self.keyed(&bound.route, &ctx.host, &target, request) else {
-            return error::answer(session, ctx, StatusCode::BAD_REQUEST, "variant").await;
-        };
-        ctx.asked = Asked::of(&request.method, &request.headers);
-        if bound.route.freshness.client_control {
-            ctx.client = RequestControl::of(&request.headers);
-        }
-        ctx.key = keyed.key.as_ref().map_or_else(Vec::new, ObjectKey::encode);
-        ctx.keyed = keyed;
-        ctx.stores_first =
-            bound.route.mode == Mode::StoreFirst && Context::waits_for(&request.method, session);
-        ctx.trail = self.access_log.as_ref().map(|_| Arc::default());
-        let order = self.order(&bound, session, ctx);
-        if ctx.grant == Some(Grant::Refresh) {
-            order.renew();
-        }
-        await_answer(session, order.client.clone());
-        ctx.order = Some(Arc::new(order));
-        Ok(false)
+        self.receive(session, ctx).await
     }
 
     fn request_cache_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<()> {
@@ -435,61 +326,10 @@ impl ProxyHttp for Proxy {
         response: &mut ResponseHeader,
         ctx: &mut Context,
     ) -> Result<()> {
-        if response.status.is_informational() {
-            return Ok(());
+        match response.status.is_informational() {
+            true => Ok(()),
+            false => self.send_off(session, response, ctx).await,
         }
-        ctx.conclude(session);
-        self.hold_back(session, response, ctx).await?;
-        // Pingora applies conditions and ranges only to what is stored.
-        if ctx.kept_back && !session.cache.enabled() && response.status == StatusCode::OK {
-            let total = announced(response);
-            let delivery = deliver(&ctx.asked, response, total, self.terms().clients.max_ranges);
-            let (trim, has_body) = super::answer::apply_to_passed(delivery, response)?;
-            ctx.trim = trim;
-            ctx.drops_body |= !has_body;
-        }
-        self.complete(session, response, ctx)?;
-        response.set_reason_phrase(None)?;
-        // Pingora makes a GET of a HEAD, and we a 304 of a 200, for answers that are not stored
-        // in the end: over HTTP/2 nothing else would hold their body back.
-        ctx.drops_body |= session.req_header().method == Method::HEAD
-            || response.status == StatusCode::NOT_MODIFIED;
-        let field = cache_status::field(ctx.handling, ctx.collapsed, ctx.detail);
-        let value = HeaderValue::try_from(field)
-            .map_err(|e| Error::because(ErrorType::InternalError, "Cache-Status", e))?;
-        response.append_header("Cache-Status", value)?;
-        response.append_header(header::VIA, headers::via(http::Version::HTTP_11))?;
-        if ctx.brings_more_than(response, session.req_header()) {
-            session.as_downstream_mut().set_keepalive(None);
-        }
-        let has_ranges =
-            session.cache.enabled() && response.headers.contains_key(header::CONTENT_LENGTH);
-        if has_ranges
-            && matches!(
-                response.status,
-                StatusCode::OK | StatusCode::PARTIAL_CONTENT
-            )
-        {
-            response.insert_header(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"))?;
-        }
-        ctx.share(response)?;
-        ctx.tell_name(response)?;
-        if let Some(bound) = &ctx.route {
-            let is_part = response.status == StatusCode::PARTIAL_CONTENT;
-            ctx.pieces = bound.route.sending.of(is_part);
-            // What the cache reads has its pace there, where nothing waits behind it.
-            let pace = bound.route.pace.filter(|_| !session.cache.enabled());
-            ctx.pacer = pace.map(|pace| pace.pacer(None));
-            if bound.route.debug_headers {
-                super::answer::explain(response, session)?;
-            }
-            bound.route.response_headers.apply(response)?;
-        }
-        let with_body = has_its_body_at_hand(session, response.status);
-        let date = Date::of(&response.headers);
-        announce(session, date.map(|date| NextHead { date, with_body }));
-        self.fetch_ahead(session, response.status, ctx);
-        Ok(())
     }
 
     fn response_body_filter(

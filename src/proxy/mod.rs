@@ -1,12 +1,13 @@
 //! Pingora's face: the hooks, keys, policy, and errors turned into statuses.
 //!
-//! `hooks` is the whole of `ProxyHttp`, each hook a few lines; what decides stands beside it as
-//! pure functions: `delivery` what a request gets of an object, `window` what is asked of the
+//! `hooks` is the whole of `ProxyHttp`, each hook a few lines; `arrival` takes a request in, and
+//! `outgoing` sends the head of its answer off. What decides stands beside them as pure functions: `delivery` what a request gets of an object, `window` what is asked of the
 //! origin when nothing is known, `first_contact` what its answer means. Whether and how
 //! long it may be kept is decided in `domain`.
 
 mod access;
 mod answer;
+mod arrival;
 mod asking;
 mod bypass;
 mod cache_status;
@@ -26,6 +27,7 @@ mod invalidation;
 mod journal;
 mod key;
 mod meter;
+mod outgoing;
 mod predictor;
 mod prefetch;
 mod purging;
