@@ -4,6 +4,7 @@ use super::super::parse;
 use crate::{
     origin::{Balance, Credentials, SecretSource},
     proxy::{Matcher, PageOrigin, PageOrigins},
+    server::Settings,
 };
 use std::time::Duration;
 
@@ -100,4 +101,68 @@ fn spellings_of_one_derivative_are_one_object_and_one_request() {
     let told = explain("width=5").unwrap_err().to_string();
     let expected = "clients get 400: width: expected a whole number from 16 to 4096, found \"5\"";
     assert_eq!(told, expected);
+}
+
+/// The examples that stand in conf/, by name.
+fn all() -> Vec<(String, Settings)> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/examples");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let settings = parse(&text).unwrap_or_else(|wrong| panic!("{}: {wrong}", path.display()));
+        (
+            path.file_stem().unwrap().to_string_lossy().into_owned(),
+            settings,
+        )
+    });
+    files.collect()
+}
+
+#[test]
+fn every_example_is_valid_and_told_of() {
+    let pages = [
+        include_str!("../../../README.md"),
+        include_str!("../../../conf/OPERATING.md"),
+    ];
+    for (name, _) in all() {
+        let file = format!("examples/{name}.yaml");
+        assert!(pages.iter().any(|page| page.contains(&file)), "{file}");
+    }
+}
+
+#[test]
+fn each_kind_of_path_goes_by_the_route_that_is_meant_for_it() {
+    let table = [
+        ("hls", "/live/7/master.m3u8", 0),
+        ("hls", "/vod/7/seg-3.m4s", 1),
+        (
+            "package-mirror",
+            "/debian/pool/main/c/curl/curl_8.1_amd64.deb",
+            0,
+        ),
+        (
+            "package-mirror",
+            "/debian/dists/stable/main/by-hash/SHA256/ab",
+            0,
+        ),
+        ("package-mirror", "/debian/dists/stable/InRelease", 1),
+        (
+            "model-weights",
+            "/org/model/resolve/0123456789abcdef0123456789abcdef01234567/a.bin",
+            0,
+        ),
+        ("model-weights", "/org/model/resolve/main/config.json", 1),
+    ];
+    let all = all();
+    for (name, path, route) in table {
+        let (_, settings) = all.iter().find(|(of, _)| of == name).unwrap();
+        let explained = settings
+            .configured()
+            .explain(&format!("http://a.example{path}"));
+        let taken = explained.unwrap().route;
+        assert!(
+            taken.starts_with(&format!("routes[{route}]")),
+            "{path}: {taken}"
+        );
+    }
 }
