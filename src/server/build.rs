@@ -75,13 +75,14 @@ pub(super) async fn start(
     let connections = Connections::new(connection_limits(&settings));
     let reception = Reception::new(Terms::load(settings.clients.clone(), None)?);
     let beginning = Arc::new(Beginning::default());
+    let http2 = Arc::new(Beginning::default());
     let mut doors = Vec::new();
     for listen in &settings.listen {
         let certificates = table.shown(listen);
         doors.push(door(
             listen,
             certificates,
-            (&connections, &beginning, &reception),
+            (&connections, &beginning, &http2, &reception),
         )?);
     }
     let lanes = Lanes::start(settings.server.threads).map_err(StartError::Threads)?;
@@ -152,6 +153,7 @@ pub(super) async fn start(
         state,
         active,
         beginning,
+        http2,
         sockets: shared,
         events: events.clone(),
         storage,
@@ -247,12 +249,18 @@ fn client_service(
 fn door(
     listen: &Listen,
     certificates: Option<Arc<Certificates>>,
-    (connections, beginning, reception): (&Arc<Connections>, &Arc<Beginning>, &Arc<Reception>),
+    (connections, beginning, http2, reception): (
+        &Arc<Connections>,
+        &Arc<Beginning>,
+        &Arc<Beginning>,
+        &Arc<Reception>,
+    ),
 ) -> Result<Door, StartError> {
     let tls = certificates.map(acceptor).transpose();
     Ok(Door {
         connections: connections.clone(),
         beginning: beginning.clone(),
+        http2: http2.clone(),
         balancers: listen.proxy_protocol.clone(),
         tls: tls.map_err(|e| StartError::Tls {
             address: listen.address,

@@ -35,6 +35,8 @@ pub(super) struct Door {
     pub connections: Arc<Connections>,
     /// Those of them whose first request is not over.
     pub beginning: Arc<Beginning>,
+    /// Those over HTTP/2.
+    pub http2: Arc<Beginning>,
     /// Those who say on whose behalf they come; nobody is asked where absent.
     pub balancers: Option<Vec<IpNet>>,
     /// TLS, where it is spoken.
@@ -154,7 +156,9 @@ impl Door {
         let is_http2 = timeout_at(late, stream.detect_http2()).await.ok()?.ok()?;
         if self.may_speak_http2(&stream) {
             if is_http2 {
-                // It ends by itself when it is told that this process stops and nothing is asked.
+                // It ends by itself when it is told that this process stops and nothing is asked. What
+                // its last answers have still to send is its own to the end.
+                let _lasts = self.http2.enter();
                 let _begins = begins;
                 serve_http2(proxy, stream, self.http2_limits(), shutdown).await;
                 return None;

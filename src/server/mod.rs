@@ -116,6 +116,7 @@ pub struct Running {
     state: Arc<admin::State>,
     active: Arc<AtomicUsize>,
     beginning: Arc<Beginning>,
+    http2: Arc<Beginning>,
     /// To be handed over. They listen as long as they are here.
     sockets: Vec<TcpListener>,
     events: Arc<Events>,
@@ -192,7 +193,8 @@ impl Running {
         let began = Instant::now();
         let is_done = || {
             let beginning = began.elapsed() < FIRST_WORDS && self.beginning.count() > 0;
-            self.active.load(SeqCst) == 0 && !beginning
+            // Over HTTP/2 an answer is at its end before its last bytes are with the client.
+            self.active.load(SeqCst) == 0 && !beginning && self.http2.count() == 0
         };
         while !is_done() && began.elapsed() < drain {
             tokio::time::sleep(DRAIN_TICK).await;

@@ -51,8 +51,9 @@ const SEND_BUFFER: usize = 128 << 10;
 /// Malformed requests after which a connection is closed.
 const MOST_MALFORMED: usize = 32;
 
-/// How long a client may take to see that its connection, without requests, is being closed.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// How long a client may take to see that its connection, without requests, is being closed, and to
+/// take what its last answer has still to send.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 impl Http2Limits {
     /// h2's own guards against floods of frames and resets stay as they are.

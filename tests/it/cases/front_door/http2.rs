@@ -5,9 +5,14 @@ use crate::{
     gate::{CHUNK, Gate},
     model::{Expected, Object},
     origin::{Cut, End, Origin, Script, State, Valve},
-    patience::within,
+    patience::{DEADLINE, within},
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    io::{DuplexStream, copy, duplex, split},
+    net::TcpSocket,
+    sync::Notify,
+};
 
 const SIZE: u64 = 16 * CHUNK;
 
@@ -139,4 +144,47 @@ async fn requests_with_two_authorities_are_refused_until_there_are_too_many() {
     let _ = client.begin(&twofold, true).await.head().await;
     client.closed().await;
     assert_eq!(origin.log().len(), 1, "{:#?}", origin.log());
+}
+
+/// A connection of which nothing is read until it is let go; the kernel takes in little meanwhile.
+async fn held_back(gate: &Gate, go: &Arc<Notify>) -> DuplexStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let (mut read, mut write) = socket.connect(gate.address()).await.unwrap().into_split();
+    let (near, far) = duplex(1 << 20);
+    let (mut from_client, mut to_client) = split(far);
+    let go = go.clone();
+    tokio::spawn(async move { copy(&mut from_client, &mut write).await });
+    tokio::spawn(async move {
+        go.notified().await;
+        copy(&mut read, &mut to_client).await
+    });
+    near
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_over_here_still_reaches_its_client_when_the_process_stops() {
+    let origin = Origin::with(Script::new(961, 4 * CHUNK)).await;
+    let mut gate = Gate::with(&origin, |settings| settings.server.drain = DEADLINE).await;
+    let stored = gate.get("/film").await;
+    let go = Arc::new(Notify::new());
+    let client = H2::on(held_back(&gate, &go).await, 1 << 20).await;
+    let asked = client.begin(&Request::get("/film"), true).await;
+    let over = async {
+        while gate.metric("tidegate_requests_total").await < 2.0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    within("the answer to be over here", over).await;
+    let stopping = gate.stop();
+    tokio::pin!(stopping);
+    let waits = tokio::time::timeout(Duration::from_millis(1500), &mut stopping).await;
+    assert!(
+        waits.is_err(),
+        "it stops before its answer is with the client"
+    );
+    go.notify_one();
+    let answer = async { asked.head().await.unwrap().whole().await };
+    let (answer, ()) = tokio::join!(answer, stopping);
+    assert_eq!((answer.cut, answer.body), (None, stored.body));
 }
