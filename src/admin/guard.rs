@@ -1,6 +1,7 @@
 //! Who may read, and who may change anything.
 
 use super::{NoToken, api::Change, read_token};
+use crate::domain::is_relayed;
 use http::{HeaderMap, HeaderName, header, uri::Authority};
 use parking_lot::RwLock;
 use std::{net::IpAddr, path::PathBuf, sync::Arc};
@@ -98,8 +99,7 @@ impl Guard {
     /// not.
     fn is_here(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> bool {
         let near = peer.is_some_and(|peer| peer.to_canonical().is_loopback());
-        let relayed = RELAYED.iter().any(|name| headers.contains_key(*name));
-        self.is_loopback && near && !relayed
+        self.is_loopback && near && !is_relayed(headers)
     }
 
     fn judge(
@@ -126,9 +126,6 @@ impl Guard {
         }
     }
 }
-
-/// Fields by which somebody in front of us says that it passes on for somebody else.
-const RELAYED: [&str; 4] = ["via", "forwarded", "x-forwarded-for", "x-real-ip"];
 
 /// The one line of a field.
 fn only(headers: &HeaderMap, name: HeaderName) -> Option<&str> {

@@ -13,6 +13,14 @@ pub enum ForwardedField {
     Forwarded,
 }
 
+/// Fields by which somebody in front of us says that it passes on for somebody else.
+const RELAYED: [&str; 4] = ["via", "forwarded", "x-forwarded-for", "x-real-ip"];
+
+/// Whether a request is passed on for somebody else.
+pub fn is_relayed(headers: &HeaderMap) -> bool {
+    RELAYED.iter().any(|name| headers.contains_key(*name))
+}
+
 /// `X-Forwarded-For`.
 pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 

@@ -41,7 +41,7 @@ pub use content_range::ContentRange;
 pub use date::{date_of, http_date};
 pub use directives::{Delta, Directives, Extent, OVERFLOW, seconds};
 pub use fields::{FieldRules, Fields};
-pub use forwarded::{ForwardedField, X_FORWARDED_FOR};
+pub use forwarded::{ForwardedField, X_FORWARDED_FOR, is_relayed};
 pub use freshness::{Answer, Freshness, Refusal, judge, vary_names};
 pub use grid::{ChunkIndex, ChunkRun, Grid, chunk_at};
 pub use head::{BadHead, check_head};

@@ -1,13 +1,13 @@
 //! The face for messages: what `log`'s macros end in.
 
-use super::{Config, Format, Logs, flood::Flood, line::Line, sink::Sink};
+use super::{Config, Format, LAST_LINES, Logs, flood::Flood, line::Line, sink::Sink};
 use env_filter::{Builder, Filter};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use parking_lot::{Mutex, RwLock};
 use std::{
     io::Write,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Instant, SystemTime},
 };
 
 /// Where all messages of a process end.
@@ -145,13 +145,10 @@ impl Log for Logger {
         self.sum_up_to(Instant::now(), true);
         let sink = self.state.read().sink.clone();
         if let Some(sink) = sink {
-            sink.flush(LAST_MESSAGES);
+            sink.flush(LAST_LINES);
         }
     }
 }
-
-/// The longest that the end of a process waits for its last messages.
-const LAST_MESSAGES: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,7 @@ use super::{
     context::Context,
     error::{self, Cause},
     foundation::Proxy,
+    key::object_id,
     request_id::RequestId,
 };
 use crate::{
@@ -14,7 +15,6 @@ use crate::{
     origin,
 };
 use http::{Version, header};
-use pingora_cache::CacheKey;
 use pingora_core::{Error, ErrorType};
 use pingora_proxy::Session;
 use std::time::{Duration, SystemTime};
@@ -140,7 +140,7 @@ fn name_of(session: &Session, ctx: &Context) -> Option<String> {
     match session.cache.maybe_cache_key() {
         Some(key) => Some(id_of(key).to_string()),
         None if ctx.key.is_empty() => None,
-        None => Some(id_of(&CacheKey::new(ctx.key.clone(), "")).to_string()),
+        None => Some(object_id(&ctx.key)),
     }
 }
 

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     cache::{ChunkStorage, How, Object, PurgeError, Purged, id_of},
-    domain::{BadValue, LONGEST_TAG, ObjectKey, Selector, split_target, tag_of},
+    domain::{BadValue, LONGEST_TAG, ObjectKey, Selector, is_relayed, split_target, tag_of},
     traffic::is_among,
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -206,10 +206,6 @@ fn parts(url: &str) -> Result<(String, String), Unpurged> {
     headers::spelled(url).ok_or_else(|| Unpurged::NotAUrl(url.chars().take(200).collect()))
 }
 
-/// Fields of a request that somebody in front of us passes on for somebody else: its address says
-/// nothing of who wants the purge.
-const RELAYED: [&str; 4] = ["via", "forwarded", "x-forwarded-for", "x-real-ip"];
-
 impl Proxy {
     /// What purges and inspects this proxy's cache.
     pub fn purger(&self) -> Purger {
@@ -229,10 +225,9 @@ impl Proxy {
         ctx: &mut Context,
     ) -> Result<bool> {
         let peer = session.client_addr().and_then(|peer| peer.as_inet());
-        let fields = &session.req_header().headers;
-        let is_relayed = RELAYED.iter().any(|name| fields.contains_key(*name));
         let may = peer.is_some_and(|peer| is_among(&self.terms().clients.purge_from, peer.ip()));
-        if !may || is_relayed {
+        // The address of who passes it on says nothing of who wants the purge.
+        if !may || is_relayed(&session.req_header().headers) {
             self.stats.purged("url", "refused");
             return error::answer(session, ctx, StatusCode::FORBIDDEN, "purge-refused").await;
         }
