@@ -35,14 +35,15 @@ impl Proxy {
         if let Some(link) = Link::of(session) {
             link.head_has_come();
         }
+        let clients = &ctx.terms.clients;
         let downstream = session.as_downstream_mut();
         // Only for a connection that the client wants to keep.
         if downstream.get_keepalive().is_some() {
-            downstream.set_keepalive(Some(self.idle_timeout().as_secs().max(1)));
+            let idle = self.idle_timeout(clients.idle_timeout);
+            downstream.set_keepalive(Some(idle.as_secs().max(1)));
         }
-        let patience = self.terms().clients.read_timeout;
-        downstream.set_total_drain_timeout(Some(patience));
-        downstream.set_read_timeout(Some(patience));
+        downstream.set_total_drain_timeout(Some(clients.read_timeout));
+        downstream.set_read_timeout(Some(clients.read_timeout));
         // For answers of our own; those of a route have theirs, segment by segment.
         downstream.set_write_timeout(Some(Sending::default().whole.least_time));
         // Lets an HTTP/1 client that stands still not hold up what it brings in.
@@ -56,9 +57,9 @@ impl Proxy {
     /// Makes an order of it; true where it has been answered instead.
     pub(super) async fn receive(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
         // Before the client may say which fields go no further.
-        ctx.address = self.client_of(session);
-        ctx.id = Some(self.id_of(session));
-        let terms = self.terms();
+        let terms = ctx.terms.clone();
+        ctx.address = terms.clients.client_of(session);
+        ctx.id = Some(terms.clients.id_of(session));
         if let Some(guard) = &terms.guard {
             ctx.grant = guard.admit(session.req_header_mut(), SystemTime::now());
         }

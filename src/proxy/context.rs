@@ -2,7 +2,8 @@
 
 use super::{
     access::Lines, bypass::Grant, cache_status::Handling, delivery::Asked, headers, key::Keyed,
-    meter::Meter, prefetch::Errand, request_id::RequestId, routing::BoundRoute, trim::Trim,
+    meter::Meter, prefetch::Errand, reception::Terms, request_id::RequestId, routing::BoundRoute,
+    trim::Trim,
 };
 use crate::{
     cache::{FillError, Incoming, Order},
@@ -28,6 +29,8 @@ use std::{
 /// The state of one request.
 #[derive(Debug)]
 pub struct Context {
+    /// How its client is met, as configured when it came.
+    pub terms: Arc<Terms>,
     /// When it came.
     pub began: Instant,
     /// The same by the clock of dates.
@@ -145,10 +148,11 @@ impl Drop for Active {
 
 impl Context {
     /// The context of a request that has just come.
-    pub fn new(gauge: &IntGauge, count: &Arc<AtomicUsize>) -> Self {
+    pub fn new(terms: Arc<Terms>, gauge: &IntGauge, count: &Arc<AtomicUsize>) -> Self {
         gauge.inc();
         count.fetch_add(1, SeqCst);
         Self {
+            terms,
             began: Instant::now(),
             asked_at: SystemTime::now(),
             sent: None,

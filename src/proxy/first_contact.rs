@@ -185,12 +185,16 @@ const KEPT: [header::HeaderName; 8] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{domain::ByteRange, proxy::delivery::Asked};
+    use crate::{
+        domain::ByteRange,
+        proxy::{Terms, delivery::Asked},
+    };
     use prometheus::IntGauge;
 
     fn context(range: &'static str, window: Option<(u64, u64)>) -> Context {
         let gauge = IntGauge::new("a", "a").unwrap();
-        let mut ctx = Context::new(&gauge, &Default::default());
+        let terms = Terms::load(Default::default(), None).unwrap();
+        let mut ctx = Context::new(terms.into(), &gauge, &Default::default());
         let mut headers = http::HeaderMap::new();
         headers.insert(header::RANGE, HeaderValue::from_static(range));
         ctx.asked = Asked::of(&http::Method::GET, &headers);

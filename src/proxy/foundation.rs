@@ -9,7 +9,7 @@ use super::{
     headers,
     key::Keyed,
     predictor::HitForMiss,
-    reception::{Reception, Terms},
+    reception::Reception,
     routing::{BoundRoute, Routes},
     size,
     stats::Stats,
@@ -118,15 +118,9 @@ impl Proxy {
         }
     }
 
-    /// How clients are met, as configured now.
-    pub(super) fn terms(&self) -> Arc<Terms> {
-        self.reception.terms()
-    }
-
-    /// How long a connection is kept for a next request. Where there are many, those that only
-    /// wait make room first.
-    pub(super) fn idle_timeout(&self) -> Duration {
-        let idle = self.terms().clients.idle_timeout;
+    /// How long a connection is kept for a next request, at most so long. Where there are many,
+    /// those that only wait make room first.
+    pub(super) fn idle_timeout(&self, idle: Duration) -> Duration {
         match self.connections.is_crowded() {
             true => idle.min(CROWDED_IDLE),
             false => idle,

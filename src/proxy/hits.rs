@@ -61,7 +61,7 @@ impl Proxy {
             &ctx.asked,
             meta.response_header(),
             total,
-            self.terms().clients.max_ranges,
+            ctx.terms.clients.max_ranges,
         ) {
             Delivery::Whole if session.req_header().method == Method::HEAD => return Ok(allowed),
             Delivery::Whole => Vec::new(),

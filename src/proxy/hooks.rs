@@ -36,7 +36,7 @@ impl ProxyHttp for Proxy {
     type CTX = Context;
 
     fn new_ctx(&self) -> Context {
-        Context::new(&self.stats.active, &self.active)
+        Context::new(self.reception.terms(), &self.stats.active, &self.active)
     }
 
     async fn early_request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<()> {
@@ -285,7 +285,7 @@ impl ProxyHttp for Proxy {
             &ctx.asked,
             response,
             announced(response),
-            self.terms().clients.max_ranges,
+            ctx.terms.clients.max_ranges,
         ) == Delivery::NotModified)
     }
 
@@ -302,7 +302,7 @@ impl ProxyHttp for Proxy {
             &ctx.asked,
             response,
             announced(response),
-            self.terms().clients.max_ranges,
+            ctx.terms.clients.max_ranges,
         );
         if let Delivery::Parts(parts) = &delivery {
             ctx.parts.clone_from(parts);

@@ -1,9 +1,10 @@
 //! Pingora's face: the hooks, keys, policy, and errors turned into statuses.
 //!
 //! `hooks` is the whole of `ProxyHttp`, each hook a few lines; `arrival` takes a request in, and
-//! `outgoing` sends the head of its answer off. What decides stands beside them as pure functions: `delivery` what a request gets of an object, `window` what is asked of the
-//! origin when nothing is known, `first_contact` what its answer means. Whether and how
-//! long it may be kept is decided in `domain`.
+//! `outgoing` sends the head of its answer off. What decides stands beside them as pure functions:
+//! `delivery` what a request gets of an object, `window` what is asked of the origin when nothing is
+//! known, `first_contact` what its answer means. Whether and how long it may be kept is decided in
+//! `domain`.
 
 mod access;
 mod answer;

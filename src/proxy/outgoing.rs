@@ -27,7 +27,7 @@ impl Proxy {
         // Pingora applies conditions and ranges only to what is stored.
         if ctx.kept_back && !session.cache.enabled() && response.status == StatusCode::OK {
             let total = announced(response);
-            let delivery = deliver(&ctx.asked, response, total, self.terms().clients.max_ranges);
+            let delivery = deliver(&ctx.asked, response, total, ctx.terms.clients.max_ranges);
             let (trim, has_body) = super::answer::apply_to_passed(delivery, response)?;
             ctx.trim = trim;
             ctx.drops_body |= !has_body;

@@ -225,7 +225,8 @@ impl Proxy {
         ctx: &mut Context,
     ) -> Result<bool> {
         let peer = session.client_addr().and_then(|peer| peer.as_inet());
-        let may = peer.is_some_and(|peer| is_among(&self.terms().clients.purge_from, peer.ip()));
+        let from = &ctx.terms.clients.purge_from;
+        let may = peer.is_some_and(|peer| is_among(from, peer.ip()));
         // The address of who passes it on says nothing of who wants the purge.
         if !may || is_relayed(&session.req_header().headers) {
             self.stats.purged("url", "refused");

@@ -5,7 +5,7 @@ use crate::origin::LoadError;
 use parking_lot::RwLock;
 use std::sync::Arc;
 
-/// The terms in force. A reload replaces them all at once; requests under way keep some of theirs.
+/// The terms in force. A reload replaces them all at once; requests under way keep theirs.
 #[derive(Debug)]
 pub struct Reception(RwLock<Arc<Terms>>);
 

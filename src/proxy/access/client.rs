@@ -2,7 +2,7 @@
 
 use crate::{
     domain::X_FORWARDED_FOR,
-    proxy::{Clients, foundation::Proxy, request_id::RequestId},
+    proxy::{Clients, request_id::RequestId},
     traffic::is_among,
 };
 use http::{HeaderMap, header};
@@ -10,27 +10,21 @@ use pingora_core::Result;
 use pingora_proxy::Session;
 use std::net::IpAddr;
 
-impl Proxy {
+impl Clients {
     /// Who asks: whom trusted proxies ask for, otherwise who connects.
     pub(in crate::proxy) fn client_of(&self, session: &Session) -> Option<IpAddr> {
         let peer = session.client_addr()?.as_inet()?.ip();
-        let terms = self.terms();
-        let trusted = &terms.clients.trusted_proxies;
+        let trusted = |address| is_among(&self.trusted_proxies, address);
         let headers = &session.req_header().headers;
-        let field = terms.clients.trusted_field;
-        Some(field.client(headers, peer, |address| is_among(trusted, address)))
+        Some(self.trusted_field.client(headers, peer, trusted))
     }
-}
 
-impl Proxy {
     /// The name of a request, which a trusted proxy may have given it.
     pub(in crate::proxy) fn id_of(&self, session: &Session) -> RequestId {
         let peer = session.client_addr().and_then(|peer| peer.as_inet());
-        let terms = self.terms();
-        let trusted = &terms.clients.trusted_proxies;
-        let by_proxy = peer.is_some_and(|peer| is_among(trusted, peer.ip()));
+        let by_proxy = peer.is_some_and(|peer| is_among(&self.trusted_proxies, peer.ip()));
         let headers = &session.req_header().headers;
-        terms.clients.request_id.name(headers, by_proxy)
+        self.request_id.name(headers, by_proxy)
     }
 }
 

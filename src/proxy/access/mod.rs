@@ -86,7 +86,7 @@ impl Proxy {
     ) -> Result<bool> {
         ctx.route = Some(bound.clone());
         if let Some(address) = ctx.address {
-            client::introduce(session, &self.terms().clients, address)?;
+            client::introduce(session, &ctx.terms.clients, address)?;
         }
         let request = session.req_header_mut();
         let verifier = bound.checks.verifier.as_ref();
@@ -159,7 +159,7 @@ impl Proxy {
     fn hold_to_rates(&self, ctx: &Context, checks: &Checks) -> std::result::Result<(), Refused> {
         let now = Instant::now();
         if let Some(address) = ctx.address {
-            if let Some(rate) = &self.terms().rate {
+            if let Some(rate) = &ctx.terms.rate {
                 rate.take(address, now).map_err(Refused::ClientRate)?;
             }
             if let Some(rate) = &checks.per_address {
