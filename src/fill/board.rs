@@ -17,7 +17,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst},
     },
     time::Instant,
 };
@@ -31,9 +31,8 @@ pub struct Board {
     pub(super) room: Arc<Semaphore>,
     state: Mutex<State>,
     changed: Notify,
-    readers: AtomicUsize,
     /// Where each reader is, by its number.
-    positions: Mutex<BTreeMap<u64, Arc<AtomicU64>>>,
+    readers: Mutex<BTreeMap<u64, Arc<AtomicU64>>>,
     completing: AtomicBool,
     /// The policy says that what is under way goes on without readers.
     goes_on: AtomicBool,
@@ -87,8 +86,7 @@ impl Board {
             object,
             room,
             changed: Notify::new(),
-            readers: AtomicUsize::new(0),
-            positions: Mutex::default(),
+            readers: Mutex::default(),
             completing: AtomicBool::new(false),
             goes_on: AtomicBool::new(false),
             progress: AtomicU64::new(0),
@@ -380,7 +378,7 @@ impl Board {
 
     /// Whether it is withdrawn, and of no use to anybody any more.
     pub(super) fn is_abandoned(&self) -> bool {
-        self.is_withdrawn() && self.readers.load(SeqCst) == 0 && !self.is_under_way()
+        self.is_withdrawn() && self.readers.lock().is_empty() && !self.is_under_way()
     }
 
     fn reach(&self, state: &State) -> Reach {
@@ -393,26 +391,19 @@ impl Board {
 
     /// Whether anybody wants more of this object.
     pub fn is_wanted(&self) -> bool {
-        self.readers.load(SeqCst) > 0 || self.goes_on.load(SeqCst) && !self.is_withdrawn()
+        !self.readers.lock().is_empty() || self.goes_on.load(SeqCst) && !self.is_withdrawn()
     }
 
-    pub(super) fn reader_came(&self) {
-        self.readers.fetch_add(1, SeqCst);
-    }
-
-    /// From now on it shows where this reader is.
-    pub(super) fn show(&self, number: u64, position: &Arc<AtomicU64>) {
-        self.positions.lock().insert(number, position.clone());
-    }
-
-    pub(super) fn hide(&self, number: u64) {
-        self.positions.lock().remove(&number);
+    /// A reader is there, if it was not already; its position shows from now on.
+    pub(super) fn reader_came(&self, number: u64, position: &Arc<AtomicU64>) {
+        let mut readers = self.readers.lock();
+        readers.entry(number).or_insert_with(|| position.clone());
     }
 
     /// Offsets of the bytes that readers are to get next.
     pub(super) fn positions(&self) -> Vec<u64> {
-        let positions = self.positions.lock();
-        positions.values().map(|at| at.load(Relaxed)).collect()
+        let readers = self.readers.lock();
+        readers.values().map(|at| at.load(Relaxed)).collect()
     }
 
     /// The chunks that come in, in no order, and the transfers that bring them and others.
@@ -424,12 +415,17 @@ impl Board {
         (coming, transfers.collect())
     }
 
-    /// True where that was the last one and the object is now to be completed all the same.
-    pub(super) fn reader_left(&self, policy: FinishWhen) -> bool {
-        let last = self.readers.fetch_sub(1, SeqCst) == 1;
+    /// A reader leaves: true where that was the last one and the object is now to be completed all
+    /// the same. `None` for one that was not there.
+    pub(super) fn reader_left(&self, number: u64, policy: FinishWhen) -> Option<bool> {
+        let last = {
+            let mut readers = self.readers.lock();
+            readers.remove(&number)?;
+            readers.is_empty()
+        };
         let go_on = last && self.has_earned(policy);
         self.goes_on.fetch_or(go_on, SeqCst);
-        go_on && self.comes_in_parts() && !self.completing.swap(true, SeqCst)
+        Some(go_on && self.comes_in_parts() && !self.completing.swap(true, SeqCst))
     }
 
     pub(super) fn completed(&self) {

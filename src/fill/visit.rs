@@ -3,7 +3,7 @@
 use super::{Board, Errand, Fills, transfer};
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    atomic::{AtomicU64, Ordering::Relaxed},
 };
 
 /// One reader at one board, from its coming to its leaving or its drop.
@@ -12,10 +12,9 @@ pub struct Visit {
     fills: Arc<Fills>,
     board: Arc<Board>,
     errand: Errand,
-    left: AtomicBool,
     /// The offset of the next byte, for operators to look at.
     position: Arc<AtomicU64>,
-    /// What the position is shown by.
+    /// What it is known by at the board.
     number: u64,
 }
 
@@ -29,7 +28,6 @@ impl Visit {
             fills,
             board,
             errand,
-            left: AtomicBool::new(true),
             position: Arc::default(),
             number: NEXT.fetch_add(1, Relaxed),
         })
@@ -56,10 +54,7 @@ impl Visit {
 
     /// The reader begins, or goes on after it had left.
     pub fn come(&self) {
-        if self.left.swap(false, Relaxed) {
-            self.board.reader_came();
-            self.board.show(self.number, &self.position);
-        }
+        self.board.reader_came(self.number, &self.position);
     }
 
     /// The reader has come so far.
@@ -69,12 +64,11 @@ impl Visit {
 
     /// The reader leaves; once is enough.
     pub fn leave(&self) {
-        let first = !self.left.swap(true, Relaxed);
-        if first {
-            self.board.hide(self.number);
-        }
-        let goes_on = first && self.board.reader_left(self.errand.finish_when);
-        if first && self.board.is_abandoned() {
+        let left = self.board.reader_left(self.number, self.errand.finish_when);
+        let Some(goes_on) = left else {
+            return;
+        };
+        if self.board.is_abandoned() {
             self.fills.store().remove(self.board.object());
         } else if goes_on {
             let (fills, board, errand) = self.parts();
@@ -89,7 +83,5 @@ impl Visit {
 impl Drop for Visit {
     fn drop(&mut self) {
         self.leave();
-        // Another thread may have had it leave just as it came.
-        self.board.hide(self.number);
     }
 }
