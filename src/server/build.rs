@@ -3,7 +3,8 @@
 use super::{
     Listen, Running, Settings, StartError,
     certificates::{Certificates, acceptor},
-    door::{Beginning, Door},
+    count::Count,
+    door::{Clientele, Door},
     events::Events,
     files,
     handover::Predecessor,
@@ -11,6 +12,7 @@ use super::{
     lanes::Lanes,
     listener::BoundListener,
     live::Live,
+    sockets::Sockets,
     table::Table,
 };
 use crate::{
@@ -19,7 +21,7 @@ use crate::{
     fill::Fills,
     logs::Logs,
     origin::{Client, Sessions},
-    proxy::{Connections, Foundation, Proxy, Reception, Routes, Stats, Terms},
+    proxy::{Connections, Foundation, Proxy, Reception, Stats, Terms},
     store::{self, Store},
     traffic::ConnectionLimits,
 };
@@ -31,10 +33,7 @@ use pingora_core::{
     services::{Service, listening},
 };
 use pingora_proxy::{HttpProxy, ProxyServiceBuilder};
-use std::{
-    fs::File,
-    sync::{Arc, atomic::AtomicU32},
-};
+use std::sync::{Arc, atomic::AtomicU32};
 use tokio::sync::watch;
 
 /// The store comes last of all that can fail: where this process takes over from another, that one
@@ -42,57 +41,33 @@ use tokio::sync::watch;
 pub(super) async fn start(
     settings: Settings,
     logs: Logs,
-    mut inherited: Inherited,
+    inherited: Inherited,
     predecessor: Option<&Predecessor>,
 ) -> Result<Running, StartError> {
     // Sockets first: a taken port is the commonest mistake, and says so at once.
-    let sockets = listen_on_all(&settings.listen, &mut inherited)?;
-    let admin_socket = settings
-        .admin
-        .as_ref()
-        .map(|a| inherited.listen(a.address))
-        .transpose()?;
-    inherited.check_rest()?;
-    drop(inherited);
-    let addresses = sockets.iter().map(BoundListener::address).collect();
-    let admin_address = admin_socket.as_ref().map(BoundListener::address);
-    let shared = sockets.iter().chain(&admin_socket);
-    let shared = shared.map(BoundListener::share).collect::<Result<_, _>>();
-    let shared = shared.map_err(StartError::System)?;
+    let sockets = Sockets::claim(&settings, inherited)?;
+    let addresses = sockets.addresses();
+    let admin_address = sockets.admin.as_ref().map(BoundListener::address);
+    let shared = sockets.share().map_err(StartError::System)?;
 
     let client = Client::new(settings.server.origin_idle_connections);
-    let routes = Arc::new(Routes::default());
-    let table = Table {
-        routes: routes.clone(),
-        client: client.clone(),
-        origins: Mutex::default(),
-        in_force: Arc::default(),
-        certificates: Mutex::default(),
-    };
+    let table = Table::new(client.clone());
     table.load(&settings)?;
-    let stats = Arc::new(Stats::default());
-    let (state, active) = (Arc::new(State::default()), Arc::default());
-    let connections = Connections::new(connection_limits(&settings));
-    let reception = Reception::new(Terms::load(settings.clients.clone(), None)?);
-    let beginning = Arc::new(Beginning::default());
-    let http2 = Arc::new(Beginning::default());
-    let mut doors = Vec::new();
-    for listen in &settings.listen {
-        let certificates = table.shown(listen);
-        doors.push(door(
-            listen,
-            certificates,
-            (&connections, &beginning, &http2, &reception),
-        )?);
-    }
+    let clientele = Clientele {
+        connections: Connections::new(connection_limits(&settings)),
+        beginning: Count::default(),
+        http2: Count::default(),
+        reception: Reception::new(Terms::load(settings.clients.clone(), None)?),
+    };
+    let doors = settings.listen.iter();
+    let doors = doors.map(|listen| door(listen, table.shown(listen), &clientele));
+    let doors = doors.collect::<Result<Vec<_>, _>>()?;
     let lanes = Lanes::start(settings.server.threads).map_err(StartError::Threads)?;
     let lanes = Arc::new(lanes);
-    let lock = match predecessor {
-        Some(predecessor) => Some(tokio::task::block_in_place(|| predecessor.ask_for_store())?),
-        None => None,
-    };
-    let storage = open_storage(&settings, lock)?;
-    let rooms = Rooms::new(storage, &client, &stats, &connections);
+    let storage = open_storage(&settings, predecessor)?;
+
+    let (stats, active) = (Arc::new(Stats::default()), Arc::default());
+    let rooms = Rooms::new(storage, &client, &stats, &clientele.connections);
     let readings = Readings::new(&rooms, logs.stats())?;
     logs.conceal(settings.secret_parameters());
     let events = Arc::new(Events::new());
@@ -100,33 +75,32 @@ pub(super) async fn start(
     events.look_at_token(settings.admin.as_ref());
     let cache_version = Arc::new(AtomicU32::new(settings.cache_version));
     let proxy = Proxy::new(Foundation {
-        routes,
-        reception: reception.clone(),
+        routes: table.routes.clone(),
+        reception: clientele.reception.clone(),
         access_log: logs.access().cloned(),
         cache_version: cache_version.clone(),
         chunk_size: settings.store.chunk_size,
         storage,
         stats,
-        connections: connections.clone(),
+        connections: clientele.connections.clone(),
         active: Arc::clone(&active),
     });
-    let purger = proxy.purger();
 
     let (shutdown, watch) = watch::channel(false);
     let (admin_shutdown, admin_watch) = watch::channel(false);
     let mut fds = Fds::new();
     let mut services: Vec<Box<dyn Service>> = Vec::new();
     let mut admin: Vec<Box<dyn Service>> = Vec::new();
-    for (door, socket) in doors.into_iter().zip(sockets) {
+    for (door, socket) in doors.into_iter().zip(sockets.clients) {
         let name = socket.hand_over(&mut fds);
         let service = client_service(&settings, &proxy, door, &lanes, &name);
         services.push(Box::new(service));
     }
     let guard = admin_address.map_or_else(Guard::default, |address| {
-        let token_file = settings.admin.as_ref().and_then(|a| a.token_file.clone());
-        Guard::new(address.ip(), token_file)
+        Guard::new(address.ip(), settings.token_file())
     });
-    if let Some(socket) = admin_socket {
+    let state = Arc::new(State::default());
+    if let Some(socket) = sockets.admin {
         let name = socket.hand_over(&mut fds);
         // It answers until the last client's answer has ended.
         let keeper = Keeper::new(rooms.clone());
@@ -138,7 +112,7 @@ pub(super) async fn start(
             state: state.clone(),
             in_force: table.in_force.clone(),
             guard: guard.clone(),
-            purger,
+            purger: proxy.purger(),
         };
         admin.push(Box::new(admin_service(pages, &name)));
     }
@@ -152,16 +126,12 @@ pub(super) async fn start(
         admin_shutdown,
         state,
         active,
-        beginning,
-        http2,
         sockets: shared,
-        events: events.clone(),
         storage,
         drain: Mutex::new(settings.server.drain),
         table,
         live: Live {
-            reception,
-            connections,
+            clientele,
             cache_version,
             storage,
             admin: guard,
@@ -180,20 +150,17 @@ pub(super) fn connection_limits(settings: &Settings) -> ConnectionLimits {
     }
 }
 
-fn listen_on_all(
-    listen: &[Listen],
-    inherited: &mut Inherited,
-) -> Result<Vec<BoundListener>, StartError> {
-    let listen = listen.iter();
-    listen.map(|l| Ok(inherited.listen(l.address)?)).collect()
-}
-
-/// Opens the store and lets it learn, behind, what it holds. It lives as long as the process:
+/// Opens the store, which a predecessor has until it is asked for it, and lets it learn, behind,
+/// what it holds. It lives as long as the process:
 /// that is what pingora-cache asks of a storage.
 fn open_storage(
     settings: &Settings,
-    lock: Option<File>,
+    predecessor: Option<&Predecessor>,
 ) -> Result<&'static ChunkStorage, StartError> {
+    let lock = match predecessor {
+        Some(predecessor) => Some(tokio::task::block_in_place(|| predecessor.ask_for_store())?),
+        None => None,
+    };
     let store = Store::open_with(bounded(settings), lock)?;
     let walker = store.clone();
     tokio::task::spawn_blocking(move || walker.recover());
@@ -227,7 +194,7 @@ fn client_service(
     let serve = Arc::new(move |proxy, stream, shutdown: &ShutdownWatch| {
         let (door, lanes, shutdown) = (door.clone(), lanes.clone(), shutdown.clone());
         // From now on, though it may be a while before its thread has time for it.
-        let begins = door.beginning.enter();
+        let begins = door.clientele.beginning.enter();
         let work = async move { door.serve(proxy, stream, shutdown, begins).await };
         async move { lanes.serve(work).await.flatten() }.boxed()
     });
@@ -249,25 +216,17 @@ fn client_service(
 fn door(
     listen: &Listen,
     certificates: Option<Arc<Certificates>>,
-    (connections, beginning, http2, reception): (
-        &Arc<Connections>,
-        &Arc<Beginning>,
-        &Arc<Beginning>,
-        &Arc<Reception>,
-    ),
+    clientele: &Clientele,
 ) -> Result<Door, StartError> {
     let tls = certificates.map(acceptor).transpose();
     Ok(Door {
-        connections: connections.clone(),
-        beginning: beginning.clone(),
-        http2: http2.clone(),
+        clientele: clientele.clone(),
         balancers: listen.proxy_protocol.clone(),
         tls: tls.map_err(|e| StartError::Tls {
             address: listen.address,
             reason: e.to_string(),
         })?,
         h2c: listen.h2c,
-        reception: reception.clone(),
     })
 }
 

@@ -3,7 +3,10 @@
 //! Pingora accepts it and serves each request. What is between is here: how many there may be, on
 //! whose behalf they come, TLS, and which protocol is spoken.
 
-use super::proxy_protocol::{self, Spoken};
+use super::{
+    count::{Count, Counted},
+    proxy_protocol::{self, Spoken},
+};
 use crate::{
     origin::Sessions,
     proxy::{
@@ -20,58 +23,33 @@ use pingora_core::{
     server::ShutdownWatch,
 };
 use pingora_proxy::HttpProxy;
-use std::{
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::SeqCst},
-    },
-};
+use std::{net::SocketAddr, sync::Arc};
 use tokio::time::{Instant, timeout_at};
+
+/// All clients of the process, by whatever listener they come, and how they are met.
+#[derive(Clone, Debug)]
+pub(super) struct Clientele {
+    /// Their connections.
+    pub connections: Arc<Connections>,
+    /// Those that are at their beginning: accepted, and their first request is still to come or to
+    /// be answered. Who has just connected is owed an answer, also by a process that stops.
+    pub beginning: Count,
+    /// Those over HTTP/2.
+    pub http2: Count,
+    /// How long clients may take, and how much.
+    pub reception: Arc<Reception>,
+}
 
 /// How the connections of one listener are met.
 pub(super) struct Door {
-    /// All connections of the process.
-    pub connections: Arc<Connections>,
-    /// Those of them whose first request is not over.
-    pub beginning: Arc<Beginning>,
-    /// Those over HTTP/2.
-    pub http2: Arc<Beginning>,
+    /// All clients of the process.
+    pub clientele: Clientele,
     /// Those who say on whose behalf they come; nobody is asked where absent.
     pub balancers: Option<Vec<IpNet>>,
     /// TLS, where it is spoken.
     pub tls: Option<Acceptor>,
     /// Whether HTTP/2 may be spoken in the clear.
     pub h2c: bool,
-    /// How long clients may take, and how much.
-    pub reception: Arc<Reception>,
-}
-
-/// How many connections are at their beginning: accepted, and their first request is still to come
-/// or to be answered. Who has just connected is owed an answer, also by a process that stops.
-#[derive(Debug, Default)]
-pub(super) struct Beginning(AtomicUsize);
-
-impl Beginning {
-    /// How many there are.
-    pub fn count(&self) -> usize {
-        self.0.load(SeqCst)
-    }
-
-    /// One more.
-    pub fn enter(self: &Arc<Self>) -> Begins {
-        self.0.fetch_add(1, SeqCst);
-        Begins(self.clone())
-    }
-}
-
-/// One that begins, until it is dropped.
-pub(super) struct Begins(Arc<Beginning>);
-
-impl Drop for Begins {
-    fn drop(&mut self) {
-        self.0.0.fetch_sub(1, SeqCst);
-    }
 }
 
 type Served = Arc<HttpProxy<Proxy, Sessions>>;
@@ -83,14 +61,14 @@ impl Door {
         proxy: Served,
         accepted: Stream,
         shutdown: ShutdownWatch,
-        begins: Begins,
+        begins: Counted,
     ) -> Option<Stream> {
         // In a place of its own: a connection does not hold for life what its handshake needs.
         let let_in = Box::pin(self.let_in(accepted)).await;
         match let_in {
             Ok((stream, _ticket)) => self.speak(proxy, stream, shutdown, begins).await,
             Err(why) => {
-                self.connections.refuse(why);
+                self.clientele.connections.refuse(why);
                 None
             }
         }
@@ -98,8 +76,8 @@ impl Door {
 
     /// Everything before HTTP.
     async fn let_in(&self, accepted: Stream) -> Result<(ClientStream, Ticket), Refusal> {
-        let mut ticket = self.connections.enter()?;
-        let clients = &self.reception.terms().clients;
+        let mut ticket = self.clientele.connections.enter()?;
+        let clients = &self.clientele.reception.terms().clients;
         let late = Instant::now() + clients.handshake_timeout;
         let socket = Socket::take_over(accepted).map_err(|_| Refusal::Files)?;
         let introduced = timeout_at(late, self.introduce(socket)).await;
@@ -146,11 +124,12 @@ impl Door {
         proxy: Served,
         mut stream: ClientStream,
         shutdown: ShutdownWatch,
-        begins: Begins,
+        begins: Counted,
     ) -> Option<Stream> {
         let link = stream.link().clone();
         // Pingora lets go of who has said nothing when it stops: it gets those who have.
-        let idle = self.reception.terms().clients.idle_timeout;
+        let terms = self.clientele.reception.terms();
+        let idle = terms.clients.idle_timeout;
         let late = Instant::now() + idle;
         // An error is a client that has gone without a word.
         let is_http2 = timeout_at(late, stream.detect_http2()).await.ok()?.ok()?;
@@ -158,9 +137,9 @@ impl Door {
             if is_http2 {
                 // It ends by itself when it is told that this process stops and nothing is asked. What
                 // its last answers have still to send is its own to the end.
-                let _lasts = self.http2.enter();
+                let _lasts = self.clientele.http2.enter();
                 let _begins = begins;
-                serve_http2(proxy, stream, self.http2_limits(), shutdown).await;
+                serve_http2(proxy, stream, http2_limits(&terms.clients), shutdown).await;
                 return None;
             }
             // What was agreed on is not what comes (RFC 9113, section 3.4).
@@ -185,22 +164,21 @@ impl Door {
         None
     }
 
-    /// The bounds on a connection over HTTP/2 that begins now.
-    fn http2_limits(&self) -> Http2Limits {
-        let clients = &self.reception.terms().clients;
-        Http2Limits {
-            streams: clients.max_http2_streams as u32,
-            header: clients.max_header_size as u32,
-            idle: clients.idle_timeout,
-        }
-    }
-
     /// Whether HTTP/2 was negotiated, or may come unannounced.
     fn may_speak_http2(&self, stream: &ClientStream) -> bool {
         match &self.tls {
             Some(_) => stream.negotiated() == Some(ALPN::H2),
             None => self.h2c,
         }
+    }
+}
+
+/// The bounds on a connection over HTTP/2.
+fn http2_limits(clients: &Clients) -> Http2Limits {
+    Http2Limits {
+        streams: clients.max_http2_streams as u32,
+        header: clients.max_header_size as u32,
+        idle: clients.idle_timeout,
     }
 }
 

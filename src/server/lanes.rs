@@ -4,15 +4,8 @@
 //! Threads that take work from each other would share it out more evenly, and pay for it with a
 //! wake-up and a cold cache for about every other request.
 
-use std::{
-    future::Future,
-    io,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
-    thread,
-};
+use super::count::Count;
+use std::{future::Future, io, thread};
 use tokio::{
     runtime::{Builder, Handle},
     sync::watch,
@@ -29,7 +22,7 @@ pub struct Lanes {
 struct Lane {
     handle: Handle,
     /// Connections on it.
-    load: Arc<AtomicUsize>,
+    load: Count,
 }
 
 impl Lanes {
@@ -63,11 +56,8 @@ impl Lanes {
     where
         F: Future<Output: Send> + Send + 'static,
     {
-        let lane = self
-            .lanes
-            .iter()
-            .min_by_key(|lane| lane.load.load(Relaxed))?;
-        let place = Place::take(&lane.load);
+        let lane = self.lanes.iter().min_by_key(|lane| lane.load.now())?;
+        let place = lane.load.enter();
         let served = lane.handle.spawn(async move {
             let _place = place;
             work.await
@@ -92,7 +82,7 @@ impl Lane {
             })?;
         Ok(Self {
             handle,
-            load: Arc::default(),
+            load: Count::default(),
         })
     }
 }
@@ -102,26 +92,10 @@ impl Lane {
 /// tokio's 31 these would wait for seconds where a thousand clients take all that they are given.
 const WORD_FROM_OUTSIDE: u32 = 2;
 
-/// A connection's place on a lane.
-struct Place(Arc<AtomicUsize>);
-
-impl Place {
-    fn take(load: &Arc<AtomicUsize>) -> Self {
-        load.fetch_add(1, Relaxed);
-        Self(load.clone())
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{collections::HashMap, thread::ThreadId};
+    use std::{collections::HashMap, sync::Arc, thread::ThreadId};
     use tokio::sync::{Barrier, oneshot};
 
     #[tokio::test]

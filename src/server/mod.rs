@@ -7,6 +7,7 @@
 mod build;
 mod certificates;
 mod clock;
+mod count;
 mod door;
 mod events;
 mod files;
@@ -19,6 +20,7 @@ mod notify;
 mod proxy_protocol;
 mod run;
 mod settings;
+mod sockets;
 mod table;
 
 pub use handover::HandoverError;
@@ -33,8 +35,6 @@ use crate::{
     origin::{LoadError, OriginError},
     store::OpenError,
 };
-use door::Beginning;
-use events::Events;
 use inherited::Inherited;
 use lanes::Lanes;
 use listener::BindError;
@@ -115,11 +115,8 @@ pub struct Running {
     admin_shutdown: watch::Sender<bool>,
     state: Arc<admin::State>,
     active: Arc<AtomicUsize>,
-    beginning: Arc<Beginning>,
-    http2: Arc<Beginning>,
     /// To be handed over. They listen as long as they are here.
     sockets: Vec<TcpListener>,
-    events: Arc<Events>,
     storage: &'static ChunkStorage,
     drain: Mutex<Duration>,
     table: Table,
@@ -192,9 +189,10 @@ impl Running {
         self.shutdown.send_replace(true);
         let began = Instant::now();
         let is_done = || {
-            let beginning = began.elapsed() < FIRST_WORDS && self.beginning.count() > 0;
+            let clientele = &self.live.clientele;
+            let beginning = began.elapsed() < FIRST_WORDS && clientele.beginning.now() > 0;
             // Over HTTP/2 an answer is at its end before its last bytes are with the client.
-            self.active.load(SeqCst) == 0 && !beginning && self.http2.count() == 0
+            self.active.load(SeqCst) == 0 && !beginning && clientele.http2.now() == 0
         };
         while !is_done() && began.elapsed() < drain {
             tokio::time::sleep(DRAIN_TICK).await;

@@ -128,7 +128,7 @@ impl<'a> Process<'a> {
         }
         notify::tell("READY=1\nSTATUS=serving");
         let alive = tokio::spawn(notify::keep_alive(running.lanes.clone()));
-        tokio::spawn(clock::watch(running.events.clock_jumps.clone()));
+        tokio::spawn(clock::watch(running.live.events.clock_jumps.clone()));
         Ok(Self {
             settings,
             running,
@@ -152,7 +152,7 @@ impl<'a> Process<'a> {
                 _ = self.signals.reload.recv() => {
                     notify::tell_reloading();
                     let done = self.reload(read());
-                    self.running.events.reloaded(done);
+                    self.running.live.events.reloaded(done);
                     notify::tell("READY=1");
                 }
                 _ = self.signals.upgrade.recv() => {
@@ -171,7 +171,7 @@ impl<'a> Process<'a> {
     /// Whether another process has taken over; if not, the log says why.
     fn told(&self, handed: Result<(), HandoverError>) -> bool {
         if let Err(why) = &handed {
-            self.running.events.upgrade_failed();
+            self.running.live.events.upgrade_failed();
             log::error!("upgrade: {why}; this process goes on as before");
         }
         handed.is_ok()

@@ -49,6 +49,11 @@ impl Settings {
         }
     }
 
+    /// The file with the operator's token, if there is one.
+    pub fn token_file(&self) -> Option<PathBuf> {
+        self.admin.as_ref()?.token_file.clone()
+    }
+
     /// The query parameters by which clients are let in: nobody else is to see them.
     pub fn secret_parameters(&self) -> Vec<String> {
         let signed = self.routes.iter().filter_map(|route| {

@@ -16,21 +16,32 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct Table {
     pub routes: Arc<Routes>,
-    pub client: Arc<Client>,
-    pub origins: Mutex<Known>,
+    client: Arc<Client>,
+    origins: Mutex<Known>,
     pub in_force: Arc<InForce>,
     /// What each TLS listener shows.
-    pub certificates: Mutex<Vec<(Listen, Arc<Certificates>)>>,
+    certificates: Mutex<Vec<(Listen, Arc<Certificates>)>>,
 }
 
 /// The origins in force.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+struct Known {
     resolver: Option<(Resolving, Arc<Resolver>)>,
     origins: Vec<Arc<Origin>>,
 }
 
 impl Table {
+    /// One that has nothing yet.
+    pub fn new(client: Arc<Client>) -> Self {
+        Self {
+            routes: Arc::default(),
+            client,
+            origins: Mutex::default(),
+            in_force: Arc::default(),
+            certificates: Mutex::default(),
+        }
+    }
+
     /// Puts a configuration's origins and routes in the place of those before, all or none. An
     /// origin whose settings are the same keeps its record: its breakers, its queue.
     pub fn load(&self, settings: &Settings) -> Result<(), StartError> {
