@@ -41,6 +41,17 @@ impl Gate {
         Self::at(origin.address(), change).await
     }
 
+    /// With a token that who changes anything must bear.
+    pub async fn guarded(origin: &Origin, token: &str) -> Self {
+        Self::with(origin, |settings| {
+            // Beside the cache, with which it goes.
+            let file = settings.store.directory.with_file_name("token");
+            fs::write(&file, format!("{token}\n")).unwrap();
+            settings.admin.as_mut().unwrap().token_file = Some(file);
+        })
+        .await
+    }
+
     /// Before whatever is at an address.
     pub async fn at(origin: SocketAddr, change: impl FnOnce(&mut Settings)) -> Self {
         let directory = tempfile::tempdir().unwrap();

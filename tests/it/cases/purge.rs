@@ -195,13 +195,7 @@ async fn what_was_asked_for_before_a_purge_is_not_kept() {
 #[tokio::test(flavor = "multi_thread")]
 async fn strangers_change_nothing() {
     let origin = Origin::with(Script::new(950, CHUNK)).await;
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("token");
-    std::fs::write(&file, "secret\n").unwrap();
-    let gate = Gate::with(&origin, |settings| {
-        settings.admin.as_mut().unwrap().token_file = Some(file);
-    })
-    .await;
+    let gate = Gate::guarded(&origin, "secret").await;
     gate.get("/film").await;
     let all = || order(r#"{"all":true}"#);
     for request in [all(), all().header("Authorization", "Bearer wrong")] {

@@ -26,11 +26,7 @@ fn with_clients(keys: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_can_change_does_at_once() {
-    let scene = Scene::new("1GiB").await;
-    let film = scene.put("/film", 920, 4 * CHUNK);
-    let mut tidegate = scene.run().await;
-    check(&tidegate, "/film", &film).await;
-    scene.origin.settled().await;
+    let (scene, _, mut tidegate) = Scene::with_film(920).await;
     type Probe = fn(&Answer) -> bool;
     let get = Request::get("/film");
     let many = (0..20).fold(get.clone(), |request, nth| {
@@ -112,11 +108,7 @@ async fn a_smaller_budget_is_kept_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_needs_a_new_process_is_named_and_an_upgrade_brings_it() {
-    let scene = Scene::new("1GiB").await;
-    let film = scene.put("/film", 940, 4 * CHUNK);
-    let mut tidegate = scene.run().await;
-    check(&tidegate, "/film", &film).await;
-    scene.origin.settled().await;
+    let (scene, film, mut tidegate) = Scene::with_film(940).await;
     scene.edit(Edit(
         "admin:\n",
         "  - address: 127.0.0.2:0\nserver: {threads: 3}\nadmin:\n",

@@ -27,13 +27,7 @@ async fn it_shows_what_is_and_purges_what_is_confirmed() {
     // What an origin's URL says is text, whatever it looks like.
     let strange = "/%3Cb%3Efilm?q=%3Cimg%20src=x%3E";
     origin.put(strange, Script::new(151, CHUNK));
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("token");
-    std::fs::write(&file, "secret\n").unwrap();
-    let gate = Gate::with(&origin, |settings| {
-        settings.admin.as_mut().unwrap().token_file = Some(file);
-    })
-    .await;
+    let gate = Gate::guarded(&origin, "secret").await;
     gate.bytes("/film", CHUNK, 2 * CHUNK - 1).await;
     gate.get(strange).await;
     stored(&gate, 2 * CHUNK).await;
@@ -97,13 +91,7 @@ async fn it_shows_what_is_and_purges_what_is_confirmed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_token_is_said_to_be_wrong() {
     let origin = Origin::with(Script::new(152, CHUNK)).await;
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("token");
-    std::fs::write(&file, "secret\n").unwrap();
-    let gate = Gate::with(&origin, |settings| {
-        settings.admin.as_mut().unwrap().token_file = Some(file);
-    })
-    .await;
+    let gate = Gate::guarded(&origin, "secret").await;
     gate.get("/film").await;
     stored(&gate, CHUNK).await;
     let mut browser = Browser::open(&format!("http://{}/", gate.admin_address())).await;

@@ -1,10 +1,9 @@
 //! What is wrong around a process: somebody has its port or its directory, a token is everybody's.
 
-use super::upgrade::{Scene, check, check_hit};
+use super::upgrade::{Scene, check_hit};
 use crate::{
     child::{Tidegate, binary, command},
     client::{Client, Request},
-    gate::CHUNK,
     patience::within,
 };
 use std::{net::TcpListener, os::unix::fs::PermissionsExt, path::Path};
@@ -27,11 +26,7 @@ async fn exposed(tidegate: &Tidegate) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_directory_of_another_process_is_left_alone_and_its_owner_named() {
-    let scene = Scene::new("1GiB").await;
-    let film = scene.put("/film", 960, 4 * CHUNK);
-    let mut tidegate = scene.run().await;
-    check(&tidegate, "/film", &film).await;
-    scene.origin.settled().await;
+    let (scene, film, mut tidegate) = Scene::with_film(960).await;
     for _ in 0..2 {
         let said = refusal(&scene.config()).await;
         let owner = format!("is in use by process {};", tidegate.current());

@@ -3,7 +3,7 @@
 
 use crate::{
     child::{Tidegate, binary},
-    client::{Client, H2, Request},
+    client::{Answer, Client, H2, Request},
     dice::{self, Dice},
     gate::{CHUNK, allocated},
     model::{Expected, Object},
@@ -38,6 +38,16 @@ impl Scene {
         scene.configure(&scene.configuration(max_size));
         scene.install(&binary());
         scene
+    }
+
+    /// One that runs and has a film stored.
+    pub async fn with_film(seed: u64) -> (Self, Object, Tidegate) {
+        let scene = Self::new("1GiB").await;
+        let film = scene.put("/film", seed, 4 * CHUNK);
+        let tidegate = scene.run().await;
+        check(&tidegate, "/film", &film).await;
+        scene.origin.settled().await;
+        (scene, film, tidegate)
     }
 
     pub fn configuration(&self, max_size: &str) -> String {
@@ -94,16 +104,15 @@ impl Scene {
     }
 }
 
-pub(super) async fn check(tidegate: &Tidegate, target: &str, object: &Object) {
+pub(super) async fn check(tidegate: &Tidegate, target: &str, object: &Object) -> Answer {
     let answer = tidegate.ask(Request::get(target)).await;
     let verdict = object.verify(&Expected::Whole, &answer);
     verdict.unwrap_or_else(|wrong| panic!("{target}: {wrong}\n{answer}"));
+    answer
 }
 
 pub(super) async fn check_hit(tidegate: &Tidegate, target: &str, object: &Object) {
-    let answer = tidegate.ask(Request::get(target)).await;
-    let verdict = object.verify(&Expected::Whole, &answer);
-    verdict.unwrap_or_else(|wrong| panic!("{target}: {wrong}\n{answer}"));
+    let answer = check(tidegate, target, object).await;
     assert!(answer.head.cache_status().is_hit(), "{target}: {answer}");
 }
 
@@ -346,11 +355,7 @@ async fn where_the_new_process_fails_the_old_one_goes_on_and_keeps_its_store() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_through_the_old_process_is_known_to_the_new_one() {
-    let scene = Scene::new("1GiB").await;
-    let film = scene.put("/film", 780, 4 * CHUNK);
-    let mut tidegate = scene.run().await;
-    check(&tidegate, "/film", &film).await;
-    scene.origin.settled().await;
+    let (scene, film, mut tidegate) = Scene::with_film(780).await;
     // Its answer is held back until the new process serves.
     let valve = Valve::at(0);
     scene.origin.change("/film", |script| {
