@@ -77,10 +77,10 @@ async fn probe(
     let asked = client.ask(origin, place, Some(&server.addresses), &head, &interim);
     let answered = timeout(check.timeout, async {
         let mut connection = asked.await?;
-        let status = connection.session.response_header().map(|head| head.status);
+        let status = connection.wire.head().map(|head| head.status);
         // A little page is read to its end, so that the connection can be kept.
         for _ in 0..PAGE {
-            match connection.session.read_response_body().await {
+            match connection.wire.read_body().await {
                 Ok(Some(_)) => {}
                 Ok(None) => {
                     client.keep(connection).await;

@@ -3,16 +3,18 @@
 use super::{
     Failure, Origin, Stats,
     failure::Cause,
+    http2::{Links, Opened},
     interim::{self, Interim},
     resolve::Addresses,
     server::Place,
     warm::{Warm, WarmUp},
+    wire::Wire,
 };
 use http::{HeaderValue, StatusCode, Uri, Version, header, uri::PathAndQuery};
 use pingora_core::{
     Error, ErrorType,
     connectors::{ConnectorOptions, http::Connector},
-    protocols::http::client::HttpSession,
+    protocols::ALPN,
     upstreams::peer::HttpPeer,
 };
 use pingora_http::RequestHeader;
@@ -22,6 +24,7 @@ use tokio::time::timeout;
 /// Connections and counters that all origins share, whoever asks them.
 pub struct Client {
     connector: Connector,
+    http2: Links,
     pub(super) warm: Warm,
     stats: Stats,
 }
@@ -34,7 +37,7 @@ impl std::fmt::Debug for Client {
 
 /// A connection to a server while a request is on it.
 pub(super) struct Connection {
-    pub session: HttpSession,
+    pub wire: Wire,
     peer: HttpPeer,
     /// Whether it had been used before.
     pub reused: bool,
@@ -60,6 +63,7 @@ impl Client {
         let options = ConnectorOptions::new(idle_connections);
         Arc::new(Self {
             connector: Connector::new(Some(options)),
+            http2: Links::default(),
             warm: Warm::default(),
             stats: Stats::default(),
         })
@@ -86,36 +90,14 @@ impl Client {
         let mut last = Failure::new(Cause::Resolve, format!("{}: no address", place.authority));
         for address in order.into_iter().take(ADDRESSES) {
             let peer = origin.peer(place, address);
-            let warm = (kept == Kept::Allowed)
-                .then(|| self.warm.take(&peer))
-                .flatten();
-            if let Some(session) = warm {
-                let reused = true;
-                return Ok(Connection {
-                    session,
-                    peer,
-                    reused,
-                });
-            }
-            let connected = match kept {
-                Kept::Allowed => self.connector.get_http_session(&peer).await,
-                Kept::Avoided if origin.config().http2 => {
-                    self.connector.get_http_session(&peer).await
-                }
-                Kept::Avoided => self.warm.open(&peer).await.map(|session| (session, false)),
-            };
-            match connected {
-                Ok((mut session, reused)) => {
+            match self.open(&peer, kept).await {
+                Ok((mut wire, reused)) => {
                     if let Some(known) = known {
                         known.succeeded(address);
                     }
-                    session.set_read_timeout(peer.options.read_timeout);
-                    session.set_write_timeout(peer.options.write_timeout);
-                    return Ok(Connection {
-                        session,
-                        peer,
-                        reused,
-                    });
+                    wire.set_read_timeout(peer.options.read_timeout);
+                    wire.set_write_timeout(peer.options.write_timeout);
+                    return Ok(Connection { wire, peer, reused });
                 }
                 Err(e) => {
                     if let Some(known) = known {
@@ -130,6 +112,30 @@ impl Client {
             }
         }
         Err(last)
+    }
+
+    /// A kept connection, or a new one, and whether it is a kept one.
+    async fn open(&self, peer: &HttpPeer, kept: Kept) -> Result<(Wire, bool), Box<Error>> {
+        let may_be_http2 = peer.options.alpn.get_max_http_version() == 2;
+        if may_be_http2 && !self.http2.is_declined_by(peer, super::now()) {
+            if let Some(stream) = self.http2.reuse(peer) {
+                return Ok((stream.into(), true));
+            }
+            return Ok(match self.http2.open(peer).await? {
+                Opened::Http2(stream) => (stream.into(), false),
+                Opened::Http1(stream) => (Wire::http1(stream, peer), false),
+            });
+        }
+        let mut peer = peer.clone();
+        peer.options.alpn = ALPN::H1;
+        if kept == Kept::Avoided {
+            return Ok((self.warm.open(&peer).await?, false));
+        }
+        if let Some(wire) = self.warm.take(&peer) {
+            return Ok((wire, true));
+        }
+        let (session, reused) = self.connector.get_http_session(&peer).await?;
+        Ok((Wire::Http1(session), reused))
     }
 
     /// Sends a request without a body and reads the head of the answer, over a kept connection if
@@ -163,11 +169,12 @@ impl Client {
 
     /// Keeps a connection whose answer has been read to its end for the next request.
     pub(super) async fn keep(&self, connection: Connection) {
-        let Connection { session, peer, .. } = connection;
-        let idle = peer.options.idle_timeout;
-        self.connector
-            .release_http_session(session, &peer, idle)
-            .await;
+        let Connection { wire, peer, .. } = connection;
+        // One for HTTP/2 is never let go.
+        if let Wire::Http1(session) = wire {
+            let (connector, idle) = (&self.connector, peer.options.idle_timeout);
+            connector.release_http_session(session, &peer, idle).await;
+        }
     }
 }
 
@@ -180,11 +187,15 @@ fn is_timeout(e: &Error) -> bool {
 
 impl Connection {
     /// Sends the head of a request in the form of this connection's protocol, whatever the one
-    /// that the client speaks.
-    pub async fn send_head(&mut self, head: &RequestHeader) -> Result<(), Box<Error>> {
+    /// that the client speaks; with `is_whole` it is all of the request.
+    pub async fn send_head(
+        &mut self,
+        head: &RequestHeader,
+        is_whole: bool,
+    ) -> Result<(), Box<Error>> {
         let mut head = head.clone();
-        match &self.session {
-            HttpSession::H2(_) => {
+        match &self.wire {
+            Wire::Http2(_) => {
                 head.remove_header(&header::TRANSFER_ENCODING);
                 let host = head.remove_header(&header::HOST);
                 let scheme = if self.peer.is_tls() { "https" } else { "http" };
@@ -198,9 +209,9 @@ impl Connection {
                 head.set_uri(url.map_err(wrong)?);
                 head.set_version(Version::HTTP_2);
             }
-            _ => head.set_version(Version::HTTP_11),
+            Wire::Http1(_) => head.set_version(Version::HTTP_11),
         }
-        self.session.write_request_header(Box::new(head)).await
+        self.wire.write_head(head, is_whole).await
     }
 }
 
@@ -210,21 +221,20 @@ async fn exchange(
     patience: Duration,
     interim: &Interim,
 ) -> Result<(), Box<Error>> {
-    connection.send_head(head).await?;
-    connection.session.finish_request_body().await?;
-    read_head(&mut connection.session, patience, interim).await
+    connection.send_head(head, true).await?;
+    read_head(&mut connection.wire, patience, interim).await
 }
 
 /// Reads up to the final head of an answer.
 pub(super) async fn read_head(
-    session: &mut HttpSession,
+    wire: &mut Wire,
     patience: Duration,
     interim: &Interim,
 ) -> Result<(), Box<Error>> {
     let reading = async {
         for _ in 0..=interim::MOST {
-            session.read_response_header().await?;
-            match session.response_header() {
+            wire.read_head().await?;
+            match wire.head() {
                 Some(head) if head.status == StatusCode::SWITCHING_PROTOCOLS => {
                     // It is never asked for.
                     return Error::e_explain(ErrorType::InvalidHTTPHeader, "unasked for: 101");

@@ -86,7 +86,7 @@ impl Incoming {
         match (&mut self.flow, &self.tail) {
             (None, _) => true,
             (Some(_), Some(tail)) => tail.next == tail.end,
-            (Some(flow), None) => flow.connection.session.response_done(),
+            (Some(flow), None) => flow.connection.wire.is_done(),
         }
     }
 
@@ -97,7 +97,7 @@ impl Incoming {
                 return Ok(None);
             };
             let began = super::now();
-            let read = flow.connection.session.read_response_body().await;
+            let read = flow.connection.wire.read_body().await;
             let now = super::now();
             let failure = match read {
                 Ok(Some(bytes)) => match self.take(bytes, began, now) {

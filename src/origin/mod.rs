@@ -14,6 +14,7 @@
 //! | `limit.rs` | the limit of requests, and the queue before it |
 //! | `server.rs`, `group.rs` | a server with its record; an origin with its servers |
 //! | `resolve`, `dial.rs`, `tls.rs`, `credentials` | names, connections, certificates, secrets |
+//! | `client.rs`, `wire.rs`, `http2` | one exchange, over HTTP/1.1 or HTTP/2 |
 //! | `upstream.rs`, `attempts.rs`, `sending.rs`, `interim.rs`, `incoming.rs` | a route's origins: whom to ask next, asking, the heads and the body that come in |
 //! | `as_source.rs`, `session.rs`, `asking.rs`, `handover.rs`, `upload.rs` | the two faces: for fills, for Pingora |
 //! | `checks.rs`, `speculation.rs`, `warm.rs` | asking ahead: health checks, preparations |
@@ -33,6 +34,7 @@ mod failure;
 mod group;
 mod handover;
 mod health;
+mod http2;
 mod incoming;
 mod interim;
 mod latency;
@@ -50,6 +52,7 @@ mod tls;
 mod upload;
 mod upstream;
 mod warm;
+mod wire;
 
 pub use crate::source::{Request, Source, Trail};
 pub use backlog::Backlog;

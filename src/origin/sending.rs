@@ -248,7 +248,7 @@ async fn ask_server(
             // Where it leads is not the server's fault.
             false => Failure::new(Cause::Redirect, failure.to_string()),
         })?;
-        let Some(mut head) = connection.session.response_header().cloned() else {
+        let Some(mut head) = connection.wire.head().cloned() else {
             return Err(Failure::new(Cause::Broken, "no head"));
         };
         if let Some(identity) = origin.identity() {

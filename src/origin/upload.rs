@@ -77,18 +77,11 @@ pub(super) async fn begin(
     let mut connection = connection.await.map_err(unsent)?;
     let stats = client.stats();
     stats.requested(origin.name(), server.name(), Purpose::Request);
-    let sent = async {
-        connection.send_head(&request).await?;
-        match is_whole {
-            true => connection.session.finish_request_body().await,
-            false => Ok(()),
-        }
-    };
-    match sent.await {
+    match connection.send_head(&request, is_whole).await {
         Ok(()) => {
             if !is_whole {
                 // Until all is sent it may be the client that one waits for.
-                connection.session.set_read_timeout(None);
+                connection.wire.set_read_timeout(None);
             }
             Ok(connection)
         }
@@ -115,10 +108,10 @@ impl Upload {
     /// Reads the next head, interim or final, sending on what comes of the body meanwhile.
     pub async fn read_head(&mut self) -> std::result::Result<ResponseHeader, Failure> {
         loop {
-            let session = &mut self.connection.session;
+            let wire = &mut self.connection.wire;
             let deadline = self.deadline.unwrap_or_else(Instant::now);
             let step = tokio::select! {
-                read = session.read_response_header() => Step::Read(read),
+                read = wire.read_head() => Step::Read(read),
                 piece = self.pieces.recv(), if !self.sent => Step::Send(piece),
                 () = sleep_until(deadline), if self.deadline.is_some() => Step::Read(
                     Error::e_explain(ErrorType::ReadTimedout, "no head of an answer in time"),
@@ -126,7 +119,7 @@ impl Upload {
             };
             match step {
                 Step::Read(Ok(())) => {
-                    let head = self.connection.session.response_header().cloned();
+                    let head = self.connection.wire.head().cloned();
                     let head = head.ok_or_else(|| Failure::new(Cause::Broken, "no head"))?;
                     if head.status == StatusCode::SWITCHING_PROTOCOLS {
                         let failure = Failure::new(Cause::Broken, "unasked for: 101");
@@ -159,9 +152,9 @@ impl Upload {
     /// The next bytes of the answer.
     pub async fn next(&mut self) -> std::result::Result<Option<Bytes>, Failure> {
         loop {
-            let session = &mut self.connection.session;
+            let wire = &mut self.connection.wire;
             let step = tokio::select! {
-                read = session.read_response_body() => Step::Read(read),
+                read = wire.read_body() => Step::Read(read),
                 piece = self.pieces.recv(), if !self.sent => Step::Send(piece),
             };
             match step {
@@ -178,18 +171,18 @@ impl Upload {
 
     /// Whether the answer has come to its end.
     pub fn is_done(&mut self) -> bool {
-        self.connection.session.response_done()
+        self.connection.wire.is_done()
     }
 
     async fn send(&mut self, piece: Option<Piece>) {
-        let session = &mut self.connection.session;
+        let wire = &mut self.connection.wire;
         let sent = match piece {
-            Some(Piece::Bytes(bytes)) => session.write_request_body(bytes, false).await,
+            Some(Piece::Bytes(bytes)) => wire.write_body(bytes).await,
             Some(Piece::End) => {
                 self.sent = true;
                 self.deadline = Some(Instant::now() + self.patience);
-                session.set_read_timeout(Some(self.patience));
-                session.finish_request_body().await
+                wire.set_read_timeout(Some(self.patience));
+                wire.finish().await
             }
             // The client has gone in the middle of its body, or the rest is not wanted.
             None => Error::e_explain(ErrorType::WriteError, "the request's body ended too early"),
@@ -198,7 +191,7 @@ impl Upload {
             // The server may have answered before it stopped reading.
             self.sent = true;
             self.deadline = Some(Instant::now() + self.patience);
-            session.set_read_timeout(Some(self.patience));
+            wire.set_read_timeout(Some(self.patience));
             self.unsent = Some(Failure::of(&e, &self.attempts.server_name()));
         }
     }
@@ -273,10 +266,10 @@ pub(super) async fn answer(
         return Err(Failure::new(Cause::Connect, "no server was chosen"));
     };
     let patience = leg.origin.config().first_byte_timeout;
-    let session = &mut connection.session;
-    let read = read_head(session, patience, interim).await;
+    let wire = &mut connection.wire;
+    let read = read_head(wire, patience, interim).await;
     read.map_err(|e| Failure::of(&e, server.name()))?;
-    let head = session.response_header().cloned();
+    let head = wire.head().cloned();
     let head = head.ok_or_else(|| Failure::new(Cause::Broken, "no head"))?;
     if head.status.is_server_error() {
         let what = format!("{}: {}", server.name(), head.status);

@@ -1,11 +1,10 @@
 //! Connections that are opened before it is known whether they will be needed.
 
-use super::Client;
+use super::{Client, wire::Wire};
 use parking_lot::Mutex;
 use pingora_core::{
     Result,
     connectors::TransportConnector,
-    protocols::http::{client::HttpSession, v1::client::HttpSession as Http1Session},
     upstreams::peer::{HttpPeer, Peer},
 };
 use std::sync::{
@@ -23,7 +22,7 @@ pub(super) struct Warm {
 struct Waiting {
     id: u64,
     peer: u64,
-    session: HttpSession,
+    wire: Wire,
 }
 
 /// A connection that is kept warm as long as this lives, unless a request has taken it.
@@ -48,12 +47,9 @@ impl Default for Warm {
 
 impl Warm {
     /// Opens a new connection for HTTP/1.1.
-    pub async fn open(&self, peer: &HttpPeer) -> Result<HttpSession> {
+    pub async fn open(&self, peer: &HttpPeer) -> Result<Wire> {
         let stream = self.transport.new_stream(peer).await?;
-        let mut session = HttpSession::H1(Http1Session::new_with_options(stream, peer));
-        session.set_read_timeout(peer.options.read_timeout);
-        session.set_write_timeout(peer.options.write_timeout);
-        Ok(session)
+        Ok(Wire::http1(stream, peer))
     }
 
     /// Opens a connection ahead of its request; `None` where that fails or too many wait already.
@@ -62,26 +58,26 @@ impl Warm {
         if warm.waiting.lock().len() >= MOST {
             return None;
         }
-        let session = warm.open(&peer).await.ok()?;
+        let wire = warm.open(&peer).await.ok()?;
         let id = warm.last.fetch_add(1, Relaxed);
         warm.waiting.lock().push(Waiting {
             id,
             peer: peer.reuse_hash(),
-            session,
+            wire,
         });
         let client = client.clone();
         Some(WarmUp { client, id })
     }
 
     /// A connection to this peer, if one waits.
-    pub fn take(&self, peer: &HttpPeer) -> Option<HttpSession> {
+    pub fn take(&self, peer: &HttpPeer) -> Option<Wire> {
         let mut waiting = self.waiting.lock();
         if waiting.is_empty() {
             return None;
         }
         let wanted = peer.reuse_hash();
         let at = waiting.iter().position(|w| w.peer == wanted)?;
-        Some(waiting.swap_remove(at).session)
+        Some(waiting.swap_remove(at).wire)
     }
 }
 

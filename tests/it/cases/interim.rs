@@ -26,10 +26,14 @@ async fn scene(script: Script) -> (Origin, Gate) {
 
 /// A final head with nothing of the interim ones.
 fn is_clean(head: &Head) {
+    is_clean_of_hints(head);
+    assert_ne!(head.header("cache-control"), Some("no-store"), "{head:?}");
+}
+
+fn is_clean_of_hints(head: &Head) {
     for name in ["x-hint", "link"] {
         assert_eq!(head.header(name), None, "{head:?}");
     }
-    assert_ne!(head.header("cache-control"), Some("no-store"), "{head:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -178,12 +182,11 @@ async fn who_asks_whether_to_send_its_body_is_told_over_http_2() {
     within("the origin", origin).await.unwrap();
 }
 
-/// Pingora's client for HTTP/2 drops them: see `tests/rfc9111.md`.
 #[tokio::test(flavor = "multi_thread")]
-async fn hints_of_an_origin_over_http_2_do_no_harm() {
-    for control in ["max-age=60", "no-store"] {
+async fn those_of_an_origin_over_http_2_reach_the_client_and_not_the_store() {
+    for cache_control in ["max-age=60", "no-store"] {
         let origin = Origin::with(Script {
-            cache_control: Some(control),
+            cache_control: Some(cache_control),
             ..Script::new(406, SIZE)
         })
         .await;
@@ -197,13 +200,25 @@ async fn hints_of_an_origin_over_http_2_do_no_harm() {
             settings.origins[0].http2 = true;
         })
         .await;
-        for _ in 0..2 {
-            let answer = gate.get("/film").await;
-            assert_eq!((answer.status(), answer.body.len() as u64), (200, SIZE));
-            for name in ["x-hint", "link"] {
-                assert_eq!(answer.head.header(name), None, "{answer}");
-            }
+        let mut client = gate.client().await;
+        client.send(&Request::get("/film")).await.unwrap();
+        let hints = client.interim().await.unwrap();
+        assert_eq!((hints.status, hints.header("x-hint")), (103, Some("1")));
+        let head = client.head().await.unwrap();
+        assert_eq!(head.status, 200, "{head:?}");
+        is_clean_of_hints(&head);
+        assert_eq!(client.rest().await.0.len() as u64, SIZE);
+
+        let client = H2::connect(gate.address(), 1 << 20).await;
+        let mut asked = client.begin(&Request::get("/film"), true).await;
+        if cache_control == "no-store" {
+            let hints = asked.interim().await;
+            assert_eq!((hints.status, hints.header("x-hint")), (103, Some("1")));
         }
+        let answer = asked.head().await.unwrap().whole().await;
+        assert_eq!((answer.status(), answer.body.len() as u64), (200, SIZE));
+        is_clean_of_hints(&answer.head);
+        assert_eq!(front.taken().len(), 1, "one connection is enough");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{SIZE, assert_both_ways, both_ways, sample, verify};
 use crate::{
-    client::Request,
+    client::{Client, Request},
     front::{Authority, Front, Style},
     gate::{CHUNK, Gate},
     model::{Expected, Object},
@@ -210,8 +210,7 @@ async fn an_origin_is_asked_over_http_2() {
         // One connection has them all, one after the other.
         let taken = scene.front.taken();
         assert_eq!(taken.len(), 1, "{taken:?}");
-        // Others may be opened where several begin at once: a connection is not found by one
-        // request while another takes it.
+        // Others may be opened where several begin at once.
         let whole = scene.gate.get("/film").await;
         verify(&scene.object, &Expected::Whole, &whole);
         let head = scene.gate.ask(Request::head("/film")).await;
@@ -244,6 +243,28 @@ async fn many_streams_over_http_2_do_not_mix() {
         }
         clients.join_all().await;
         assert!(scene.front.taken().len() <= 20, "{:?}", scene.front.taken());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_over_http_2_that_nobody_reads_holds_up_no_other() {
+    for scene in over_http_2().await {
+        let endless = Script {
+            cache_control: Some("no-store"),
+            ..Script::new(372, 64 * CHUNK)
+        };
+        scene.origin.put("/unread", endless);
+        let mut client = Client::narrow(scene.gate.address()).await;
+        client.send(&Request::get("/unread")).await.unwrap();
+        assert_eq!(client.head().await.unwrap().status, 200);
+        for number in 0..50 {
+            let script = Script::new(500 + number, 9_999);
+            let object = Object::from(&script);
+            let target = format!("/{number}");
+            scene.origin.put(&target, script);
+            verify(&object, &Expected::Whole, &scene.gate.get(&target).await);
+        }
+        assert_eq!(scene.front.taken().len(), 1);
     }
 }
 

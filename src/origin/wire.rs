@@ -1,0 +1,114 @@
+//! One exchange with a server, in the version of HTTP that its connection speaks.
+
+use super::http2;
+use bytes::Bytes;
+use pingora_core::{
+    Result,
+    protocols::{
+        self,
+        http::{client::HttpSession, v1::client::HttpSession as Http1Session},
+    },
+    upstreams::peer::HttpPeer,
+};
+use pingora_http::{RequestHeader, ResponseHeader};
+use std::time::Duration;
+
+/// A connection, or a place on one, for one exchange.
+pub(super) enum Wire {
+    /// HTTP/1.1: Pingora's.
+    Http1(HttpSession),
+    /// HTTP/2: ours.
+    Http2(Box<http2::Stream>),
+}
+
+impl From<http2::Stream> for Wire {
+    fn from(stream: http2::Stream) -> Self {
+        Self::Http2(Box::new(stream))
+    }
+}
+
+impl Wire {
+    /// A new connection for HTTP/1.1.
+    pub fn http1(stream: protocols::Stream, peer: &HttpPeer) -> Self {
+        let session = Http1Session::new_with_options(stream, peer);
+        Self::Http1(HttpSession::H1(session))
+    }
+
+    /// Sends the head of a request, with `is_whole` all of it. For HTTP/2 its URL is absolute.
+    pub async fn write_head(&mut self, head: RequestHeader, is_whole: bool) -> Result<()> {
+        match self {
+            Self::Http1(session) => {
+                session.write_request_header(Box::new(head)).await?;
+                match is_whole {
+                    true => session.finish_request_body().await,
+                    false => Ok(()),
+                }
+            }
+            Self::Http2(stream) => stream.write_head(head, is_whole),
+        }
+    }
+
+    /// Sends some of the request's body.
+    pub async fn write_body(&mut self, bytes: Bytes) -> Result<()> {
+        match self {
+            Self::Http1(session) => session.write_request_body(bytes, false).await,
+            Self::Http2(stream) => stream.write_body(bytes).await,
+        }
+    }
+
+    /// Says that the request is whole, after its body.
+    pub async fn finish(&mut self) -> Result<()> {
+        match self {
+            Self::Http1(session) => session.finish_request_body().await,
+            Self::Http2(stream) => stream.finish(),
+        }
+    }
+
+    /// Reads the next head of the answer, interim or final.
+    pub async fn read_head(&mut self) -> Result<()> {
+        match self {
+            Self::Http1(session) => session.read_response_header().await,
+            Self::Http2(stream) => stream.read_head().await,
+        }
+    }
+
+    /// The head that was read last.
+    pub fn head(&self) -> Option<&ResponseHeader> {
+        match self {
+            Self::Http1(session) => session.response_header(),
+            Self::Http2(stream) => stream.head(),
+        }
+    }
+
+    /// Reads the next bytes of the answer; `None` after its end.
+    pub async fn read_body(&mut self) -> Result<Option<Bytes>> {
+        match self {
+            Self::Http1(session) => session.read_response_body().await,
+            Self::Http2(stream) => stream.read_body().await,
+        }
+    }
+
+    /// Whether the answer has come to its end.
+    pub fn is_done(&mut self) -> bool {
+        match self {
+            Self::Http1(session) => session.response_done(),
+            Self::Http2(stream) => stream.is_done(),
+        }
+    }
+
+    /// How long the next bytes of the answer may take.
+    pub fn set_read_timeout(&mut self, timeout: Option<Duration>) {
+        match self {
+            Self::Http1(session) => session.set_read_timeout(timeout),
+            Self::Http2(stream) => stream.read_timeout = timeout,
+        }
+    }
+
+    /// How long the server may take nothing of the request's body.
+    pub fn set_write_timeout(&mut self, timeout: Option<Duration>) {
+        match self {
+            Self::Http1(session) => session.set_write_timeout(timeout),
+            Self::Http2(stream) => stream.write_timeout = timeout,
+        }
+    }
+}
