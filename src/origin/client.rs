@@ -119,10 +119,10 @@ impl Client {
         let may_be_http2 = peer.options.alpn.get_max_http_version() == 2;
         if may_be_http2 && !self.http2.is_declined_by(peer, super::now()) {
             if let Some(stream) = self.http2.reuse(peer) {
-                return Ok((stream.into(), true));
+                return Ok((Wire::Http2(Box::new(stream)), true));
             }
             return Ok(match self.http2.open(peer).await? {
-                Opened::Http2(stream) => (stream.into(), false),
+                Opened::Http2(stream) => (Wire::Http2(stream), false),
                 Opened::Http1(stream) => (Wire::http1(stream, peer), false),
             });
         }
@@ -135,7 +135,7 @@ impl Client {
             return Ok((wire, true));
         }
         let (session, reused) = self.connector.get_http_session(&peer).await?;
-        Ok((Wire::Http1(session), reused))
+        Ok((Wire::Http1(Box::new(session)), reused))
     }
 
     /// Sends a request without a body and reads the head of the answer, over a kept connection if
@@ -173,7 +173,7 @@ impl Client {
         // One for HTTP/2 is never let go.
         if let Wire::Http1(session) = wire {
             let (connector, idle) = (&self.connector, peer.options.idle_timeout);
-            connector.release_http_session(session, &peer, idle).await;
+            connector.release_http_session(*session, &peer, idle).await;
         }
     }
 }

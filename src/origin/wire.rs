@@ -16,22 +16,16 @@ use std::time::Duration;
 /// A connection, or a place on one, for one exchange.
 pub(super) enum Wire {
     /// HTTP/1.1: Pingora's.
-    Http1(HttpSession),
+    Http1(Box<HttpSession>),
     /// HTTP/2: ours.
     Http2(Box<http2::Stream>),
-}
-
-impl From<http2::Stream> for Wire {
-    fn from(stream: http2::Stream) -> Self {
-        Self::Http2(Box::new(stream))
-    }
 }
 
 impl Wire {
     /// A new connection for HTTP/1.1.
     pub fn http1(stream: protocols::Stream, peer: &HttpPeer) -> Self {
         let session = Http1Session::new_with_options(stream, peer);
-        Self::Http1(HttpSession::H1(session))
+        Self::Http1(Box::new(HttpSession::H1(session)))
     }
 
     /// Sends the head of a request, with `is_whole` all of it. For HTTP/2 its URL is absolute.

@@ -28,7 +28,7 @@ pub(in crate::origin) struct Links {
 /// What a server has chosen.
 pub(in crate::origin) enum Opened {
     /// An exchange over HTTP/2.
-    Http2(Stream),
+    Http2(Box<Stream>),
     /// A connection for HTTP/1.1.
     Http1(protocols::Stream),
 }
@@ -90,7 +90,7 @@ impl Links {
             driver.run(link, idle, interval.unwrap_or(DECLINED)).await;
             forget_closed(&mut open.lock(), key);
         });
-        Ok(Opened::Http2(exchange))
+        Ok(Opened::Http2(Box::new(exchange)))
     }
 }
 
