@@ -1,6 +1,7 @@
 //! What an origin may be told.
 
 use crate::domain::HostPattern;
+pub use crate::traffic::breaker::Settings as Breaker;
 use http::{HeaderName, StatusCode, Uri};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -92,23 +93,6 @@ pub struct Limit {
     pub queue: usize,
     /// Longest wait.
     pub wait: Duration,
-}
-
-/// When a server is left alone, and for how long.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Breaker {
-    /// So many failures in a row open it.
-    pub failures: u32,
-    /// So large a share of failures among the requests of a window opens it, 0 to 1.
-    pub failure_rate: f64,
-    /// Requests in a window below which the share says nothing.
-    pub min_requests: u32,
-    /// Length of a window.
-    pub window: Duration,
-    /// How long it stays open.
-    pub open: Duration,
-    /// Trial requests that must succeed before it closes; as many may be under way.
-    pub trials: u32,
 }
 
 /// An active health check.
@@ -255,19 +239,6 @@ impl Default for Limit {
             requests: 100,
             queue: 50,
             wait: Duration::from_secs(10),
-        }
-    }
-}
-
-impl Default for Breaker {
-    fn default() -> Self {
-        Self {
-            failures: 5,
-            failure_rate: 0.5,
-            min_requests: 20,
-            window: Duration::from_secs(10),
-            open: Duration::from_secs(60),
-            trials: 3,
         }
     }
 }

@@ -10,7 +10,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `breaker.rs`, `balance.rs`, `health.rs`, `latency.rs`, `retry.rs`, `recent.rs`, `redirect.rs` | pure: decisions about servers and requests |
+//! | `balance.rs`, `health.rs`, `retry.rs`, `redirect.rs` | pure: decisions about servers and requests |
 //! | `limit.rs` | the limit of requests, and the queue before it |
 //! | `server.rs`, `group.rs` | a server with its record; an origin with its servers |
 //! | `resolve`, `dial.rs`, `tls.rs`, `credentials` | names, connections, certificates, secrets |
@@ -24,7 +24,6 @@ mod asking;
 mod attempts;
 mod backlog;
 mod balance;
-mod breaker;
 mod checks;
 mod client;
 mod config;
@@ -37,9 +36,7 @@ mod health;
 mod http2;
 mod incoming;
 mod interim;
-mod latency;
 mod limit;
-mod recent;
 mod redirect;
 mod resolve;
 mod retry;
@@ -56,7 +53,6 @@ mod wire;
 
 pub use crate::source::{Request, Source, Trail};
 pub use backlog::Backlog;
-pub use breaker::State as BreakerState;
 pub use client::Client;
 pub use config::{
     Balance, Breaker, Check, Config, Credentials, Limit, Redirects, Resolving, Retry, SecretSource,

@@ -4,7 +4,7 @@
 //! keep it down. So they are paid for out of a budget that grows with the requests, over the last
 //! ten seconds.
 
-use super::recent::{Counts, Recent};
+use crate::traffic::recent::{Counts, Recent};
 use std::time::{Duration, Instant};
 
 /// What may be repeated or hedged at one origin.

@@ -3,10 +3,12 @@
 use super::{
     Breaker as BreakerConfig, Cause, ServerConfig,
     balance::stable_id,
-    breaker::{Breaker, Open, State, Ticket},
     health::{Change, Health},
-    latency::Latency,
     resolve::Addresses,
+};
+use crate::traffic::{
+    Latency,
+    breaker::{Breaker, Open, State, Ticket},
 };
 use parking_lot::Mutex;
 use std::{

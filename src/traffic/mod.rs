@@ -1,16 +1,20 @@
 //! Who may go, when and how long: pure decisions about traffic. They take `now`.
 
+pub mod breaker;
 mod connections;
 mod features;
+mod latency;
 mod pace;
 mod queue;
 mod rate;
+pub mod recent;
 mod segment;
 mod sequel;
 mod urgency;
 
 pub use connections::{ConnectionCount, ConnectionLimits, is_among};
 pub use features::Features;
+pub use latency::Latency;
 pub use pace::{Burst, Pace, Pacer};
 pub use queue::{Arrival, Queue, Ticket};
 pub use rate::{Meter, Meters, Rate};

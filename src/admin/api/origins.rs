@@ -2,8 +2,8 @@
 
 use super::{Queued, Rooms};
 use crate::{
-    origin::{BreakerState, Origin, Server, Stats},
-    traffic::Class,
+    origin::{Origin, Server, Stats},
+    traffic::{Class, breaker::State},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -103,9 +103,9 @@ fn server(origin: &str, server: &Server, stats: &Stats, now: Instant) -> ServerV
         name: server.name().to_owned(),
         healthy: server.is_healthy(),
         breaker: match server.breaker(now) {
-            BreakerState::Closed => BreakerView::Closed,
-            BreakerState::HalfOpen => BreakerView::HalfOpen,
-            BreakerState::Open => BreakerView::Open,
+            State::Closed => BreakerView::Closed,
+            State::HalfOpen => BreakerView::HalfOpen,
+            State::Open => BreakerView::Open,
         },
         active: server.active() as u64,
         requests,

@@ -4,16 +4,43 @@
 //! counts only in the state in which its ticket was given: what set out before the breaker opened
 //! says nothing about a server that has since come back.
 
-use super::{
-    config,
-    recent::{Counts, Recent},
-};
+use super::recent::{Counts, Recent};
 use std::time::{Duration, Instant};
+
+/// When a server is left alone, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// So many failures in a row open it.
+    pub failures: u32,
+    /// So large a share of failures among the requests of a window opens it, 0 to 1.
+    pub failure_rate: f64,
+    /// Requests in a window below which the share says nothing.
+    pub min_requests: u32,
+    /// Length of a window.
+    pub window: Duration,
+    /// How long it stays open.
+    pub open: Duration,
+    /// Trial requests that must succeed before it closes; as many may be under way.
+    pub trials: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            failures: 5,
+            failure_rate: 0.5,
+            min_requests: 20,
+            window: Duration::from_secs(10),
+            open: Duration::from_secs(60),
+            trials: 3,
+        }
+    }
+}
 
 /// The circuit breaker of one server.
 #[derive(Debug)]
 pub struct Breaker {
-    settings: config::Breaker,
+    settings: Settings,
     phase: Phase,
     /// Counts the changes of phase.
     epoch: u64,
@@ -79,7 +106,7 @@ const TRIAL: Duration = Duration::from_secs(1);
 
 impl Breaker {
     /// A closed breaker. A criterion with a limit of 0 is off.
-    pub fn new(settings: config::Breaker) -> Self {
+    pub fn new(settings: Settings) -> Self {
         let phase = Phase::closed(settings);
         Self {
             settings,
@@ -212,7 +239,7 @@ impl Breaker {
 }
 
 impl Phase {
-    fn closed(settings: config::Breaker) -> Self {
+    fn closed(settings: Settings) -> Self {
         Self::Closed {
             in_a_row: 0,
             recent: Recent::new(settings.window),
@@ -232,7 +259,7 @@ impl State {
 }
 
 /// Whether a closed breaker opens. A success never opens one, so this is asked after failures.
-fn too_many(in_a_row: u32, recent: Counts, settings: &config::Breaker) -> bool {
+fn too_many(in_a_row: u32, recent: Counts, settings: &Settings) -> bool {
     let row = settings.failures > 0 && in_a_row >= settings.failures;
     let share = settings.failure_rate > 0.0
         && recent.all >= settings.min_requests
@@ -245,7 +272,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const SETTINGS: config::Breaker = config::Breaker {
+    const SETTINGS: Settings = Settings {
         failures: 3,
         failure_rate: 0.5,
         min_requests: 10,
@@ -315,7 +342,7 @@ mod tests {
     #[test]
     fn zero_turns_a_criterion_off() {
         let now = Instant::now();
-        let mut breaker = Breaker::new(config::Breaker {
+        let mut breaker = Breaker::new(Settings {
             failures: 0,
             failure_rate: 0.0,
             ..SETTINGS
