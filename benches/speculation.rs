@@ -162,9 +162,10 @@ impl Hit {
     async fn new(stage: &Stage, features: Features) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let store = Store::open(store::Config::new(directory.path().join("cache")));
-        let fills = Fills::new(store.expect("a store"), fill::Config::default(), None);
+        let fills = Fills::new(store.expect("a store"), fill::Config::default());
         let storage: &'static ChunkStorage = Box::leak(Box::new(ChunkStorage::new(fills)));
         let errand = Errand {
+            catalogue: None,
             source: stage.upstream(features),
             request: Arc::new(request()),
             finish_when: FinishWhen::Never,

@@ -3,6 +3,7 @@
 pub mod generate;
 pub mod sign;
 pub mod stats;
+pub mod tier;
 
 use clap::Args;
 use std::{

@@ -34,4 +34,5 @@ pub mod proxy;
 pub mod server;
 pub mod source;
 pub mod store;
+pub mod tier;
 pub mod traffic;

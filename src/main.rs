@@ -42,6 +42,9 @@ enum Command {
         /// The configuration to check
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
+        /// Also speak with the tier: the keys, the rights, conditional writes, whose it is, its clock
+        #[arg(long)]
+        online: bool,
     },
     /// Show which route takes a URL, what its origins are asked for, its cache key, and whether it
     /// would be a hit now
@@ -54,6 +57,8 @@ enum Command {
     Stats(command::stats::Stats),
     /// Sign a URL, so that a route with access.signed lets its requests in
     Sign(command::sign::Sign),
+    /// Look after the object store that a fleet of edges shares
+    Tier(command::tier::Tier),
     /// Write manual pages or completions, for a package
     #[command(hide = true)]
     Generate(command::generate::Generate),
@@ -69,12 +74,13 @@ fn main() -> ExitCode {
     });
     let outcome = match command {
         Command::Run { config } => run(&config, logger),
-        Command::Check { config } => check(&config),
+        Command::Check { config, online } => check(&config, online),
         Command::Explain(asked) => command::run_explain(asked),
         Command::Inspect(asked) => command::run_inspect(asked),
         Command::Purge(asked) => command::run_purge(asked),
         Command::Stats(asked) => command::stats::run_stats(asked),
         Command::Sign(asked) => command::sign::run_sign(asked),
+        Command::Tier(asked) => command::tier::run_tier(asked),
         Command::Generate(asked) => command::generate::run_generate(asked, Arguments::command()),
         Command::Demo => try_out(),
     };
@@ -95,8 +101,11 @@ fn run(file: &std::path::Path, logger: &Logger) -> Outcome {
     Ok(server::run(read()?, logger, || Ok(read()?))?)
 }
 
-fn check(file: &std::path::Path) -> Outcome {
-    config::load(file)?;
+fn check(file: &std::path::Path, online: bool) -> Outcome {
+    let settings = config::load(file)?;
+    if online {
+        command::tier::check_tier(settings.tier)?;
+    }
     println!("{}: no mistakes", file.display());
     Ok(())
 }

@@ -73,9 +73,13 @@ impl Trail {
     }
 }
 
-/// A part of an object.
+/// A part of an object of which something is known already.
 #[derive(Clone, Debug)]
 pub struct Ranged {
+    /// The hash of the object's key, by which it is known to all who have parts of it.
+    pub id: [u8; 16],
+    /// Length of the whole object.
+    pub total: u64,
     /// The bytes asked for.
     pub range: ByteRange,
     /// The `If-Range` that keeps parts of two versions apart, where there is a validator for it.
@@ -123,21 +127,20 @@ pub enum SourceError {
 
 /// Who may want complete chunks.
 pub trait Sink: Send + Sync + std::fmt::Debug {
-    /// Offers a chunk; returns at once, whatever becomes of it.
-    fn offer(&self, chunk: &Offered<'_>);
+    /// Offers a chunk that is on disk; returns at once, whatever becomes of it.
+    fn offer(&self, chunk: &Offered);
+
+    /// A request has found an object, as one of so many since the start.
+    fn found(&self, id: [u8; 16], generation: u64, times: u64);
 }
 
 /// A complete chunk.
-#[derive(Debug)]
-pub struct Offered<'a> {
-    /// Key of the object.
-    pub key: &'a [u8],
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offered {
+    /// The hash of the object's key.
+    pub id: [u8; 16],
     /// Generation of the object.
     pub generation: u64,
     /// Which chunk.
     pub chunk: ChunkIndex,
-    /// Its bytes.
-    pub segments: &'a [Bytes],
-    /// Their CRC32C.
-    pub checksum: u32,
 }

@@ -18,6 +18,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("source", &["domain", "traffic"]),
     ("origin", &["domain", "traffic", "source"]),
     ("fill", &["domain", "traffic", "source", "store"]),
+    ("tier", &["domain", "traffic", "source", "store", "fill"]),
     ("cache", &["domain", "traffic", "store", "fill"]),
     ("proxy", &["domain", "traffic", "logs", "cache", "origin"]),
     (
@@ -36,7 +37,7 @@ const TABLE: &[(&str, &[&str])] = &[
 
 const EVERYTHING: &[&str] = &[
     "domain", "traffic", "store", "source", "origin", "fill", "cache", "proxy", "admin", "config",
-    "server", "demo", "logs",
+    "server", "demo", "logs", "tier",
 ];
 
 /// Single names that may be imported against the table: settings, by those who read or hold them.
@@ -129,6 +130,7 @@ const SETTINGS: &[(&str, &str, &[&str])] = &[
         ],
     ),
     ("config", "admin", &["Config"]),
+    ("config", "tier", &["Config", "OnError", "Place", "Secret"]),
     (
         "config",
         "server",

@@ -44,6 +44,8 @@ struct Shared {
     requests: AtomicU64,
     body_bytes: AtomicU64,
     answers_under_way: AtomicU64,
+    /// Before each answer, in microseconds.
+    delay: AtomicU64,
     link: Link,
 }
 
@@ -76,6 +78,12 @@ impl Origin {
     /// Bytes per second over all connections together; without limit when `None`.
     pub fn limit(&self, rate: Option<u64>) {
         self.shared.link.rate.store(rate.unwrap_or(0), Relaxed);
+    }
+
+    /// Answers begin so much later: the way to an origin that is far.
+    pub fn delay(&self, delay: Duration) {
+        let micros = u64::try_from(delay.as_micros()).unwrap_or(u64::MAX);
+        self.shared.delay.store(micros, Relaxed);
     }
 
     pub fn counts(&self) -> Counts {
@@ -159,6 +167,7 @@ fn serve(shared: &Shared, socket: TcpStream) -> io::Result<()> {
 
 fn answer(shared: &Shared, mut socket: &TcpStream, asked: &Asked) -> io::Result<()> {
     let (head, mut offset, end) = asked.answer();
+    thread::sleep(Duration::from_micros(shared.delay.load(Relaxed)));
     socket.write_all(head.as_bytes())?;
     while offset < end {
         let limited = shared.link.limited();

@@ -76,6 +76,19 @@ impl Kind {
     }
 }
 
+/// Starts ours with a second tier in a directory that others may have, too.
+pub fn start_tiered(
+    tidegate: &Path,
+    origin: SocketAddr,
+    capacity: u64,
+    shared: &Path,
+) -> io::Result<Server> {
+    let directory = tempfile::Builder::new()
+        .prefix("tidegate-bench-")
+        .tempdir()?;
+    tidegate::start_tiered(tidegate, directory, origin, capacity, shared)
+}
+
 /// A running server; dropped, it is stopped and its directory removed.
 pub struct Server {
     process: Child,

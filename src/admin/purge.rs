@@ -68,6 +68,7 @@ impl Order {
                 How {
                     soft: order.soft,
                     dry_run: order.dry_run,
+                    is_told: false,
                 },
             )),
             (None, _) => Err(format!("{EXPECTED}: none of them is there")),
@@ -111,6 +112,7 @@ mod tests {
         let soft = How {
             soft: true,
             dry_run: false,
+            is_told: false,
         };
         let tag = Target::Tag("a".into());
         assert_eq!(parse(r#"{"tag":"a","soft":true}"#), Ok((tag, soft)));

@@ -16,7 +16,7 @@ mod reader;
 mod storage;
 mod writer;
 
-pub use crate::fill::{Coverage, Errand, FillError, Gathered, Tally};
+pub use crate::fill::{Catalogue, Coverage, Errand, FillError, Gathered, Tally};
 pub use crate::store::{How, Object, PurgeError, Purged};
 pub use attendance::{ABSENT, Attendance};
 pub use lock::{ContactLock, OF_THE_REQUEST};

@@ -2,8 +2,8 @@
 
 use super::{Order, attendance::absent, pacing::Pacing};
 use crate::{
-    domain::ByteRange,
-    fill::{Board, Coverage, Cursor, FillError, Fills, Gathered, Visit},
+    domain::{ByteRange, ChunkRun},
+    fill::{Board, Coverage, Cursor, FillError, Fills, Gathered, Ranged, Visit},
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -101,10 +101,33 @@ impl Reader {
             None => grid.all(),
         });
         match wanted {
-            Some(Some(run)) => board.coverage(run),
+            Some(Some(run)) => match board.coverage(run) {
+                Coverage::Partial if self.is_elsewhere(run) => Coverage::Elsewhere,
+                coverage => coverage,
+            },
             Some(None) => Coverage::Stored,
             None => Coverage::Coming,
         }
+    }
+
+    /// Whether others have what lacks of a run.
+    fn is_elsewhere(&self, run: ChunkRun) -> bool {
+        let (object, catalogue) = (self.board().object(), &self.order().errand.catalogue);
+        let (Some(catalogue), Some(total)) = (catalogue, object.total()) else {
+            return false;
+        };
+        let lacking = object.first_missing(run).and_then(|start| {
+            let lacking = ChunkRun { start, ..run };
+            object.grid()?.bytes_of_run(lacking)
+        });
+        lacking.is_none_or(|range| {
+            catalogue.has(&Ranged {
+                id: object.id().0,
+                total,
+                range,
+                if_range: object.validators().for_if_range().map(str::to_owned),
+            })
+        })
     }
 
     /// The object can't be read to its end: lookups find it no more.

@@ -106,6 +106,28 @@ impl ChunkStorage {
         }
     }
 
+    /// An object that is not stored, where others have it: from now on it is found, and its chunks
+    /// are missing ones.
+    async fn recall(&self, key: &CacheKey, order: &Order) -> Option<Arc<Object>> {
+        let catalogue = order.errand.catalogue.as_ref()?;
+        if order.insists() || order.renews() {
+            return None;
+        }
+        let store = self.fills.store();
+        let asked = store.mark();
+        order.speculate();
+        let known = catalogue.recall(id_of(key), key.primary_key()).await?;
+        let object = store.conceive(Manifest {
+            generation: self.next_generation(),
+            ..known
+        });
+        store.adopt(object, asked)
+    }
+
+    fn next_generation(&self) -> u64 {
+        self.generation.fetch_add(1, Relaxed) + 1
+    }
+
     /// The stored object, where the answer is of the very version that is stored: its chunks stay.
     async fn same(&self, key: &CacheKey, meta: &CacheMeta, order: &Order) -> Option<Arc<Object>> {
         let store = self.fills.store();
@@ -135,7 +157,7 @@ impl ChunkStorage {
         self.fills.store().conceive(Manifest {
             id: id_of(key),
             key: key.primary_key().to_vec(),
-            generation: self.generation.fetch_add(1, Relaxed) + 1,
+            generation: self.next_generation(),
             total: total.filter(|total| Grid::new(order.chunk_size, *total).is_some()),
             chunk_size: order.chunk_size,
             meta: meta::stored(meta),
@@ -152,7 +174,11 @@ impl Storage for ChunkStorage {
     ) -> Result<Option<(CacheMeta, HitHandler)>> {
         let order = order(key)?;
         order.note_found(NOTHING);
-        let Some(object) = self.find(key, &order).await else {
+        let found = match self.find(key, &order).await {
+            Some(found) => Some(found),
+            None => self.recall(key, &order).await,
+        };
+        let Some(object) = found else {
             return Ok(None);
         };
         order.drop_speculation();
@@ -166,6 +192,12 @@ impl Storage for ChunkStorage {
             return Ok(None);
         }
         object.note_found(SystemTime::now());
+        if order.errand.catalogue.is_some() {
+            board.share();
+            if let Some(sink) = self.fills.sink() {
+                sink.found(object.id().0, object.generation(), object.found().0);
+            }
+        }
         let reader = Reader::new(self.fills.clone(), board, order);
         Ok(Some((meta::announced(&object)?, Box::new(reader))))
     }
@@ -201,6 +233,9 @@ impl Storage for ChunkStorage {
         let is_new = same.is_none();
         let object = same.unwrap_or_else(|| self.conceive(key, meta, &order));
         let board = self.fills.board(&object);
+        if order.errand.catalogue.is_some() {
+            board.share();
+        }
         let incoming = incoming(meta);
         if incoming.ignores_ranges {
             board.comes_whole();

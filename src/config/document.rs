@@ -13,6 +13,7 @@ use super::{
     shown,
     spot::Spot,
     storage::{cache, fill},
+    tier::tier,
 };
 use crate::{proxy::Route, server::Settings, store};
 
@@ -36,6 +37,7 @@ fn settings(at: &Spot) -> Option<Settings> {
         let listen = keys.required("listen", |at| listeners(at, &mut taken));
         let admin = keys.optional("admin", |at| admin(at, &mut taken));
         let cache = keys.inner("cache", cache);
+        let tier = keys.optional("tier", tier);
         let clients = keys.inner("clients", clients);
         let resolving = keys.inner("resolver", resolver);
         let origins = keys.required("origins", origins);
@@ -55,6 +57,7 @@ fn settings(at: &Spot) -> Option<Settings> {
             cache_version: cache.version,
             store: cache.store,
             fill: fill?,
+            tier,
             clients: clients?,
             resolving: resolving?,
             origins: origins?

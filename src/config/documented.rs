@@ -133,6 +133,13 @@ fn the_check_that_is_shown_has_the_defaults() {
     assert_eq!(settings.origins[0].check, Some(check));
 }
 
+#[test]
+fn the_tier_that_is_shown_has_the_defaults() {
+    let settings = parse(&with(&[EXAMPLE])).unwrap();
+    let tier = settings.tier.unwrap();
+    assert_eq!(tier, crate::tier::Config::at(tier.place.clone()));
+}
+
 const UNKNOWN: &str = "not-a-key-at-all";
 
 /// Puts a key into every mapping that nobody knows, and lists the paths of those that were there.

@@ -19,6 +19,7 @@
 //! | `scalar.rs`, `address.rs`, `files.rs` | readers of single values |
 //! | `hosts.rs`, `fields.rs` | readers of host names and of header fields |
 //! | `process.rs`, `logs.rs`, `clients.rs`, `storage.rs`, `resolver.rs` | the sections, each a table of its keys |
+//! | `tier.rs` | the section of the second tier |
 //! | `origins.rs` | the origins, with `servers.rs`, `guard.rs` and `credentials.rs` |
 //! | `routes.rs` | the routes, with `matching.rs` (what a route takes) and `legs.rs` (its origins) |
 //! | `freshness.rs` | how long a route's answers are fresh |
@@ -59,6 +60,7 @@ mod servers;
 mod shown;
 mod spot;
 mod storage;
+mod tier;
 mod variants;
 
 #[cfg(test)]

@@ -80,6 +80,7 @@ fn route(keys: &mut Section, reach: Option<Reach>, around: &Surroundings) -> Opt
     let rates = keys.optional("rate", rates);
     let cors = keys.optional("cors", cors);
     let prefetch = keys.optional("prefetch", prefetch);
+    let tier = keys.optional("tier", switch);
     let default = reach?.route();
     Some(Route {
         origins: origins?,
@@ -101,6 +102,7 @@ fn route(keys: &mut Section, reach: Option<Reach>, around: &Surroundings) -> Opt
         rates: rates.unwrap_or(default.rates),
         cors,
         prefetch,
+        tier: tier.unwrap_or(default.tier),
         ..default
     })
 }

@@ -88,6 +88,7 @@ impl Stage {
             }),
             cache_version: 1,
             store: store::Config::new(cache),
+            tier: None,
             fill: Default::default(),
             clients: Clients::default(),
             resolving: Default::default(),

@@ -1,9 +1,11 @@
 //! Which stored objects a purge is meant for.
 
 use super::{ObjectKey, Tags};
+use serde::{Deserialize, Serialize};
 
 /// What a purge names. Hosts and paths are those of keys, so that the one key function decides.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Selector {
     /// All variants of one URL: everything at this place.
     Url(String),

@@ -44,6 +44,8 @@ pub struct Board {
     sizes: OnceLock<Sizes>,
     /// Lookups are not to find it.
     withdrawn: AtomicBool,
+    /// What comes in is offered to others.
+    shared: AtomicBool,
     pub(super) movie: Mutex<Movie>,
     /// Where the next byte is that says something of the movie; the largest number if nowhere.
     pub(super) movie_next: AtomicU64,
@@ -93,6 +95,7 @@ impl Board {
             unkept: AtomicU64::new(0),
             sizes: OnceLock::new(),
             withdrawn: AtomicBool::new(false),
+            shared: AtomicBool::new(false),
             movie: Mutex::default(),
             movie_next: AtomicU64::new(0),
             index_sought: AtomicBool::new(false),
@@ -389,6 +392,15 @@ impl Board {
         }
     }
 
+    /// What comes in from now on is offered to others as well.
+    pub fn share(&self) {
+        self.shared.store(true, Relaxed);
+    }
+
+    pub(super) fn is_shared(&self) -> bool {
+        self.shared.load(Relaxed)
+    }
+
     /// Whether anybody wants more of this object.
     pub fn is_wanted(&self) -> bool {
         !self.readers.lock().is_empty() || self.goes_on.load(SeqCst) && !self.is_withdrawn()
@@ -453,6 +465,8 @@ pub enum Coverage {
     Stored,
     /// What lacks first is on its way already.
     Coming,
+    /// What lacks is where it counts as stored as well.
+    Elsewhere,
     /// Something must be fetched.
     Partial,
 }

@@ -274,20 +274,19 @@ impl Drop for Intake {
 async fn keep(fills: Arc<Fills>, board: Arc<Board>, chunk: ChunkIndex, buffer: Arc<ChunkBuffer>) {
     let object = board.object();
     let (segments, checksum) = buffer.segments();
-    if let Some(sink) = &fills.sink {
-        let (key, generation) = (object.key(), object.generation());
-        sink.offer(&Offered {
-            key,
-            generation,
-            chunk,
-            segments: &segments,
-            checksum,
-        });
-    }
     let kept = fills.store().keep(object, chunk, segments, checksum).await;
     fills.stats.chunk_ended(&kept);
     match kept {
-        Ok(()) => board.end_chunk(chunk, &buffer),
+        Ok(()) => {
+            board.end_chunk(chunk, &buffer);
+            if let Some(sink) = fills.sink().filter(|_| board.is_shared()) {
+                sink.offer(&Offered {
+                    id: object.id().0,
+                    generation: object.generation(),
+                    chunk,
+                });
+            }
+        }
         Err(_) => {
             board.note_unkept(&buffer);
             fills.unkept.push(&board, chunk, buffer);

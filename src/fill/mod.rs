@@ -10,6 +10,7 @@
 
 mod board;
 mod budget;
+mod catalogue;
 mod chunk_buffer;
 mod config;
 mod cursor;
@@ -29,8 +30,9 @@ mod unkept;
 mod verdict;
 mod visit;
 
-pub use crate::source::Body;
+pub use crate::source::{Body, Ranged};
 pub use board::{Board, Coverage};
+pub use catalogue::Catalogue;
 pub use config::{Config, FinishWhen};
 pub use cursor::{Cursor, Tally};
 pub use detached::Offer;
@@ -48,7 +50,7 @@ use budget::InFlight;
 use parking_lot::{Mutex, RwLock};
 use std::{
     collections::HashMap,
-    sync::{Arc, Weak},
+    sync::{Arc, OnceLock, Weak},
 };
 use unkept::Unkept;
 
@@ -60,7 +62,7 @@ pub struct Fills {
     in_flight: InFlight,
     unkept: Unkept,
     boards: Mutex<HashMap<u64, Weak<Board>>>,
-    sink: Option<Arc<dyn Sink>>,
+    sink: OnceLock<Arc<dyn Sink>>,
     stats: Stats,
 }
 
@@ -71,6 +73,8 @@ pub struct Errand {
     pub source: Arc<dyn Source>,
     /// How to ask for it.
     pub request: Arc<Request>,
+    /// Who may know of objects that are not stored here; they are shared then.
+    pub catalogue: Option<Arc<dyn Catalogue>>,
     /// What becomes of a fill whose last reader has left.
     pub finish_when: FinishWhen,
     /// Whether the next window is fetched while the one before it is still coming in.
@@ -136,17 +140,27 @@ impl From<SourceError> for FillError {
 const SWEEP_FLOOR: usize = 1024;
 
 impl Fills {
-    /// Fills into `store`; complete chunks are offered to `sink`.
-    pub fn new(store: Arc<Store>, config: Config, sink: Option<Arc<dyn Sink>>) -> Arc<Self> {
+    /// Fills into `store`.
+    pub fn new(store: Arc<Store>, config: Config) -> Arc<Self> {
         Arc::new(Self {
             unkept: Unkept::new(config.in_flight / 2),
             in_flight: InFlight::new(config.in_flight, store.config().chunk_size),
             store,
             config: RwLock::new(config),
             boards: Mutex::default(),
-            sink,
+            sink: OnceLock::new(),
             stats: Stats::default(),
         })
+    }
+
+    /// Complete chunks of objects that are shared are offered there from now on.
+    pub fn offer_to(&self, sink: Arc<dyn Sink>) {
+        let _ = self.sink.set(sink);
+    }
+
+    /// Where they are offered.
+    pub fn sink(&self) -> Option<&Arc<dyn Sink>> {
+        self.sink.get()
     }
 
     /// The store that is filled.

@@ -187,7 +187,7 @@ impl Bench {
             max_window: 4 * u64::from(CHUNK),
             ..Config::default()
         };
-        let fills = Fills::new(store, config, None);
+        let fills = Fills::new(store, config);
         let object = fills.store().conceive(manifest());
         let store = fills.store();
         store.publish(&object, store.mark()).await;
@@ -225,6 +225,7 @@ impl Bench {
         Errand {
             source: self.source.clone(),
             request: Arc::new(request),
+            catalogue: None,
             finish_when: self.finish_when,
             parallel: true,
         }

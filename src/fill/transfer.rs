@@ -56,6 +56,8 @@ async fn bring(
     let total = object.total().ok_or(FillError::Lost)?;
     let stored = object.validators();
     let part = Ranged {
+        id: object.id().0,
+        total,
         range: asked,
         if_range: stored.for_if_range().map(str::to_owned),
     };

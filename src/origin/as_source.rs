@@ -59,7 +59,10 @@ fn head(
     for (name, value) in &request.headers {
         head.append_header(name.clone(), value.clone())?;
     }
-    if let Some(Ranged { range, if_range }) = range {
+    if let Some(Ranged {
+        range, if_range, ..
+    }) = range
+    {
         let field = format!("bytes={}-{}", range.start(), range.last());
         head.insert_header(header::RANGE, field)?;
         if let Some(validator) = if_range {

@@ -61,6 +61,8 @@ pub struct Route {
     pub cors: Option<Cors>,
     /// How much of streams is fetched ahead; nothing where absent.
     pub prefetch: Option<Prefetch>,
+    /// Whether the second tier is used, where there is one.
+    pub tier: bool,
 }
 
 impl Route {
@@ -88,6 +90,7 @@ impl Route {
             rates: Rates::default(),
             cors: None,
             prefetch: None,
+            tier: true,
         }
     }
 }

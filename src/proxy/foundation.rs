@@ -16,7 +16,7 @@ use super::{
     window,
 };
 use crate::{
-    cache::{Attendance, ChunkStorage, ContactLock, Errand, Order, id_of},
+    cache::{Attendance, Catalogue, ChunkStorage, ContactLock, Errand, Order, id_of},
     domain::{
         Answer, BadValue, ByteRange, Freshness, Refusal, SURROGATE_CONTROL, Validators, judge,
         split_target,
@@ -48,6 +48,7 @@ pub struct Proxy {
     pub(super) cache_version: Arc<AtomicU32>,
     pub(super) chunk_size: u32,
     pub(super) storage: &'static ChunkStorage,
+    pub(super) catalogue: Option<Arc<dyn Catalogue>>,
     pub(super) lock: &'static ContactLock,
     pub(super) predictor: &'static HitForMiss,
     pub(super) stats: Arc<Stats>,
@@ -70,6 +71,8 @@ pub struct Foundation {
     pub chunk_size: u32,
     /// The cache. It lives as long as the process.
     pub storage: &'static ChunkStorage,
+    /// Who may know of objects that are not stored here.
+    pub catalogue: Option<Arc<dyn Catalogue>>,
     /// Where requests are counted.
     pub stats: Arc<Stats>,
     /// The connections of clients.
@@ -95,6 +98,7 @@ impl Proxy {
             cache_version,
             chunk_size,
             storage,
+            catalogue,
             stats,
             connections,
             active,
@@ -107,6 +111,7 @@ impl Proxy {
             cache_version,
             chunk_size,
             storage,
+            catalogue,
             lock: Box::leak(Box::new(ContactLock::new(
                 LOCK_AGE,
                 storage.fills().clone(),
@@ -155,8 +160,14 @@ impl Proxy {
     pub(super) fn order(&self, bound: &BoundRoute, session: &Session, ctx: &Context) -> Order {
         let mut headers = headers::object_request(session.req_header(), &self.hop);
         let Ok(()) = ctx.keyed.fields.apply(&mut headers);
+        let catalogue = self.catalogue.clone().filter(|_| bound.route.tier);
+        let origins = bound.source.clone();
         let errand = Errand {
-            source: bound.source.clone(),
+            source: match &catalogue {
+                Some(catalogue) => catalogue.clone().before(origins),
+                None => origins,
+            },
+            catalogue,
             request: Arc::new(Request {
                 target: ctx.keyed.target.clone(),
                 headers,

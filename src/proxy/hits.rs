@@ -72,15 +72,19 @@ impl Proxy {
         };
         let range = parts.first().copied();
         let coverage = reader.coverage(range);
-        if ctx.client.only_if_cached && coverage != Coverage::Stored {
+        let is_here = matches!(coverage, Coverage::Stored | Coverage::Elsewhere);
+        if ctx.client.only_if_cached && !is_here {
             return Ok(ask_the_origin(reader, ctx));
         }
         ctx.collapsed = coverage == Coverage::Coming;
         ctx.handling = match coverage {
             Coverage::Stored if allowed.is_some() => Handling::Stale,
-            Coverage::Stored => Handling::Hit,
+            Coverage::Stored | Coverage::Elsewhere => Handling::Hit,
             Coverage::Coming | Coverage::Partial => Handling::Partial,
         };
+        if coverage == Coverage::Elsewhere {
+            ctx.detail = Some("tier");
+        }
         if ctx.stores_first {
             match self.gather(reader, &parts, ctx).await {
                 Wait::Over => {}

@@ -236,6 +236,7 @@ impl Proxy {
         let how = How {
             soft: soft.is_some_and(|value| value.as_bytes() == b"1"),
             dry_run: false,
+            is_told: false,
         };
         let url = format!(
             "http://{}{}",

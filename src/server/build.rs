@@ -17,12 +17,13 @@ use super::{
 };
 use crate::{
     admin::{Guard, Keeper, Pages, Readings, Rooms, State},
-    cache::ChunkStorage,
+    cache::{Catalogue, ChunkStorage},
     fill::Fills,
     logs::Logs,
     origin::{Client, Sessions},
     proxy::{Connections, Foundation, Proxy, Reception, Stats, Terms},
     store::{self, Store},
+    tier::Tier,
     traffic::ConnectionLimits,
 };
 use futures_util::FutureExt;
@@ -66,6 +67,8 @@ pub(super) async fn start(
     let lanes = Arc::new(lanes);
     let storage = open_storage(&settings, predecessor)?;
 
+    let cache_version = Arc::new(AtomicU32::new(settings.cache_version));
+    let tier = open_tier(&settings, storage, &cache_version).await?;
     let (stats, active) = (Arc::new(Stats::default()), Arc::default());
     let rooms = Rooms::new(storage, &client, &stats, &clientele.connections);
     let readings = Readings::new(&rooms, logs.stats())?;
@@ -73,7 +76,9 @@ pub(super) async fn start(
     let events = Arc::new(Events::new());
     readings.add(events.collectors())?;
     events.look_at_token(settings.admin.as_ref());
-    let cache_version = Arc::new(AtomicU32::new(settings.cache_version));
+    if let Some(tier) = &tier {
+        readings.add(tier.stats().collectors())?;
+    }
     let proxy = Proxy::new(Foundation {
         routes: table.routes.clone(),
         reception: clientele.reception.clone(),
@@ -81,6 +86,7 @@ pub(super) async fn start(
         cache_version: cache_version.clone(),
         chunk_size: settings.store.chunk_size,
         storage,
+        catalogue: tier.clone().map(|tier| -> Arc<dyn Catalogue> { tier }),
         stats,
         connections: clientele.connections.clone(),
         active: Arc::clone(&active),
@@ -128,6 +134,7 @@ pub(super) async fn start(
         active,
         sockets: shared,
         storage,
+        tier,
         drain: Mutex::new(settings.server.drain),
         table,
         live: Live {
@@ -164,8 +171,28 @@ fn open_storage(
     let store = Store::open_with(bounded(settings), lock)?;
     let walker = store.clone();
     tokio::task::spawn_blocking(move || walker.recover());
-    let fills = Fills::new(store, settings.fill.clone(), None);
+    let fills = Fills::new(store, settings.fill.clone());
     Ok(Box::leak(Box::new(ChunkStorage::new(fills))))
+}
+
+/// Opens the second tier, if there is one.
+async fn open_tier(
+    settings: &Settings,
+    storage: &'static ChunkStorage,
+    version: &Arc<AtomicU32>,
+) -> Result<Option<Arc<Tier>>, StartError> {
+    let Some(config) = settings.tier.clone() else {
+        return Ok(None);
+    };
+    let fills = storage.fills();
+    let name = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
+    let tier = Tier::new(config, fills.store().clone(), version.clone(), name)?;
+    fills.offer_to(tier.clone());
+    tier.begin().await?;
+    Ok(Some(tier))
 }
 
 /// Chunks that wait for the disk hold memory: at most half of what may be in flight, so that a

@@ -34,6 +34,7 @@ use crate::{
     logs::{self, Logs},
     origin::{LoadError, OriginError},
     store::OpenError,
+    tier::{self, Tier},
 };
 use inherited::Inherited;
 use lanes::Lanes;
@@ -73,6 +74,12 @@ pub enum StartError {
     /// The cache directory can't be used.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// The settings of the tier lead nowhere.
+    #[error("tier: {0}")]
+    TierSettings(#[from] tier::OpenError),
+    /// The tier can't be used, and is not to be done without.
+    #[error("tier: {0}")]
+    Tier(#[from] tier::Stranger),
     /// A certificate or key can't be used.
     #[error("TLS for {address}: {reason}")]
     Tls {
@@ -118,6 +125,7 @@ pub struct Running {
     /// To be handed over. They listen as long as they are here.
     sockets: Vec<TcpListener>,
     storage: &'static ChunkStorage,
+    tier: Option<Arc<Tier>>,
     drain: Mutex<Duration>,
     table: Table,
     live: Live,
@@ -130,6 +138,9 @@ const DRAIN_TICK: Duration = Duration::from_millis(20);
 
 /// How long those who have just connected are waited for to ask something.
 const FIRST_WORDS: Duration = Duration::from_secs(1);
+
+/// Longest wait at the end for what is to go up into the tier.
+const UPLOADS: Duration = Duration::from_secs(10);
 
 /// Binds, opens the store and serves, on the tokio runtime of the caller.
 pub async fn start(settings: Settings) -> Result<Running, StartError> {
@@ -200,6 +211,11 @@ impl Running {
         let left = self.active.load(SeqCst);
         if left > 0 {
             log::warn!("{left} answers were not at their end after {drain:?} and are cut");
+        }
+        if let Some(tier) = &self.tier {
+            // What clients did not need of the time is for what waits to go up.
+            let left = drain.saturating_sub(began.elapsed());
+            tier.finish(left.min(UPLOADS)).await;
         }
         self.storage.fills().store().close().await;
         self.admin_shutdown.send_replace(true);

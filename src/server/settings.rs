@@ -2,7 +2,7 @@
 
 use crate::{
     admin::{Configured, Shown},
-    fill, logs, origin, proxy, store,
+    fill, logs, origin, proxy, store, tier,
 };
 use ipnet::IpNet;
 use serde_json::Value;
@@ -25,6 +25,8 @@ pub struct Settings {
     pub store: store::Config,
     /// The fills.
     pub fill: fill::Config,
+    /// The second tier, if there is one.
+    pub tier: Option<tier::Config>,
     /// How clients are met.
     pub clients: proxy::Clients,
     /// How the names of origins' servers are resolved.
@@ -95,6 +97,7 @@ impl Settings {
             cache_version: new.cache_version,
             store: self.store_reloaded(new.store, &mut fixed),
             fill: self.fill_reloaded(new.fill, &mut fixed),
+            tier: fixed.keep("tier", self.tier.clone(), new.tier),
             clients: new.clients,
             resolving: new.resolving,
             origins: new.origins,

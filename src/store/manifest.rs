@@ -1,14 +1,8 @@
-//! What is written about an object.
-//!
-//! ```text
-//! "tidegate manifest 1\n"   magic and version; another version is not read
-//! 8 hex digits, "\n"        CRC32C of what follows
-//! JSON                      one object, fields as below
-//! ```
+//! What is written about an object: a sealed document with the fields below.
 //!
 //! JSON, so that an operator can look at it; header values are bytes, written as Latin-1 text.
 
-use super::{ObjectId, purge::just_before};
+use super::{ObjectId, purge::just_before, sealed};
 use crate::domain::{Grid, Validators};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
@@ -67,28 +61,31 @@ impl Meta {
 }
 
 const MAGIC: &[u8] = b"tidegate manifest 1\n";
-/// Eight digits and the line's end.
-const CHECKSUM_LENGTH: usize = 9;
 
 impl Manifest {
     /// The bytes of the manifest's file.
     pub fn encode(&self) -> Vec<u8> {
         let json = serde_json::to_vec(&Written::from(self)).expect("plain data always serialises");
-        let mut out = MAGIC.to_vec();
-        out.extend(format!("{:08x}\n", crc32c::crc32c(&json)).bytes());
-        out.extend(json);
-        out
+        sealed::seal(MAGIC, &json)
     }
 
     /// Reads a manifest's file; `None` where it is damaged or of another version.
     pub fn decode(encoded: &[u8]) -> Option<Self> {
-        let rest = encoded.strip_prefix(MAGIC)?;
-        let (checksum, json) = rest.split_at_checked(CHECKSUM_LENGTH)?;
-        let checksum = std::str::from_utf8(checksum).ok()?.strip_suffix('\n')?;
-        if u32::from_str_radix(checksum, 16).ok()? != crc32c::crc32c(json) {
-            return None;
-        }
+        let json = sealed::unseal(MAGIC, encoded)?;
         serde_json::from_slice::<Written>(json)
+            .ok()?
+            .try_into()
+            .ok()
+    }
+
+    /// The same, to be part of another document.
+    pub fn to_json(&self) -> serde_json::Value {
+        serde_json::to_value(Written::from(self)).expect("plain data always serialises")
+    }
+
+    /// Reads what [`Manifest::to_json`] has written.
+    pub fn from_json(json: serde_json::Value) -> Option<Self> {
+        serde_json::from_value::<Written>(json)
             .ok()?
             .try_into()
             .ok()

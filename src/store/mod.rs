@@ -36,6 +36,7 @@ mod purge;
 mod purges;
 mod reading;
 mod recovery;
+pub mod sealed;
 mod stats;
 mod table;
 #[cfg(test)]
@@ -54,7 +55,7 @@ pub use purges::Mark;
 pub use reading::{Read, SlowRead};
 pub use stats::Stats;
 
-use crate::domain::{Tags, place_of};
+use crate::domain::{Selector, Tags, place_of};
 use budget::Budget;
 use index::Index;
 use memory::Memory;
@@ -63,11 +64,34 @@ use paths::Paths;
 use purges::Force;
 use std::{
     io,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{Arc, OnceLock, atomic::AtomicBool},
     time::{Duration, Instant, SystemTime},
 };
 use table::Table;
 use tokio::sync::{Semaphore, mpsc, watch};
+
+/// Who is told of what is about to be taken out of service here, for others that have it too.
+pub trait Herald: Send + Sync + std::fmt::Debug {
+    /// A purge, or a client's write, means these objects. Returns at once.
+    fn takes_out(&self, selector: &Selector, soft: bool);
+
+    /// It is over; `done` tells whether all that was meant is out of service.
+    fn has_taken_out(&self, done: bool);
+}
+
+/// What a herald is told of, from its beginning to its end, however that comes.
+struct Telling<'a> {
+    herald: Option<&'a Arc<dyn Herald>>,
+    done: bool,
+}
+
+impl Drop for Telling<'_> {
+    fn drop(&mut self) {
+        if let Some(herald) = self.herald {
+            herald.has_taken_out(self.done);
+        }
+    }
+}
 
 /// The chunk store: one directory, one owner.
 #[derive(Debug)]
@@ -101,6 +125,7 @@ pub struct Store {
     given_away: AtomicBool,
     /// Who is told of clients' writes once the directory is another's.
     next_owner: Mutex<Option<mpsc::Sender<Superseded>>>,
+    herald: OnceLock<Arc<dyn Herald>>,
 }
 
 /// Why a store could not be opened.
@@ -202,6 +227,7 @@ impl Store {
             owned: RwLock::new(true),
             given_away: AtomicBool::new(false),
             next_owner: Mutex::default(),
+            herald: OnceLock::new(),
             config,
         }))
     }
@@ -362,6 +388,36 @@ impl Store {
             tokio::task::spawn_blocking(move || store.retire(&old));
         }
         purged.is_none()
+    }
+
+    /// Puts a generation of which others have told in, where there is none: what is found from now
+    /// on comes back. Nothing does where it was asked for before a purge that means it.
+    pub fn adopt(&self, object: Arc<Object>, asked: Mark) -> Option<Arc<Object>> {
+        let (place, tags) = (place_of(object.key()), object.tags());
+        let mut table = self.table.lock();
+        match table.purges.since(asked, &[(&place, &tags)]) {
+            Some(Force::Hard) => return None,
+            Some(Force::Soft) => object.soften(SystemTime::now()),
+            None => {}
+        }
+        Some(table.insert_if_absent(object))
+    }
+
+    /// Whoever is to know of purges and writes here, before they take place.
+    pub fn tell(&self, herald: Arc<dyn Herald>) {
+        let _ = self.herald.set(herald);
+    }
+
+    /// These are about to be taken out; until what comes back is dropped they are not yet.
+    fn telling(&self, selector: &Selector, soft: bool) -> Telling<'_> {
+        let herald = self.herald.get();
+        if let Some(herald) = herald {
+            herald.takes_out(selector, soft);
+        }
+        Telling {
+            herald,
+            done: false,
+        }
     }
 
     /// Gives an object its length, now that its last byte is known, and its manifest.

@@ -291,7 +291,7 @@ impl Object {
     }
 
     /// What its manifest is to say; `None` while the length is not known.
-    pub(super) fn manifest(&self) -> Option<Manifest> {
+    pub fn manifest(&self) -> Option<Manifest> {
         Some(Manifest {
             id: self.id,
             key: self.key.clone(),

@@ -31,6 +31,8 @@ pub struct How {
     pub soft: bool,
     /// Nothing is done; it is only said what would be.
     pub dry_run: bool,
+    /// Others have told of it: they are not told again.
+    pub is_told: bool,
 }
 
 /// What a purge found.
@@ -96,6 +98,20 @@ impl Store {
         selector: Selector,
         how: How,
     ) -> Result<Purged, PurgeError> {
+        let is_news = !how.dry_run && !how.is_told;
+        let mut telling = is_news.then(|| self.telling(&selector, how.soft));
+        let done = self.carry_out(selector, how).await;
+        if let Some(telling) = &mut telling {
+            telling.done = done.is_ok();
+        }
+        done
+    }
+
+    async fn carry_out(
+        self: &Arc<Self>,
+        selector: Selector,
+        how: How,
+    ) -> Result<Purged, PurgeError> {
         self.wait_until_known().await?;
         let turn = self.purging.clone().acquire_owned();
         let turn = tokio::time::timeout(DISK_PATIENCE, turn).await;
@@ -134,6 +150,7 @@ impl Store {
         if self.is_given_away() {
             return self.tell_next_owner(place, id).await;
         }
+        let mut telling = self.telling(&Selector::Url(place.clone()), false);
         self.table.lock().purges.note_write(&place);
         let unknown = id.filter(|_| !self.knows_all());
         let store = self.clone();
@@ -151,8 +168,11 @@ impl Store {
             }
         });
         let done = tokio::time::timeout(DISK_PATIENCE, done).await;
-        done.map_err(|_| PurgeError::Late)?
-            .unwrap_or(Err(PurgeError::Closed))
+        let done = done
+            .map_err(|_| PurgeError::Late)?
+            .unwrap_or(Err(PurgeError::Closed));
+        telling.done = done.is_ok();
+        done
     }
 
     /// The objects that a purge would mean, at most so many of them, opened.

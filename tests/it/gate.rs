@@ -52,6 +52,17 @@ impl Gate {
         .await
     }
 
+    /// Why one with such settings does not start.
+    pub async fn refused(origin: &Origin, change: impl FnOnce(&mut Settings)) -> String {
+        let directory = tempfile::tempdir().unwrap();
+        let mut settings = settings(origin.address(), &directory.path().join("cache"));
+        change(&mut settings);
+        match within("Tidegate to give up", server::start(settings)).await {
+            Ok(_) => panic!("Tidegate starts"),
+            Err(why) => why.to_string(),
+        }
+    }
+
     /// Before whatever is at an address.
     pub async fn at(origin: SocketAddr, change: impl FnOnce(&mut Settings)) -> Self {
         let directory = tempfile::tempdir().unwrap();
@@ -224,6 +235,7 @@ fn settings(origin: SocketAddr, directory: &Path) -> Settings {
             wait: Duration::from_secs(15),
             ..fill::Config::default()
         },
+        tier: None,
         clients: proxy::Clients::default(),
         resolving: origin::Resolving::default(),
         origins: vec![origin::Config::new("media".into(), vec![url])],

@@ -67,6 +67,7 @@ mod cases {
     mod store_first;
     mod strange_origins;
     mod systemd;
+    mod tier;
     mod trouble;
     mod upgrade;
 }

@@ -1,12 +1,20 @@
 //! An S3 server over a real socket, with one bucket in a directory of its own. It takes nothing
 //! that is not signed with its key.
 
+use bytes::Bytes;
+use hyper::{Request, Response, StatusCode, body::Incoming, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use s3s::{
+    Body,
     auth::SimpleAuth,
     service::{S3Service, S3ServiceBuilder},
 };
-use std::{fs, net::SocketAddr};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
 use tempfile::TempDir;
 use tokio::{
     net::TcpListener,
@@ -28,9 +36,41 @@ pub const ODD_KEYS: &[(&str, &str)] = &[
     ("~a=b&c;d@e:f,g$.mp4", "%7Ea=b&c;d@e:f,g$.mp4"),
 ];
 
+/// What goes wrong with reads, of whatever lies below a name that holds this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// 503, as asked too often.
+    Throttle,
+    /// 500.
+    Fail,
+    /// The body ends too early.
+    Cut,
+    /// A bit of the body is another.
+    Corrupt,
+    /// No answer ever.
+    Stall,
+}
+
+/// One request that came in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    pub method: String,
+    pub path: String,
+}
+
+/// What the server goes by, and what it has seen.
+#[derive(Default)]
+struct Record {
+    fault: Option<(Fault, &'static str)>,
+    refuses_writes: bool,
+    ignores_conditions: bool,
+    asked: Vec<Asked>,
+}
+
 /// A running server; dropping it stops it and takes its directory away.
 pub struct S3 {
     address: SocketAddr,
+    record: Arc<Mutex<Record>>,
     task: JoinHandle<()>,
     directory: TempDir,
 }
@@ -43,15 +83,75 @@ impl S3 {
         let mut builder = S3ServiceBuilder::new(files);
         builder.set_auth(SimpleAuth::from_single(access, secret));
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let record = Arc::<Mutex<Record>>::default();
         Self {
             address: listener.local_addr().unwrap(),
-            task: tokio::spawn(serve(listener, builder.build())),
+            task: tokio::spawn(serve(
+                listener,
+                builder.build(),
+                record.clone(),
+                directory.path().to_owned(),
+            )),
+            record,
             directory,
         }
     }
 
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Reads of what has this in its name go wrong from now on.
+    pub fn fail(&self, fault: Fault, of: &'static str) {
+        self.record.lock().unwrap().fault = Some((fault, of));
+    }
+
+    /// Writes are answered with 503 from now on, or not.
+    pub fn refuse_writes(&self, refuses: bool) {
+        self.record.lock().unwrap().refuses_writes = refuses;
+    }
+
+    /// Conditions on writes are not looked at from now on.
+    pub fn ignore_conditions(&self) {
+        self.record.lock().unwrap().ignores_conditions = true;
+    }
+
+    /// All goes well again.
+    pub fn heal(&self) {
+        let mut record = self.record.lock().unwrap();
+        (record.fault, record.refuses_writes) = (None, false);
+    }
+
+    /// The requests so far whose path has this in it.
+    pub fn asked(&self, method: &str, part: &str) -> usize {
+        let record = self.record.lock().unwrap();
+        let asked = record.asked.iter();
+        asked
+            .filter(|asked| asked.method == method && asked.path.contains(part))
+            .count()
+    }
+
+    /// The files of the objects below the bucket whose name has this in it.
+    pub fn files(&self, part: &str) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.directory()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                let path = entry.path();
+                match path.is_dir() {
+                    true => folders.push(path),
+                    false if path.to_string_lossy().contains(part) => found.push(path),
+                    false => {}
+                }
+            }
+        }
+        found.sort();
+        found
+    }
+
+    /// Where the bucket's objects lie.
+    pub fn directory(&self) -> PathBuf {
+        self.directory.path().join(BUCKET)
     }
 
     /// Stores an object.
@@ -69,11 +169,20 @@ impl Drop for S3 {
 }
 
 /// Connections end with the task that has them.
-async fn serve(listener: TcpListener, service: S3Service) {
+async fn serve(
+    listener: TcpListener,
+    service: S3Service,
+    record: Arc<Mutex<Record>>,
+    directory: PathBuf,
+) {
     let mut connections = JoinSet::new();
     loop {
         let (socket, _) = listener.accept().await.unwrap();
-        let service = service.clone();
+        let (service, record) = (service.clone(), record.clone());
+        let directory = directory.clone();
+        let service = service_fn(move |request| {
+            answer(request, service.clone(), record.clone(), directory.clone())
+        });
         connections.spawn(async move {
             let mut server = hyper::server::conn::http1::Builder::new();
             server.timer(TokioTimer::new());
@@ -82,4 +191,84 @@ async fn serve(listener: TcpListener, service: S3Service) {
         });
         while connections.try_join_next().is_some() {}
     }
+}
+
+type Failed = Box<dyn std::error::Error + Send + Sync>;
+
+async fn answer(
+    request: Request<Incoming>,
+    service: S3Service,
+    record: Arc<Mutex<Record>>,
+    directory: PathBuf,
+) -> Result<Response<Body>, Failed> {
+    let (method, path) = (
+        request.method().to_string(),
+        request.uri().path().to_owned(),
+    );
+    let (fault, refuses, ignores) = {
+        let mut record = record.lock().unwrap();
+        record.asked.push(Asked {
+            method: method.clone(),
+            path: path.clone(),
+        });
+        let fault = record.fault.filter(|(_, of)| path.contains(of));
+        let fault = fault.filter(|_| method == "GET");
+        let fault = fault.map(|(fault, _)| fault);
+        (fault, record.refuses_writes, record.ignores_conditions)
+    };
+    let status = |status: StatusCode| {
+        let answer = Response::builder().status(status);
+        Ok(answer.body(Body::empty())?)
+    };
+    if refuses && method == "PUT" {
+        return status(StatusCode::SERVICE_UNAVAILABLE);
+    }
+    match fault {
+        Some(Fault::Throttle) => return status(StatusCode::SERVICE_UNAVAILABLE),
+        Some(Fault::Fail) => return status(StatusCode::INTERNAL_SERVER_ERROR),
+        Some(Fault::Stall) => std::future::pending().await,
+        _ => {}
+    }
+    if !path.starts_with(&format!("/{BUCKET}/")) && path != format!("/{BUCKET}") {
+        return status(StatusCode::NOT_FOUND);
+    }
+    if ignores && method == "PUT" {
+        return overwrite(request, service, &directory.join(&path[1..])).await;
+    }
+    let response = hyper::service::Service::call(&service, request).await?;
+    if fault.is_none() {
+        return Ok(response);
+    }
+    let (head, mut body) = response.into_parts();
+    let whole = body.store_all_limited(usize::MAX).await?;
+    let body = match fault {
+        // The head says more than comes.
+        Some(Fault::Cut) => whole.slice(..whole.len() / 2),
+        _ => {
+            let mut bytes = whole.to_vec();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            Bytes::from(bytes)
+        }
+    };
+    Ok(Response::from_parts(head, Body::from(body)))
+}
+
+/// Writes whatever the conditions say, if the request is signed.
+async fn overwrite(
+    request: Request<Incoming>,
+    service: S3Service,
+    file: &std::path::Path,
+) -> Result<Response<Body>, Failed> {
+    let (head, body) = request.into_parts();
+    let bytes = Body::from(body).store_all_limited(usize::MAX).await?;
+    let request = Request::from_parts(head, Body::from(bytes.clone()));
+    let mut response = service.call(request).await.map_err(|e| format!("{e:?}"))?;
+    if response.status() == StatusCode::PRECONDITION_FAILED {
+        fs::write(file, bytes)?;
+        *response.status_mut() = StatusCode::OK;
+        *response.body_mut() = Body::empty();
+        response.headers_mut().insert("etag", "\"any\"".parse()?);
+    }
+    Ok(response)
 }

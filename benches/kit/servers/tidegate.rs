@@ -17,8 +17,29 @@ pub fn start(
     origin: SocketAddr,
     capacity: u64,
 ) -> io::Result<Server> {
+    let text = configuration(directory.path(), origin, capacity);
+    launch(binary, directory, &text)
+}
+
+/// The same with a second tier.
+pub fn start_tiered(
+    binary: &Path,
+    directory: TempDir,
+    origin: SocketAddr,
+    capacity: u64,
+    shared: &Path,
+) -> io::Result<Server> {
+    let text = configuration(directory.path(), origin, capacity);
+    let tier = format!(
+        "tier:\n  kind: directory\n  path: {}\n  linger: 1s\n  queue: 65536\n",
+        shared.display()
+    );
+    launch(binary, directory, &(text + &tier))
+}
+
+fn launch(binary: &Path, directory: TempDir, configuration: &str) -> io::Result<Server> {
     let file = directory.path().join("tidegate.yaml");
-    fs::write(&file, configuration(directory.path(), origin, capacity))?;
+    fs::write(&file, configuration)?;
     let mut command = Command::new(binary);
     command.arg("run").arg("--config").arg(&file);
     Server::launch(command, directory, |messages| {

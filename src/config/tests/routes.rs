@@ -190,7 +190,7 @@ fn each_mistake_in_a_route_is_told() {
 
 #[rustfmt::skip]
 const WRONG: &[(&str, &str)] = &[
-    ("path: /, origins: [media], hosts: x", "hosts: unknown key; did you mean host? (known here: host, path, pattern, variants, origin_path, origins, next_on, request_headers, response_headers, key, ttl, freshness, chunk_size, min_size, max_size, mode, delivery, pace, finish_when, debug_headers, features, access, rate, cors, prefetch)"),
+    ("path: /, origins: [media], hosts: x", "hosts: unknown key; did you mean host? (known here: host, path, pattern, variants, origin_path, origins, next_on, request_headers, response_headers, key, ttl, freshness, chunk_size, min_size, max_size, mode, delivery, pace, finish_when, debug_headers, features, access, rate, cors, prefetch, tier)"),
     ("path: /, origins: [media], host: 'x:80'", "host: expected a host without port such as video.example.com, or *.example.com for all below it, found \"x:80\""),
     ("path: /, origins: [media], host: []", "host: expected a list of at least one host, found an empty list"),
     ("path: /, origins: [media], host: [x, y, X]", "host[2]: stands earlier in this list already"),

@@ -7,6 +7,7 @@ use tokio::{
     net::TcpStream,
 };
 
+#[expect(dead_code, reason = "only the integration tests have it fail")]
 #[path = "../../../tests/it/s3.rs"]
 mod s3;
 

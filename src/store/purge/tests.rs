@@ -153,6 +153,7 @@ async fn history(steps: Vec<Step>) {
                 let how = How {
                     soft,
                     dry_run: false,
+                    is_told: false,
                 };
                 let meant = model.keys().filter(|n| which.means(**n)).count() as u64;
                 let purged = store.purge(which.selector(), how).await.unwrap();
@@ -263,6 +264,7 @@ async fn a_soft_purge_is_not_overwritten_by_a_manifest_under_way() {
     let how = How {
         soft: true,
         dry_run: false,
+        is_told: false,
     };
     let purged = store.purge(Selector::All, how).await.unwrap();
     assert_eq!(purged.objects, 1);

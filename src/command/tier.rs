@@ -1,0 +1,155 @@
+//! `tidegate tier`: housekeeping of the object store that a fleet shares.
+
+use super::{Done, print, say, wait_for};
+use clap::{Args, Subcommand};
+use std::{
+    io::{IsTerminal, Write},
+    path::PathBuf,
+    time::{Duration, Instant, SystemTime},
+};
+use tidegate::{
+    config,
+    tier::{self, Report, Stats, Task},
+};
+
+/// What to do with it.
+#[derive(Args)]
+pub struct Tier {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Say what is there, and what of it is of no use
+    Status(Common),
+    /// Read all of it and compare the checksums
+    Verify {
+        #[command(flatten)]
+        common: Common,
+        /// Take what is damaged out, so that the origin is asked for it again
+        #[arg(long)]
+        repair: bool,
+    },
+    /// Remove what is of no use: what was purged, what no manifest names, what is of an earlier
+    /// cache.version
+    Gc {
+        #[command(flatten)]
+        common: Common,
+        /// Only say what would be removed
+        #[arg(long)]
+        dry_run: bool,
+        /// Objects of which nothing was written for so long go as well, such as 30d
+        #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+        max_age: Option<Duration>,
+        /// How long purges are remembered; an edge that was off for longer drops what it has
+        #[arg(long, value_name = "TIME", default_value = "30d", value_parser = humantime::parse_duration)]
+        purges: Duration,
+    },
+}
+
+#[derive(Args)]
+struct Common {
+    /// The configuration with the section tier
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// How often it is told how far it has come.
+const OFTEN: Duration = Duration::from_millis(500);
+
+/// Goes through the tier.
+pub fn run_tier(asked: Tier) -> Done {
+    let plain = |version| Task {
+        version,
+        verify: false,
+        repair: false,
+        erase: false,
+        max_age: None,
+        purges: Duration::MAX,
+    };
+    let (common, fit): (Common, Box<dyn FnOnce(Task) -> Task>) = match asked.what {
+        What::Status(common) => (common, Box::new(|task| task)),
+        What::Verify { common, repair } => {
+            let fit = move |task| Task {
+                verify: true,
+                repair,
+                ..task
+            };
+            (common, Box::new(fit))
+        }
+        What::Gc {
+            common,
+            dry_run,
+            max_age,
+            purges,
+        } => {
+            let fit = move |task| Task {
+                erase: !dry_run,
+                max_age,
+                purges,
+                ..task
+            };
+            (common, Box::new(fit))
+        }
+    };
+    let settings = config::load(&common.config)?;
+    let config = settings
+        .tier
+        .ok_or("this configuration has no section tier")?;
+    let task = fit(plain(settings.cache_version));
+    wait_for(async {
+        let remote = tier::open(&config, Stats::default())?;
+        let mut told = Instant::now();
+        let is_watched = std::io::stderr().is_terminal();
+        let report = tier::survey(&remote, &task, SystemTime::now(), |so_far| {
+            if is_watched && told.elapsed() >= OFTEN {
+                told = Instant::now();
+                progress(so_far);
+            }
+        });
+        let report = report.await?;
+        if is_watched {
+            eprint!("\r\x1b[K");
+        }
+        if common.json {
+            return print(true, &report);
+        }
+        say(&report.to_string())?;
+        match report.damaged.is_empty() {
+            true => Ok(()),
+            false if task.repair => Ok(()),
+            false => Err("there are damaged runs: --repair takes them out".into()),
+        }
+    })
+}
+
+/// Tries the tier of a configuration, if it has one.
+pub fn check_tier(config: Option<tier::Config>) -> Done {
+    let Some(config) = config else {
+        return Ok(());
+    };
+    wait_for(async {
+        let remote = tier::open(&config, Stats::default())?;
+        let findings = tier::probe(&remote, &config.fleet).await;
+        for warning in &findings.warnings {
+            eprintln!("tidegate: tier: warning: {warning}");
+        }
+        match findings.wrong.is_empty() {
+            true => Ok(()),
+            false => Err(format!("tier: {}", findings.wrong.join("; ")).into()),
+        }
+    })
+}
+
+fn progress(so_far: &Report) {
+    let _ = write!(
+        std::io::stderr(),
+        "\r\x1b[K{} objects, {} …",
+        so_far.objects + so_far.purged + so_far.outdated,
+        bytesize::ByteSize(so_far.bytes).display().iec()
+    );
+}

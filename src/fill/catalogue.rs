@@ -1,0 +1,22 @@
+//! Who else may know of an object.
+
+use crate::{
+    source::{Ranged, Source},
+    store::{Manifest, ObjectId},
+};
+use async_trait::async_trait;
+use std::sync::Arc;
+
+/// Objects that others have.
+#[async_trait]
+pub trait Catalogue: Send + Sync + std::fmt::Debug {
+    /// What is known of the object with this name and key. Implementations put a deadline on every
+    /// wait: a client waits for this.
+    async fn recall(&self, id: ObjectId, key: &[u8]) -> Option<Manifest>;
+
+    /// Whether all of a part is known to be there, as far as that can be told at once.
+    fn has(&self, part: &Ranged) -> bool;
+
+    /// These origins, asked for what others do not have.
+    fn before(self: Arc<Self>, origins: Arc<dyn Source>) -> Arc<dyn Source>;
+}

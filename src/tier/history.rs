@@ -1,0 +1,292 @@
+//! The fleet's purges, as far as this edge knows them: a plain value.
+//!
+//! Purges are numbered, without gaps. What the tier says of an object names the last purge that
+//! it is known to have survived; it counts only if no later one means it.
+
+use crate::{
+    domain::{Selector, Tags, place_of},
+    store::{Manifest, sealed},
+};
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+
+/// One purge of the fleet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// What it means.
+    pub selector: Selector,
+    /// Whether objects become stale instead of going.
+    pub soft: bool,
+    /// Which edge it comes from, for operators.
+    pub from: String,
+    /// Seconds since 1970 by that edge's clock, for operators.
+    pub at: u64,
+}
+
+/// What is known.
+#[derive(Debug, Default)]
+pub struct History {
+    /// The number of the last purge.
+    last: u64,
+    recent: VecDeque<Notice>,
+    /// Purges of our own that the fleet has not been told of yet.
+    untold: VecDeque<Notice>,
+    /// Some of those were too many to be remembered.
+    is_lost: bool,
+}
+
+/// What an entry of the tier is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It has survived all purges.
+    Valid,
+    /// It is stale by one.
+    Stale,
+    /// It is out of service.
+    Gone,
+}
+
+/// Purges that are remembered. What has survived only an earlier one is taken for gone.
+pub const REMEMBERED: usize = 4096;
+/// Purges that may wait to be told; beyond it nothing of the tier is believed until they are.
+const UNTOLD: usize = 1024;
+
+const MAGIC: &[u8] = b"tidegate tier purge 1\n";
+
+impl Notice {
+    /// The bytes of its document.
+    pub fn encode(&self) -> Vec<u8> {
+        let json = serde_json::to_vec(self).expect("plain data always serialises");
+        sealed::seal(MAGIC, &json)
+    }
+
+    /// Reads its document. One that can't be read means everything: nothing that was purged may
+    /// come back.
+    pub fn decode(document: &[u8]) -> Self {
+        let json = sealed::unseal(MAGIC, document);
+        let read = json.and_then(|json| serde_json::from_slice(json).ok());
+        read.unwrap_or(Self {
+            selector: Selector::All,
+            soft: false,
+            from: "a purge that can't be read".into(),
+            at: 0,
+        })
+    }
+}
+
+impl History {
+    /// Nothing is known but that so many purges have been.
+    #[cfg(test)]
+    fn from(last: u64) -> Self {
+        Self {
+            last,
+            ..Self::default()
+        }
+    }
+
+    /// The purges up to `last` are too long ago to be remembered; then came these.
+    pub fn begin(&mut self, last: u64, notices: Vec<Notice>) {
+        self.last = last;
+        self.recent.clear();
+        notices.into_iter().for_each(|notice| self.note(notice));
+    }
+
+    /// The number of the last purge that is known.
+    pub fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// The next purge is this.
+    pub fn note(&mut self, notice: Notice) {
+        self.last += 1;
+        self.recent.push_back(notice);
+        if self.recent.len() > REMEMBERED {
+            self.recent.pop_front();
+        }
+    }
+
+    /// The fleet is to be told of a purge.
+    pub fn owe(&mut self, notice: Notice) {
+        match self.untold.len() < UNTOLD {
+            true => self.untold.push_back(notice),
+            false => self.is_lost = true,
+        }
+    }
+
+    /// The next purge to tell of.
+    pub fn next_untold(&self) -> Option<Notice> {
+        let lost = || Notice {
+            selector: Selector::All,
+            soft: false,
+            from: "purges that were too many to be told".into(),
+            at: 0,
+        };
+        let next = self.untold.front().cloned();
+        next.or_else(|| self.is_lost.then(lost))
+    }
+
+    /// The next purge to tell of has been told, as the next of all.
+    pub fn told(&mut self) {
+        match self.untold.pop_front() {
+            Some(notice) => self.note(notice),
+            None => {
+                self.is_lost = false;
+                self.note(Notice::decode(&[]));
+            }
+        }
+    }
+
+    /// How many purges the fleet has not been told of yet.
+    pub fn untold(&self) -> usize {
+        self.untold.len() + usize::from(self.is_lost)
+    }
+
+    /// What an object is worth that has survived the purges up to this one.
+    pub fn standing(&self, object: &Manifest, survived: u64) -> Standing {
+        let forgotten = self.last - self.recent.len() as u64;
+        if survived < forgotten || self.is_lost {
+            return Standing::Gone;
+        }
+        let (place, tags) = (place_of(&object.key), Tags::of(&object.meta.headers));
+        let known = usize::try_from(survived - forgotten).unwrap_or(usize::MAX);
+        let later = self.recent.iter().skip(known).chain(&self.untold);
+        let mut meant = later.filter(|notice| notice.selector.takes(&place, &tags));
+        let Some(first) = meant.next() else {
+            return Standing::Valid;
+        };
+        match first.soft && meant.all(|notice| notice.soft) {
+            true => Standing::Stale,
+            false => Standing::Gone,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::ObjectKey,
+        store::{Meta, ObjectId},
+    };
+    use http::{HeaderMap, HeaderValue};
+    use std::time::SystemTime;
+
+    fn object(path: &str, tag: &'static str) -> Manifest {
+        let key = ObjectKey {
+            version: 1,
+            host: "a.example".into(),
+            path: path.into(),
+            query: None,
+            extras: Vec::new(),
+        };
+        let mut headers = HeaderMap::new();
+        headers.insert("cache-tag", HeaderValue::from_static(tag));
+        let now = SystemTime::UNIX_EPOCH;
+        Manifest {
+            id: ObjectId([1; 16]),
+            key: key.encode(),
+            generation: 0,
+            total: Some(1),
+            chunk_size: 4096,
+            meta: Meta {
+                status: 200,
+                headers,
+                created: now,
+                validated: now,
+                epoch: now,
+                fresh_until: now,
+                stale_while_revalidate: 0,
+                stale_if_error: 0,
+                variance: None,
+            },
+        }
+    }
+
+    fn notice(selector: Selector, soft: bool) -> Notice {
+        Notice {
+            selector,
+            soft,
+            from: "here".into(),
+            at: 7,
+        }
+    }
+
+    fn url(path: &str, soft: bool) -> Notice {
+        notice(Selector::at("a.example", path), soft)
+    }
+
+    #[test]
+    fn only_what_came_later_and_was_meant_counts() {
+        let mut history = History::from(10);
+        let film = object("/f", "films");
+        assert_eq!(history.standing(&film, 10), Standing::Valid);
+        assert_eq!(history.standing(&film, 9), Standing::Gone);
+        // Another edge knows more than we do.
+        assert_eq!(history.standing(&film, 11), Standing::Valid);
+        history.note(url("/f", true));
+        history.note(url("/g", false));
+        assert_eq!(history.standing(&film, 10), Standing::Stale);
+        assert_eq!(history.standing(&film, 11), Standing::Valid);
+        history.note(notice(Selector::Tag("films".into()), false));
+        assert_eq!(history.standing(&film, 10), Standing::Gone);
+        assert_eq!(history.standing(&film, 12), Standing::Gone);
+        assert_eq!(history.standing(&film, 13), Standing::Valid);
+        assert_eq!(history.standing(&object("/h", "news"), 10), Standing::Valid);
+    }
+
+    #[test]
+    fn what_has_not_been_told_yet_counts_against_all() {
+        let mut history = History::from(4);
+        let film = object("/f", "films");
+        history.owe(url("/f", false));
+        assert_eq!(history.standing(&film, 4), Standing::Gone);
+        assert_eq!(history.standing(&film, 99), Standing::Gone);
+        assert_eq!(history.next_untold(), Some(url("/f", false)));
+        history.told();
+        assert_eq!((history.last(), history.untold()), (5, 0));
+        assert_eq!(history.standing(&film, 4), Standing::Gone);
+        assert_eq!(history.standing(&film, 5), Standing::Valid);
+    }
+
+    #[test]
+    fn too_many_untold_ones_take_everything_out() {
+        let mut history = History::default();
+        for _ in 0..UNTOLD {
+            history.owe(url("/g", false));
+        }
+        assert_eq!(history.standing(&object("/f", "x"), 0), Standing::Valid);
+        history.owe(url("/f", false));
+        assert_eq!(history.standing(&object("/f", "x"), 0), Standing::Gone);
+        for _ in 0..UNTOLD {
+            history.told();
+        }
+        assert_eq!(history.next_untold().unwrap().selector, Selector::All);
+        history.told();
+        assert_eq!(history.next_untold(), None);
+        assert_eq!(history.standing(&object("/f", "x"), 0), Standing::Gone);
+        assert_eq!(
+            history.standing(&object("/f", "x"), history.last()),
+            Standing::Valid
+        );
+    }
+
+    #[test]
+    fn what_is_older_than_the_memory_is_gone() {
+        let mut history = History::default();
+        for _ in 0..=REMEMBERED {
+            history.note(url("/g", false));
+        }
+        assert_eq!(history.standing(&object("/f", "x"), 0), Standing::Gone);
+        assert_eq!(history.standing(&object("/f", "x"), 1), Standing::Valid);
+    }
+
+    #[test]
+    fn a_notice_that_cannot_be_read_means_everything() {
+        let film = url("/f", true);
+        assert_eq!(Notice::decode(&film.encode()), film);
+        let mut damaged = film.encode();
+        *damaged.last_mut().unwrap() ^= 1;
+        assert_eq!(Notice::decode(&damaged).selector, Selector::All);
+        assert!(!Notice::decode(&damaged).soft);
+    }
+}

@@ -1,0 +1,246 @@
+//! What the tier has of an object: asked once for all who want to know, and remembered.
+
+use super::{
+    entry::Entry,
+    history::{History, Standing},
+    remote::Remote,
+    stats::Outcome,
+};
+use crate::{store::ObjectId, traffic::Latency};
+use lru::LruCache;
+use parking_lot::Mutex;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+use tokio::{sync::watch, time::timeout};
+
+/// Look-ups in the tier.
+#[derive(Debug)]
+pub struct Lookup {
+    remote: Arc<Remote>,
+    history: Arc<Mutex<History>>,
+    version: Arc<AtomicU32>,
+    negative: Duration,
+    known: Mutex<Known>,
+    flying: Mutex<HashMap<ObjectId, watch::Receiver<Answer>>>,
+    latency: Mutex<Latency>,
+}
+
+/// Nothing yet; then what came of a look-up.
+type Answer = Option<Result<Option<Arc<Entry>>, ()>>;
+
+/// What has been found out of late.
+#[derive(Debug)]
+struct Known {
+    entries: LruCache<ObjectId, (Option<Arc<Entry>>, Instant)>,
+    /// What the entries weigh, in bytes, about.
+    weight: usize,
+}
+
+/// Look-ups under way at a time; above it the origin is asked.
+const MOST_FLYING: usize = 512;
+/// How long what was found is believed: other edges add to it.
+const POSITIVE: Duration = Duration::from_secs(60);
+/// Bytes of entries that are remembered.
+const MOST_WEIGHT: usize = 16 << 20;
+/// The least that one weighs.
+const LEAST: usize = 300;
+
+/// As long as too little is known of the tier, a look-up may hold a client up for so long.
+const UNKNOWN: Duration = Duration::from_millis(250);
+/// A quick tier that stumbles is waited for at least so long.
+const SHORTEST: Duration = Duration::from_millis(20);
+
+impl Lookup {
+    /// Nothing is known yet.
+    pub fn new(
+        remote: Arc<Remote>,
+        history: Arc<Mutex<History>>,
+        version: Arc<AtomicU32>,
+        negative: Duration,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            remote,
+            history,
+            version,
+            negative,
+            known: Mutex::new(Known {
+                entries: LruCache::unbounded(),
+                weight: 0,
+            }),
+            flying: Mutex::default(),
+            latency: Mutex::default(),
+        })
+    }
+
+    /// The version of the cache whose objects are looked for.
+    pub fn version(&self) -> u32 {
+        self.version.load(Relaxed)
+    }
+
+    /// What the tier has of an object, unless it was purged, and whether it is stale by a purge. It
+    /// is waited for no longer than the tier takes for 95 look-ups of 100: what comes later is
+    /// remembered for the next.
+    pub async fn find(
+        self: &Arc<Self>,
+        id: ObjectId,
+        key: Option<&[u8]>,
+    ) -> Option<(Arc<Entry>, Standing)> {
+        let entry = match self.known(id, Instant::now()) {
+            Some(known) => known,
+            None => self.ask(id).await,
+        };
+        let entry = entry.filter(|entry| key.is_none_or(|key| entry.object.key == key))?;
+        let standing = self.history.lock().standing(&entry.object, entry.purges);
+        match standing {
+            Standing::Gone => {
+                self.remote.stats().looked_up(Outcome::Purged);
+                None
+            }
+            standing => Some((entry, standing)),
+        }
+    }
+
+    /// What the tier was found to have of late, unless it was purged.
+    pub fn remembered(&self, id: ObjectId) -> Option<Arc<Entry>> {
+        let entry = self.known(id, Instant::now())??;
+        let standing = self.history.lock().standing(&entry.object, entry.purges);
+        (standing != Standing::Gone).then_some(entry)
+    }
+
+    /// What has been found out of late: that it is there, or that it is not.
+    fn known(&self, id: ObjectId, now: Instant) -> Option<Option<Arc<Entry>>> {
+        let mut known = self.known.lock();
+        let (entry, until) = known.entries.get(&id)?;
+        (now < *until).then(|| entry.clone())
+    }
+
+    async fn ask(self: &Arc<Self>, id: ObjectId) -> Option<Arc<Entry>> {
+        let Some(mut answer) = self.fly(id) else {
+            self.remote.stats().looked_up(Outcome::Full);
+            return None;
+        };
+        let patience = self.patience();
+        let answered = timeout(patience, answer.wait_for(Option::is_some)).await;
+        let answer = match answered {
+            Err(_) => {
+                self.remote.stats().looked_up(Outcome::Late);
+                return None;
+            }
+            Ok(answer) => answer.ok().and_then(|answer| answer.clone()),
+        };
+        let (entry, outcome) = match answer {
+            Some(Ok(Some(entry))) => (Some(entry), Outcome::Found),
+            Some(Ok(None)) => (None, Outcome::Absent),
+            _ => (None, Outcome::Failed),
+        };
+        self.remote.stats().looked_up(outcome);
+        entry
+    }
+
+    /// How long a client may wait for the tier before the origin is asked.
+    fn patience(&self) -> Duration {
+        let usual = self.latency.lock().quantile(0.95);
+        let usual = usual.map_or(UNKNOWN, |usual| usual * 2);
+        usual.max(SHORTEST).min(self.remote.timeout())
+    }
+
+    /// The look-up that is under way, or one that begins; nothing where there are too many.
+    fn fly(self: &Arc<Self>, id: ObjectId) -> Option<watch::Receiver<Answer>> {
+        let mut flying = self.flying.lock();
+        if let Some(answer) = flying.get(&id) {
+            return Some(answer.clone());
+        }
+        if flying.len() >= MOST_FLYING {
+            return None;
+        }
+        let (tell, answer) = watch::channel(None);
+        flying.insert(id, answer.clone());
+        let own = self.clone();
+        tokio::spawn(async move {
+            let landing = Landing(&own, id);
+            let found = own.look(id).await;
+            drop(landing);
+            tell.send_replace(Some(found));
+        });
+        Some(answer)
+    }
+
+    async fn look(&self, id: ObjectId) -> Result<Option<Arc<Entry>>, ()> {
+        let began = Instant::now();
+        let path = self.remote.layout().manifest(self.version(), id);
+        let got = self.remote.get(&path).await.map_err(|_| ())?;
+        let took = began.elapsed();
+        self.latency.lock().record(took);
+        self.remote
+            .stats()
+            .lookup_seconds
+            .observe(took.as_secs_f64());
+        let entry = got.and_then(|(document, _)| {
+            let entry = Entry::decode(&document, id, None);
+            if entry.is_none() {
+                log::warn!("{path} in the tier can't be read: tidegate tier verify says more");
+            }
+            entry
+        });
+        let entry = entry.map(Arc::new);
+        self.learn(id, entry.clone(), Instant::now());
+        Ok(entry)
+    }
+
+    /// What the tier has of an object, or that it has nothing.
+    pub fn learn(&self, id: ObjectId, entry: Option<Arc<Entry>>, now: Instant) {
+        let mut known = self.known.lock();
+        let believed = if entry.is_some() {
+            POSITIVE
+        } else {
+            self.negative
+        };
+        known.weight += weight(entry.as_deref());
+        let old = known.entries.push(id, (entry, now + believed));
+        if let Some((_, (old, _))) = old {
+            known.weight -= weight(old.as_deref());
+        }
+        while known.weight > MOST_WEIGHT
+            && let Some((_, (old, _))) = known.entries.pop_lru()
+        {
+            known.weight -= weight(old.as_deref());
+        }
+    }
+
+    /// What is remembered of an object turned out to be wrong.
+    pub fn forget(&self, id: ObjectId) {
+        let mut known = self.known.lock();
+        if let Some((entry, _)) = known.entries.pop(&id) {
+            known.weight -= weight(entry.as_deref());
+        }
+    }
+}
+
+/// A look-up that is under way, however it ends.
+struct Landing<'a>(&'a Lookup, ObjectId);
+
+impl Drop for Landing<'_> {
+    fn drop(&mut self) {
+        self.0.flying.lock().remove(&self.1);
+    }
+}
+
+/// About the bytes that an entry takes.
+fn weight(entry: Option<&Entry>) -> usize {
+    let Some(entry) = entry else {
+        return LEAST;
+    };
+    let runs = entry.runs.iter();
+    let runs: usize = runs.map(|run| 80 + 4 * run.checksums.len()).sum();
+    let fields = entry.object.meta.headers.iter();
+    let fields: usize = fields
+        .map(|(name, value)| 64 + name.as_str().len() + value.len())
+        .sum();
+    LEAST + runs + fields + entry.object.key.len()
+}

@@ -1,0 +1,197 @@
+//! The second tier: an object store that a fleet of edges shares, behind the disk of each.
+//!
+//! What one edge has fetched, all have: chunks go up in runs, behind, and come down when another
+//! edge lacks them. The engine is one that others run and trust; this room only says what things
+//! are called there, and when they count.
+//!
+//! ```text
+//!   a look-up finds nothing here ──► recall: the manifest there ──► an object without chunks
+//!   a chunk is missing here ───────► runs there, checked ──► else the origin
+//!   a chunk has come in here ──────► waits for its neighbours ──► a run there, then its manifest
+//!   a purge ───────────────────────► a number in the tier ──► every edge carries it out
+//! ```
+//!
+//! What this room promises: a byte from the tier is one that an origin has sent for that version
+//! of that object, or it is not given out: runs belong to one version, each chunk is checked.
+//! What was purged does not come back, whoever is uploading at that moment and whichever edge was
+//! off. A tier that is slow, throttles, fails or lies costs time, and no more of it than it usually
+//! takes itself; nobody waits for an upload.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `entry.rs`, `history.rs`, `pieces.rs`, `pending.rs`, `layout.rs` | pure: manifests there, purges, what comes from where, what goes up when, names |
+//! | `open.rs`, `remote.rs`, `stats.rs` | the service, with deadlines, a breaker and counters |
+//! | `lookup.rs`, `source.rs`, `body.rs` | reading |
+//! | `upload.rs` | writing |
+//! | `fleet.rs`, `purges.rs` | whose it is; purges across the fleet |
+//! | `probe.rs`, `folders.rs`, `survey.rs` | trying it; housekeeping |
+
+mod body;
+mod config;
+mod entry;
+mod fleet;
+mod folders;
+mod history;
+mod layout;
+mod lookup;
+mod open;
+mod pending;
+mod pieces;
+mod probe;
+mod purges;
+mod remote;
+mod source;
+mod stats;
+mod survey;
+mod upload;
+
+pub use config::{Config, OnError, Place, Secret};
+pub use entry::{Entry, Run};
+pub use fleet::Stranger;
+pub use layout::Layout;
+pub use open::{OpenError, open};
+pub use probe::{Findings, probe};
+pub use remote::{Remote, Trouble};
+pub use source::Tiered;
+pub use stats::Stats;
+pub use survey::{Report, Task, survey};
+
+use crate::store::Store;
+use history::History;
+use lookup::Lookup;
+use parking_lot::Mutex;
+use pending::Pending;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
+    time::{sleep, timeout},
+};
+
+/// The tier of one store.
+#[derive(Debug)]
+pub struct Tier {
+    config: Config,
+    remote: Arc<Remote>,
+    store: Arc<Store>,
+    lookup: Arc<Lookup>,
+    history: Arc<Mutex<History>>,
+    pending: Mutex<Pending>,
+    /// For what is read ahead, in KiB.
+    ahead: Arc<Semaphore>,
+    /// Who this edge is, to operators.
+    name: String,
+    /// Whether it is ours, and its purges are known.
+    ready: AtomicBool,
+    /// The last purge of the fleet that was carried out here.
+    carried_out: AtomicU64,
+    /// Purges and writes of our own that are being carried out, and whether one of them failed.
+    under_way: AtomicUsize,
+    failed: AtomicBool,
+    news: Notify,
+    hurry: Notify,
+}
+
+impl Tier {
+    /// A tier for a store, which is not in use before [`Tier::begin`].
+    ///
+    /// # Errors
+    /// Fails where the settings lead to no service.
+    pub fn new(
+        config: Config,
+        store: Arc<Store>,
+        version: Arc<AtomicU32>,
+        name: String,
+    ) -> Result<Arc<Self>, OpenError> {
+        let remote = Arc::new(open(&config, Stats::default())?);
+        let history = Arc::new(Mutex::new(History::default()));
+        Ok(Arc::new(Self {
+            lookup: Lookup::new(remote.clone(), history.clone(), version, config.negative),
+            pending: Mutex::new(Pending::new(config.queue, config.linger)),
+            ahead: Arc::new(Semaphore::new((config.ahead / 1024) as usize)),
+            config,
+            remote,
+            store,
+            history,
+            name,
+            ready: AtomicBool::new(false),
+            carried_out: AtomicU64::new(0),
+            under_way: AtomicUsize::new(0),
+            failed: AtomicBool::new(false),
+            news: Notify::new(),
+            hurry: Notify::new(),
+        }))
+    }
+
+    /// Begins to use it. Where it can't be used now, that is tried again behind, unless the
+    /// settings say otherwise.
+    ///
+    /// # Errors
+    /// Fails where it can't be used and is not to be done without.
+    pub async fn begin(self: &Arc<Self>) -> Result<(), Stranger> {
+        self.store.tell(self.clone());
+        let joined = timeout(self.config.timeout * 2, self.join()).await;
+        let joined = joined.unwrap_or(Err(Trouble::Late.into()));
+        if let Err(why) = joined {
+            if self.config.on_error == OnError::Refuse {
+                return Err(why);
+            }
+            log::warn!("{why}; it is done without the tier for now");
+        }
+        tokio::spawn(self.clone().follow());
+        tokio::spawn(self.clone().upload());
+        Ok(())
+    }
+
+    /// Uploads what waits, within this time.
+    pub async fn finish(&self, within: Duration) {
+        self.pending.lock().hurry();
+        self.hurry.notify_one();
+        let done = async {
+            while !self.pending.lock().is_done() {
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        if timeout(within, done).await.is_err() {
+            let left = self.pending.lock().len();
+            log::warn!("{left} runs of chunks were not uploaded to the tier before the end");
+        }
+    }
+
+    /// Settings in force.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// What is counted.
+    pub fn stats(&self) -> &Stats {
+        self.remote.stats()
+    }
+
+    fn is_ready(&self) -> bool {
+        self.ready.load(Relaxed)
+    }
+
+    fn remote(&self) -> &Remote {
+        &self.remote
+    }
+
+    fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    fn lookup(&self) -> &Arc<Lookup> {
+        &self.lookup
+    }
+
+    /// Room to read so many bytes ahead, if there is any.
+    fn room_ahead(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
+        let kib = u32::try_from(bytes.div_ceil(1024)).ok()?;
+        self.ahead.clone().try_acquire_many_owned(kib).ok()
+    }
+}

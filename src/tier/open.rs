@@ -1,0 +1,145 @@
+//! From settings to the service.
+
+use super::{
+    config::{Config, Place, Secret},
+    layout::Layout,
+    remote::Remote,
+    stats::Stats,
+};
+use object_store::{
+    BackoffConfig, ClientOptions, ObjectStore, RetryConfig, aws::AmazonS3Builder,
+    azure::MicrosoftAzureBuilder, gcp::GoogleCloudStorageBuilder, local::LocalFileSystem,
+};
+use std::{fs, path::Path, sync::Arc, time::Duration};
+
+/// Why the settings lead to no service.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A file with a secret.
+    #[error("{0} can't be read: {1}")]
+    Secret(String, std::io::Error),
+    /// Something in the settings.
+    #[error("{0}")]
+    Settings(String),
+}
+
+/// A client of the service, which has not been spoken to yet.
+///
+/// # Errors
+/// Fails where a file with a secret can't be read, or a setting can't be used.
+pub fn open(config: &Config, stats: Stats) -> Result<Remote, OpenError> {
+    // The one provider of cryptography of this process; it may have been chosen before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let store = service(config)?;
+    let layout = Layout::new(&config.prefix);
+    Ok(Remote::new(store, layout, config.timeout, stats))
+}
+
+fn service(config: &Config) -> Result<Arc<dyn ObjectStore>, OpenError> {
+    let settings = |e: object_store::Error| OpenError::Settings(e.to_string());
+    match &config.place {
+        Place::S3 {
+            bucket,
+            endpoint,
+            region,
+            keys,
+        } => {
+            let mut builder = AmazonS3Builder::from_env()
+                .with_bucket_name(bucket)
+                .with_region(region)
+                .with_client_options(client(config))
+                .with_retry(retry(config));
+            if let Some(endpoint) = endpoint {
+                builder = builder.with_endpoint(endpoint).with_allow_http(true);
+            }
+            if let Some((access, secret)) = keys {
+                builder = builder
+                    .with_access_key_id(reveal(access)?)
+                    .with_secret_access_key(reveal(secret)?);
+            }
+            Ok(Arc::new(builder.build().map_err(settings)?))
+        }
+        Place::Google {
+            bucket,
+            endpoint,
+            account,
+        } => {
+            let mut builder = GoogleCloudStorageBuilder::from_env()
+                .with_bucket_name(bucket)
+                .with_client_options(client(config))
+                .with_retry(retry(config));
+            if let Some(endpoint) = endpoint {
+                builder = builder.with_url(endpoint);
+            }
+            if let Some(account) = account {
+                builder = builder.with_service_account_key(line(account)?);
+            }
+            Ok(Arc::new(builder.build().map_err(settings)?))
+        }
+        Place::Azure {
+            container,
+            account,
+            endpoint,
+            key,
+        } => {
+            let mut builder = MicrosoftAzureBuilder::from_env()
+                .with_container_name(container)
+                .with_account(account)
+                .with_client_options(client(config))
+                .with_retry(retry(config));
+            if let Some(endpoint) = endpoint {
+                builder = builder
+                    .with_endpoint(endpoint.clone())
+                    .with_allow_http(true);
+            }
+            if let Some(key) = key {
+                builder = builder.with_access_key(reveal(key)?);
+            }
+            Ok(Arc::new(builder.build().map_err(settings)?))
+        }
+        Place::Directory { path } => {
+            let local = LocalFileSystem::new_with_prefix(path).map_err(settings)?;
+            Ok(Arc::new(local.with_automatic_cleanup(true)))
+        }
+    }
+}
+
+/// Deadlines are put on every request as a whole, so that these are only a backstop.
+fn client(config: &Config) -> ClientOptions {
+    ClientOptions::new()
+        .with_allow_http(true)
+        .with_connect_timeout(config.timeout)
+        .with_timeout(config.timeout * 10)
+        .with_pool_idle_timeout(Duration::from_secs(30))
+}
+
+/// A service that throttles is asked once more soon; longer repetitions are ours.
+fn retry(config: &Config) -> RetryConfig {
+    RetryConfig {
+        backoff: BackoffConfig {
+            init_backoff: Duration::from_millis(50),
+            max_backoff: Duration::from_secs(1),
+            base: 2.0,
+        },
+        max_retries: 2,
+        retry_timeout: config.timeout,
+    }
+}
+
+/// A secret, from where it is.
+fn reveal(secret: &Secret) -> Result<String, OpenError> {
+    match secret {
+        Secret::File(path) => line(path),
+        Secret::Variable(name) => std::env::var(name).map_err(|e| {
+            let why = std::io::Error::new(std::io::ErrorKind::NotFound, e);
+            OpenError::Secret(name.clone(), why)
+        }),
+    }
+}
+
+/// The content of a file with a secret, without the end of its line.
+fn line(path: &Path) -> Result<String, OpenError> {
+    let text = fs::read_to_string(path);
+    let text = text.map_err(|e| OpenError::Secret(path.display().to_string(), e))?;
+    Ok(text.trim().to_owned())
+}

@@ -1,0 +1,417 @@
+//! The object store, with a deadline, a breaker and counters on everything that is asked of it.
+
+use super::{layout::Layout, stats::Stats};
+use crate::traffic::breaker::{Breaker, Settings, State};
+use bytes::Bytes;
+use futures_util::{StreamExt, stream::BoxStream};
+use object_store::{
+    Error, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
+    PutPayload, UpdateVersion, path::Path,
+};
+use parking_lot::Mutex;
+use std::{
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+use tokio::time::{sleep, timeout};
+
+/// The service behind the tier.
+#[derive(Debug)]
+pub struct Remote {
+    store: Arc<dyn ObjectStore>,
+    layout: Layout,
+    timeout: Duration,
+    breaker: Mutex<Breaker>,
+    /// Whether an object can be written only where there is none.
+    creates: AtomicBool,
+    /// Whether one can be replaced only as long as it is what it was.
+    compares: AtomicBool,
+    stats: Stats,
+}
+
+/// Why the tier could not be asked, or did not do it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Trouble {
+    /// It is left alone for a while.
+    #[error("it is left alone after failures")]
+    Open,
+    /// No answer in time.
+    #[error("no answer in time")]
+    Late,
+    /// It does not let us.
+    #[error("permission denied: {0}")]
+    Denied(String),
+    /// It can't do that.
+    #[error("not supported there: {0}")]
+    Unsupported(String),
+    /// It failed.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// What is asked of it; a word in the metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operation {
+    Get,
+    Put,
+    Delete,
+    List,
+}
+
+/// What came of a conditional write.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Put {
+    /// It is written.
+    Done,
+    /// It was not: what was to be replaced is not there any more, or something is there.
+    Conflict,
+}
+
+/// The slowest upload that is waited for, in bytes per second.
+const SLOWEST: u64 = 256 << 10;
+
+/// Time after which whoever begins to claim a name has seen that it is taken.
+const SETTLED: Duration = Duration::from_secs(1);
+
+/// A tier that fails is left alone for so long; then trials go out one by one.
+const BREAKER: Settings = Settings {
+    failures: 5,
+    failure_rate: 0.5,
+    min_requests: 20,
+    window: Duration::from_secs(10),
+    open: Duration::from_secs(10),
+    trials: 2,
+};
+
+impl Operation {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::Put => "put",
+            Self::Delete => "delete",
+            Self::List => "list",
+        }
+    }
+}
+
+impl Remote {
+    /// What speaks with `store`, where names are as in `layout`.
+    pub fn new(
+        store: Arc<dyn ObjectStore>,
+        layout: Layout,
+        timeout: Duration,
+        stats: Stats,
+    ) -> Self {
+        Self {
+            store,
+            layout,
+            timeout,
+            breaker: Mutex::new(Breaker::new(BREAKER)),
+            creates: AtomicBool::new(true),
+            compares: AtomicBool::new(true),
+            stats,
+        }
+    }
+
+    /// What things are called there.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// What is counted.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Longest wait for an answer.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// A small document with its version, where there is one.
+    pub async fn get(&self, path: &Path) -> Result<Option<(Bytes, UpdateVersion)>, Trouble> {
+        let work = async {
+            let got = self.store.get(path).await?;
+            let version = UpdateVersion {
+                e_tag: got.meta.e_tag.clone(),
+                version: got.meta.version.clone(),
+            };
+            Ok((got.bytes().await?, version))
+        };
+        let got = self.ask(Operation::Get, self.timeout, work).await?;
+        if let Some((bytes, _)) = &got {
+            self.stats.moved("read", bytes.len());
+        }
+        Ok(got)
+    }
+
+    /// A part of a run, as it comes; nothing where the run is not there.
+    pub async fn open(
+        &self,
+        path: &Path,
+        range: Range<u64>,
+    ) -> Result<Option<BoxStream<'static, Result<Bytes, Error>>>, Trouble> {
+        let options = GetOptions {
+            range: Some(GetRange::Bounded(range.clone())),
+            ..GetOptions::default()
+        };
+        let work = async {
+            let got = self.store.get_opts(path, options).await?;
+            match got.range == range {
+                true => Ok(got.into_stream()),
+                false => Err(Error::Generic {
+                    store: "tier",
+                    source: "another range than asked for".into(),
+                }),
+            }
+        };
+        self.ask(Operation::Get, self.timeout, work).await
+    }
+
+    /// Writes an object whatever is there.
+    pub async fn put(&self, path: &Path, payload: PutPayload) -> Result<(), Trouble> {
+        self.put_as(path, payload, PutMode::Overwrite).await?;
+        Ok(())
+    }
+
+    /// Writes an object if the condition holds. Where the service knows none, a name is claimed as
+    /// well as that goes without, and what is replaced may be what somebody else has just written.
+    pub async fn put_if(
+        &self,
+        path: &Path,
+        payload: PutPayload,
+        mode: PutMode,
+    ) -> Result<Put, Trouble> {
+        match mode {
+            PutMode::Create if !self.creates() => self.claim(path, payload).await,
+            PutMode::Update(_) if !self.compares() => {
+                self.put_as(path, payload, PutMode::Overwrite).await
+            }
+            mode => self.put_as(path, payload, mode).await,
+        }
+    }
+
+    /// Writes what has no name yet, and looks a while later whether it is still there: who begins
+    /// at the same time sees it, or is seen.
+    async fn claim(&self, path: &Path, payload: PutPayload) -> Result<Put, Trouble> {
+        if self.get(path).await?.is_some() {
+            return Ok(Put::Conflict);
+        }
+        let own = Bytes::from(payload.clone());
+        self.put_as(path, payload, PutMode::Overwrite).await?;
+        sleep(SETTLED).await;
+        match self.get(path).await? {
+            Some((there, _)) if there == own => Ok(Put::Done),
+            _ => Ok(Put::Conflict),
+        }
+    }
+
+    /// Whether an object can be written only where there is none.
+    pub fn creates(&self) -> bool {
+        self.creates.load(Relaxed)
+    }
+
+    /// Whether one can be replaced only as long as it is what it was.
+    pub fn compares(&self) -> bool {
+        self.compares.load(Relaxed)
+    }
+
+    /// Tries which conditions on writes the service knows, and goes by that from now on.
+    pub async fn find_out(&self) -> Result<(), Trouble> {
+        let path = self.layout.probe(fastrand::u64(..));
+        let put = |text: &'static [u8], mode| self.put_as(&path, text.to_vec().into(), mode);
+        put(b"one", PutMode::Create).await?;
+        let again = put(b"two", PutMode::Create).await?;
+        self.creates.store(again == Put::Conflict, Relaxed);
+        let other = UpdateVersion {
+            e_tag: Some("\"00000000000000000000000000000000\"".into()),
+            version: None,
+        };
+        let replaced = put(b"three", PutMode::Update(other)).await;
+        self.compares.store(replaced == Ok(Put::Conflict), Relaxed);
+        self.delete(&path).await
+    }
+
+    async fn put_as(
+        &self,
+        path: &Path,
+        payload: PutPayload,
+        mode: PutMode,
+    ) -> Result<Put, Trouble> {
+        let bytes = payload.content_length();
+        let patience = self.timeout + Duration::from_secs(bytes as u64 / SLOWEST);
+        let options = PutOptions {
+            mode,
+            ..PutOptions::default()
+        };
+        let work = self.store.put_opts(path, payload, options);
+        let done = self.ask(Operation::Put, patience, work).await?;
+        if done.is_some() {
+            self.stats.moved("written", bytes);
+        }
+        Ok(match done {
+            Some(_) => Put::Done,
+            None => Put::Conflict,
+        })
+    }
+
+    /// Removes an object, or what is not there.
+    pub async fn delete(&self, path: &Path) -> Result<(), Trouble> {
+        let work = self.store.delete(path);
+        self.ask(Operation::Delete, self.timeout, work).await?;
+        Ok(())
+    }
+
+    /// What lies below a path, as it comes. Who reads puts a deadline on each step.
+    pub fn list(&self, below: &Path) -> BoxStream<'static, Result<ObjectMeta, Error>> {
+        self.count(Operation::List, "ok");
+        self.store.list(Some(below))
+    }
+
+    /// All names below a path that has few.
+    pub async fn names(&self, below: &Path) -> Result<Vec<Path>, Trouble> {
+        let work = async {
+            let mut names = Vec::new();
+            let mut listed = self.store.list(Some(below));
+            while let Some(found) = listed.next().await {
+                names.push(found?.location);
+            }
+            Ok(names)
+        };
+        let patience = self.timeout * 4;
+        Ok(self
+            .ask(Operation::List, patience, work)
+            .await?
+            .unwrap_or_default())
+    }
+
+    /// When the service says that it last wrote an object, by its own clock.
+    pub async fn written_at(&self, path: &Path) -> Result<Option<std::time::SystemTime>, Trouble> {
+        let work = self.store.head(path);
+        let head = self.ask(Operation::Get, self.timeout, work).await?;
+        Ok(head.map(|head| head.last_modified.into()))
+    }
+
+    /// Asks, unless the tier is left alone. Nothing comes back where what is asked for is not
+    /// there, or the condition does not hold.
+    async fn ask<T>(
+        &self,
+        operation: Operation,
+        patience: Duration,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<Option<T>, Trouble> {
+        let ticket = self.breaker.lock().admit(Instant::now());
+        let Ok(ticket) = ticket else {
+            self.count(operation, "open");
+            return Err(Trouble::Open);
+        };
+        // Dropped before it is done, it says nothing of the service.
+        let mut open = Reporting {
+            remote: self,
+            ticket: Some(ticket),
+        };
+        let answer = match timeout(patience, work).await {
+            Err(_) => Err((Trouble::Late, "late")),
+            Ok(Ok(done)) => Ok((Some(done), "ok")),
+            // Elsewhere it is the bucket that is not there.
+            Ok(Err(Error::NotFound { .. }))
+                if matches!(operation, Operation::Get | Operation::Delete) =>
+            {
+                Ok((None, "absent"))
+            }
+            Ok(Err(Error::AlreadyExists { .. } | Error::Precondition { .. })) => {
+                Ok((None, "conflict"))
+            }
+            Ok(Err(e)) => Err((trouble(&e), "failed")),
+        };
+        match answer {
+            Ok((done, outcome)) => {
+                open.succeeded();
+                self.count(operation, outcome);
+                Ok(done)
+            }
+            Err((trouble, outcome)) => {
+                open.failed(&trouble);
+                self.count(operation, outcome);
+                Err(trouble)
+            }
+        }
+    }
+
+    /// What was begun with an answer has broken off.
+    pub fn broke(&self, why: &str) {
+        let mut breaker = self.breaker.lock();
+        let ticket = breaker.ticket();
+        if breaker.failed(ticket, Instant::now()) {
+            self.opened(why);
+        }
+    }
+
+    fn opened(&self, why: &str) {
+        log::warn!(
+            "the tier fails ({why}): it is left alone for {} s, and all goes on without it",
+            BREAKER.open.as_secs()
+        );
+    }
+
+    fn count(&self, operation: Operation, outcome: &str) {
+        let labels = [operation.label(), outcome];
+        self.stats.requests.with_label_values(&labels).inc();
+        let state = match self.breaker.lock().state(Instant::now()) {
+            State::Closed => 0,
+            State::HalfOpen => 1,
+            State::Open => 2,
+        };
+        self.stats.breaker.set(state);
+    }
+}
+
+/// A request whose outcome the breaker is still to hear of.
+struct Reporting<'a> {
+    remote: &'a Remote,
+    ticket: Option<crate::traffic::breaker::Ticket>,
+}
+
+impl Reporting<'_> {
+    fn succeeded(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.remote.breaker.lock().succeeded(ticket, Instant::now());
+        }
+    }
+
+    fn failed(&mut self, trouble: &Trouble) {
+        let Some(ticket) = self.ticket.take() else {
+            return;
+        };
+        if self.remote.breaker.lock().failed(ticket, Instant::now()) {
+            self.remote.opened(&trouble.to_string());
+        }
+    }
+}
+
+impl Drop for Reporting<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.remote.breaker.lock().abandoned(ticket);
+        }
+    }
+}
+
+fn trouble(e: &Error) -> Trouble {
+    match e {
+        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => Trouble::Denied(brief(e)),
+        Error::NotImplemented { .. } | Error::NotSupported { .. } => Trouble::Unsupported(brief(e)),
+        _ => Trouble::Failed(brief(e)),
+    }
+}
+
+/// Their errors carry whole answers.
+fn brief(e: &Error) -> String {
+    const LONGEST: usize = 300;
+    let text = e.to_string().replace('\n', " ");
+    text.chars().take(LONGEST).collect()
+}

@@ -1,0 +1,177 @@
+//! The tier in front of a route's origins, as where missing chunks come from.
+
+use super::{
+    Tier,
+    body::Joined,
+    entry::Entry,
+    pieces::{Piece, pieces},
+};
+use crate::{
+    domain::{ByteRange, Partial},
+    fill::Catalogue,
+    source::{Answer, Ranged, Request, Source, SourceError},
+    store::{Manifest, ObjectId},
+    traffic::Urgency,
+};
+use async_trait::async_trait;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use std::{
+    any::Any,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+/// A route's origins behind the tier.
+#[derive(Debug)]
+pub struct Tiered {
+    tier: Arc<Tier>,
+    origins: Arc<dyn Source>,
+}
+
+/// What a part is asked for with.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub request: Request,
+    pub ranged: Ranged,
+    pub urgency: Urgency,
+}
+
+impl Tiered {
+    /// The tier in front of these origins.
+    pub fn new(tier: Arc<Tier>, origins: Arc<dyn Source>) -> Self {
+        Self { tier, origins }
+    }
+
+    /// What the tier has of a part, if it has anything of it.
+    async fn plan(&self, ranged: &Ranged) -> Option<(Arc<Entry>, Vec<Piece>)> {
+        if !self.tier.is_ready() {
+            return None;
+        }
+        let id = ObjectId(ranged.id);
+        let (entry, _) = self.tier.lookup().find(id, None).await?;
+        if !entry.is_version(ranged.if_range.as_deref(), ranged.total) {
+            return None;
+        }
+        let pieces = pieces(&entry, ranged.range, self.tier.config().read);
+        let has_any = pieces
+            .iter()
+            .any(|piece| matches!(piece, Piece::Tier { .. }));
+        has_any.then_some((entry, pieces))
+    }
+}
+
+#[async_trait]
+impl Source for Tiered {
+    async fn fetch(
+        self: Arc<Self>,
+        request: &Request,
+        range: Option<&Ranged>,
+        urgency: Urgency,
+    ) -> Result<Answer, SourceError> {
+        let origins = self.origins.clone();
+        let Some(ranged) = range else {
+            return origins.fetch(request, range, urgency).await;
+        };
+        let Some((entry, pieces)) = self.plan(ranged).await else {
+            return origins.fetch(request, range, urgency).await;
+        };
+        let headers = head(&entry, ranged);
+        let mut first = None;
+        if let Some(Piece::Origin(part)) = pieces.first() {
+            let part = of_part(ranged, *part);
+            let answer = origins.clone().fetch(request, Some(&part), urgency).await?;
+            if !is_part(&answer, &part, &entry) {
+                // What it says is to be judged by who asked, in answer to what was asked.
+                drop(answer);
+                return origins.fetch(request, range, urgency).await;
+            }
+            first = Some(answer.body);
+        }
+        let asked = Asked {
+            request: request.clone(),
+            ranged: ranged.clone(),
+            urgency,
+        };
+        let body = Joined::new(self.tier.clone(), origins, entry, asked, pieces, first);
+        Ok(Answer {
+            status: StatusCode::PARTIAL_CONTENT,
+            headers,
+            body: Box::new(body),
+        })
+    }
+
+    fn prepare(self: Arc<Self>, request: &Request) -> Option<Box<dyn Any + Send + Sync>> {
+        self.origins.clone().prepare(request)
+    }
+}
+
+/// The same request for another part.
+pub(super) fn of_part(ranged: &Ranged, part: ByteRange) -> Ranged {
+    Ranged {
+        range: part,
+        ..ranged.clone()
+    }
+}
+
+/// Whether an origin's answer is the part that it was asked for, of the version that the tier has.
+pub(super) fn is_part(answer: &Answer, asked: &Ranged, entry: &Entry) -> bool {
+    let part = Partial::judge(asked.range, &answer.headers);
+    let stored = entry.object.meta.validators();
+    answer.status == StatusCode::PARTIAL_CONTENT
+        && part.is_ok_and(|part| {
+            part.total == asked.total
+                && part.range == asked.range
+                && stored.same_version(&part.validators)
+        })
+}
+
+/// What an origin would have said of the part.
+fn head(entry: &Entry, ranged: &Ranged) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let stored = &entry.object.meta.headers;
+    for name in [header::ETAG, header::LAST_MODIFIED, header::DATE] {
+        if let Some(value) = stored.get(&name) {
+            headers.insert(name, value.clone());
+        }
+    }
+    let (range, total) = (ranged.range, ranged.total);
+    let content_range = format!("bytes {}-{}/{total}", range.start(), range.last());
+    if let Ok(value) = HeaderValue::from_str(&content_range) {
+        headers.insert(header::CONTENT_RANGE, value);
+    }
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(range.len()));
+    headers
+}
+
+#[async_trait]
+impl Catalogue for Tier {
+    async fn recall(&self, id: ObjectId, key: &[u8]) -> Option<Manifest> {
+        if !self.is_ready() {
+            return None;
+        }
+        let (entry, standing) = self.lookup().find(id, Some(key)).await?;
+        let mut object = entry.object.clone();
+        if standing == super::history::Standing::Stale {
+            let now = SystemTime::now();
+            let over = now.checked_sub(Duration::from_secs(1)).unwrap_or(now);
+            object.meta.fresh_until = object.meta.fresh_until.min(over);
+        }
+        Some(object)
+    }
+
+    fn has(&self, part: &Ranged) -> bool {
+        let known = self.lookup().remembered(ObjectId(part.id));
+        known.is_some_and(|entry| {
+            let pieces = pieces(&entry, part.range, u64::MAX);
+            let is_version = entry.is_version(part.if_range.as_deref(), part.total);
+            is_version
+                && pieces
+                    .iter()
+                    .all(|piece| matches!(piece, Piece::Tier { .. }))
+        })
+    }
+
+    fn before(self: Arc<Self>, origins: Arc<dyn Source>) -> Arc<dyn Source> {
+        Arc::new(Tiered::new(self, origins))
+    }
+}

@@ -1,0 +1,154 @@
+//! What is counted of the tier. Labels are closed sets.
+
+use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, core::Collector};
+
+/// Counters of one tier.
+#[derive(Clone, Debug)]
+pub struct Stats {
+    pub(super) requests: IntCounterVec,
+    pub(super) bytes: IntCounterVec,
+    pub(super) lookups: IntCounterVec,
+    pub(super) lookup_seconds: Histogram,
+    pub(super) chunks: IntCounterVec,
+    pub(super) uploads: IntCounterVec,
+    pub(super) waiting: IntGauge,
+    pub(super) breaker: IntGauge,
+    pub(super) purges: IntGauge,
+    pub(super) untold: IntGauge,
+}
+
+/// Look-ups of an object that is not here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It is there.
+    Found,
+    /// It is not.
+    Absent,
+    /// It is, but was purged.
+    Purged,
+    /// No answer in time: the origin was asked.
+    Late,
+    /// Too many look-ups at a time.
+    Full,
+    /// The tier failed, or is left alone.
+    Failed,
+}
+
+impl Outcome {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Found => "found",
+            Self::Absent => "absent",
+            Self::Purged => "purged",
+            Self::Late => "late",
+            Self::Full => "full",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl Default for Stats {
+    fn default() -> Self {
+        let counters = |name: &str, help: &str, labels: &[&str]| {
+            let counters = IntCounterVec::new(Opts::new(name, help), labels);
+            counters.expect("names of metrics are well-formed")
+        };
+        let gauge = |name: &str, help: &str| {
+            IntGauge::new(name, help).expect("names of metrics are well-formed")
+        };
+        let seconds = HistogramOpts::new(
+            "tidegate_tier_lookup_seconds",
+            "Time until the tier has said whether it has an object. A rise makes first requests slower, up to the 95th percentile, after which the origin is asked.",
+        );
+        let seconds = seconds.buckets(vec![
+            0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0,
+        ]);
+        Self {
+            requests: counters(
+                "tidegate_tier_requests_total",
+                "Requests to the tier, by operation and outcome (ok, absent, conflict, failed, late, open). What the service bills; a rise of failed or late says that it throttles or fails.",
+                &["operation", "outcome"],
+            ),
+            bytes: counters(
+                "tidegate_tier_bytes_total",
+                "Bytes of runs and manifests read from and written to the tier. What the service bills for traffic.",
+                &["direction"],
+            ),
+            lookups: counters(
+                "tidegate_tier_lookups_total",
+                "Look-ups of objects that are not on this disk, by outcome. A rise of late or failed says that the tier does not keep up; of absent, that these objects are new to the fleet.",
+                &["outcome"],
+            ),
+            lookup_seconds: Histogram::with_opts(seconds)
+                .expect("names of metrics are well-formed"),
+            chunks: counters(
+                "tidegate_tier_chunks_total",
+                "Chunks that were missing here and read from the tier, by outcome (ok, corrupt, failed). A rise of corrupt says that the tier is damaged: tidegate tier verify.",
+                &["outcome"],
+            ),
+            uploads: counters(
+                "tidegate_tier_uploads_total",
+                "Runs of chunks for the tier, by outcome: stored, known (another edge had brought them), gone (not here any more), full (too many waited), failed (given up after repetitions).",
+                &["outcome"],
+            ),
+            waiting: gauge(
+                "tidegate_tier_uploads_waiting",
+                "Runs of chunks that wait for their upload. Near tier.queue what comes is not uploaded.",
+            ),
+            breaker: gauge(
+                "tidegate_tier_breaker",
+                "Whether the tier is left alone after failures: 0 asked, 1 tried, 2 left alone.",
+            ),
+            purges: gauge(
+                "tidegate_tier_purges",
+                "Number of the last purge of the fleet that this edge has carried out. Edges that stay behind others do not see them.",
+            ),
+            untold: gauge(
+                "tidegate_tier_purges_untold",
+                "Purges of this edge that the fleet has not been told of yet. A lasting rise says that the tier can't be written to.",
+            ),
+        }
+    }
+}
+
+impl Stats {
+    pub(super) fn looked_up(&self, outcome: Outcome) {
+        self.lookups.with_label_values(&[outcome.label()]).inc();
+    }
+
+    pub(super) fn chunk(&self, outcome: &str) {
+        self.chunks.with_label_values(&[outcome]).inc();
+    }
+
+    pub(super) fn upload(&self, outcome: &str) {
+        self.uploads.with_label_values(&[outcome]).inc();
+    }
+
+    /// Bytes came from the tier, or went there.
+    pub(super) fn moved(&self, direction: &str, bytes: usize) {
+        self.bytes
+            .with_label_values(&[direction])
+            .inc_by(bytes as u64);
+    }
+
+    /// How many requests there were, by operation, outcomes taken together.
+    pub fn requests(&self) -> &IntCounterVec {
+        &self.requests
+    }
+
+    /// All of them, for the metrics.
+    pub fn collectors(&self) -> Vec<Box<dyn Collector>> {
+        let counters = [
+            &self.requests,
+            &self.bytes,
+            &self.lookups,
+            &self.chunks,
+            &self.uploads,
+        ];
+        let gauges = [&self.waiting, &self.breaker, &self.purges, &self.untold];
+        let mut all: Vec<Box<dyn Collector>> = vec![Box::new(self.lookup_seconds.clone())];
+        all.extend(counters.map(|counter| Box::new(counter.clone()) as Box<dyn Collector>));
+        all.extend(gauges.map(|gauge| Box::new(gauge.clone()) as Box<dyn Collector>));
+        all
+    }
+}

@@ -1,0 +1,321 @@
+//! Write-behind: what is here goes up, in its own time. Neither clients nor the store wait.
+
+use super::{
+    Tier,
+    entry::{Entry, Merged, Run},
+    layout::run_name,
+    pending::Generation,
+    remote::{Put, Trouble},
+};
+use crate::{
+    domain::{ChunkIndex, ChunkRun},
+    source::{Offered, Sink},
+    store::{Object, ObjectId, Read},
+    traffic::backoff,
+};
+use bytes::Bytes;
+use object_store::{PutMode, PutPayload, UpdateVersion};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::{Duration, Instant},
+};
+use tokio::{task::JoinSet, time::sleep};
+
+/// How often a run is sent, or a manifest written, before it is given up.
+const ATTEMPTS: u32 = 5;
+/// How often it is looked whether something is to go up, where nothing calls for it.
+const TICK: Duration = Duration::from_millis(500);
+
+impl Sink for Tier {
+    fn offer(&self, chunk: &Offered) {
+        if !self.is_ready() {
+            return;
+        }
+        let of = (ObjectId(chunk.id), chunk.generation);
+        let per_group = self.chunks_per_run(of);
+        let mut pending = self.pending.lock();
+        if !pending.add(of, chunk.chunk, per_group, Instant::now()) {
+            self.stats().upload("full");
+        }
+        self.stats().waiting.set(pending.len() as i64);
+    }
+
+    fn found(&self, id: [u8; 16], generation: u64, times: u64) {
+        let least = self.config().min_requests;
+        if least <= 1 || times != least {
+            return;
+        }
+        // It is wanted often enough by now: what has come before goes up as well.
+        let Some(object) = self.store().open_object(ObjectId(id)) else {
+            return;
+        };
+        for chunk in object.present().iter() {
+            self.offer(&Offered {
+                id,
+                generation,
+                chunk,
+            });
+        }
+    }
+}
+
+/// Why a run did not go up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    /// It is not here any more, or is not to go up (yet).
+    Gone,
+    /// The tier did not take it.
+    Failed,
+}
+
+impl Tier {
+    /// Chunks of this object that make a run.
+    fn chunks_per_run(&self, (id, _): Generation) -> u32 {
+        let size = self
+            .store()
+            .open_object(id)
+            .map(|object| object.chunk_size());
+        let size = size.unwrap_or(self.store().config().chunk_size);
+        u32::try_from(self.config().run / u64::from(size.max(1))).map_or(1, |n| n.max(1))
+    }
+
+    /// Uploads what is offered, until the task is given up.
+    pub(super) async fn upload(self: Arc<Self>) {
+        let mut under_way = JoinSet::new();
+        loop {
+            while under_way.len() < self.config().uploads
+                && let Some(job) = self.next_job()
+            {
+                let own = self.clone();
+                under_way.spawn(async move {
+                    let (of, groups) = job;
+                    own.bring(of, &groups).await;
+                    own.pending.lock().done(of);
+                });
+            }
+            tokio::select! {
+                _ = under_way.join_next(), if !under_way.is_empty() => {}
+                () = sleep(TICK) => {}
+                () = self.hurry.notified() => {}
+            }
+        }
+    }
+
+    fn next_job(&self) -> Option<(Generation, Vec<u32>)> {
+        let mut pending = self.pending.lock();
+        let job = pending.take(|of| self.chunks_per_run(of), Instant::now());
+        self.stats().waiting.set(pending.len() as i64);
+        job
+    }
+
+    /// Brings groups of an object up, and then says so in its manifest.
+    async fn bring(&self, of: Generation, groups: &[u32]) {
+        let outcome = match self.try_bring(of, groups).await {
+            Ok(0) => "known",
+            Ok(_) => "stored",
+            Err(Left::Gone) => "gone",
+            Err(Left::Failed) => "failed",
+        };
+        self.stats().upload(outcome);
+    }
+
+    /// Returns how many runs were brought.
+    async fn try_bring(&self, (id, generation): Generation, groups: &[u32]) -> Result<usize, Left> {
+        self.calm().await;
+        // Before the object is looked at: purges up to here have been carried out on it.
+        let purges = self.carried_out.load(Relaxed);
+        let object = self.store().find_by_id(id).await.ok_or(Left::Gone)?;
+        let mut manifest = object.manifest().ok_or(Left::Gone)?;
+        manifest.generation = 0;
+        let is_meant = object.generation() == generation
+            && !object.is_retired()
+            && object.is_versioned()
+            && object.total() >= Some(self.config().min_size)
+            && object.found().0 + 1 >= self.config().min_requests;
+        if !is_meant {
+            return Err(Left::Gone);
+        }
+        let known = self.lookup().find(id, Some(object.key())).await;
+        let known = known.map(|(entry, _)| entry);
+        let mut mine = Entry {
+            object: manifest,
+            purges,
+            runs: Vec::new(),
+        };
+        let is_there = |chunk: ChunkIndex| {
+            let total = mine.object.total.unwrap_or_default();
+            let validators = mine.object.meta.validators();
+            known.as_ref().is_some_and(|entry| {
+                entry.is_version(validators.for_if_range(), total)
+                    && entry.object.chunk_size == mine.object.chunk_size
+                    && entry.run_of(chunk).is_some()
+            })
+        };
+        let per_run = self.chunks_per_run((id, generation));
+        let lacking: Vec<ChunkRun> = groups
+            .iter()
+            .flat_map(|group| runs_of(&object, *group, per_run, &is_there))
+            .collect();
+        for run in lacking {
+            if let Some(run) = self.send(&object, run).await? {
+                mine.runs.push(run);
+            }
+        }
+        let brought = mine.runs.len();
+        if brought > 0 {
+            self.enter(id, mine, &object).await?;
+        }
+        Ok(brought)
+    }
+
+    /// Sends one run; nothing where a chunk of it is not here any more.
+    async fn send(&self, object: &Arc<Object>, chunks: ChunkRun) -> Result<Option<Run>, Left> {
+        let mut checksums = Vec::new();
+        let mut payload = Vec::new();
+        for chunk in chunks.iter() {
+            let Some(bytes) = self.read_here(object, chunk).await else {
+                return Ok(None);
+            };
+            checksums.push(crc32c::crc32c(&bytes));
+            payload.push(bytes);
+        }
+        let name = run_name(chunks.start.0, fastrand::u64(..));
+        let layout = self.remote().layout();
+        let path = layout.run(self.lookup().version(), object.id(), &name);
+        let payload: PutPayload = payload.into_iter().collect();
+        self.repeatedly(|| self.remote().put(&path, payload.clone()))
+            .await?;
+        Ok(Some(Run {
+            name,
+            first: chunks.start.0,
+            checksums,
+        }))
+    }
+
+    async fn read_here(&self, object: &Arc<Object>, chunk: ChunkIndex) -> Option<Bytes> {
+        let range = object.grid()?.bytes_of(chunk)?;
+        let bytes = match self.store().read(object, chunk, range) {
+            Read::Memory(bytes) | Read::Ready(bytes) => Some(bytes),
+            Read::Slow(read) => read.await,
+            Read::Missing => None,
+        };
+        bytes.filter(|bytes| bytes.len() as u64 == range.len())
+    }
+
+    /// Enters runs in the manifest, which nobody else may have written meanwhile.
+    async fn enter(&self, id: ObjectId, mine: Entry, object: &Object) -> Result<(), Left> {
+        let layout = self.remote().layout();
+        let path = layout.manifest(self.lookup().version(), id);
+        for attempt in 1..=ATTEMPTS * 2 {
+            let got = self.repeatedly(|| self.remote().get(&path)).await?;
+            let (there, version) = match got {
+                Some((document, version)) => (Entry::decode(&document, id, None), Some(version)),
+                None => (None, None),
+            };
+            let is_valid = there.as_ref().is_some_and(|there| self.is_valid(there));
+            let merged = mine.clone().merge(there, is_valid);
+            // What was purged meanwhile is not to come back.
+            if object.is_retired() {
+                return self.withdraw(id, &mine).await;
+            }
+            let Merged::Write { entry, unused } = merged else {
+                return self.withdraw(id, &mine).await;
+            };
+            match self.write(&path, &entry, version).await? {
+                Put::Done => {
+                    self.lookup()
+                        .learn(id, Some(Arc::from(entry)), Instant::now());
+                    self.erase_runs(id, &unused).await;
+                    return Ok(());
+                }
+                Put::Conflict => sleep(backoff(attempt.min(4)).mul_f64(fastrand::f64())).await,
+            }
+        }
+        log::debug!("the manifest of {id} in the tier changes too often");
+        self.withdraw(id, &mine).await?;
+        Err(Left::Failed)
+    }
+
+    async fn write(
+        &self,
+        path: &object_store::path::Path,
+        entry: &Entry,
+        version: Option<UpdateVersion>,
+    ) -> Result<Put, Left> {
+        let document = Bytes::from(entry.encode());
+        let mode = match version {
+            Some(version) => PutMode::Update(version),
+            None => PutMode::Create,
+        };
+        self.repeatedly(|| {
+            self.remote()
+                .put_if(path, document.clone().into(), mode.clone())
+        })
+        .await
+    }
+
+    /// Runs that nothing refers to go.
+    async fn withdraw(&self, id: ObjectId, mine: &Entry) -> Result<(), Left> {
+        let names: Vec<String> = mine.runs.iter().map(|run| run.name.clone()).collect();
+        self.erase_runs(id, &names).await;
+        Ok(())
+    }
+
+    async fn erase_runs(&self, id: ObjectId, names: &[String]) {
+        let layout = self.remote().layout();
+        for name in names {
+            let path = layout.run(self.lookup().version(), id, name);
+            // What stays is found by tidegate tier gc.
+            let _ = self.remote().delete(&path).await;
+        }
+    }
+
+    /// Does something until it succeeds, or is given up.
+    async fn repeatedly<T, F: Future<Output = Result<T, Trouble>>>(
+        &self,
+        work: impl Fn() -> F,
+    ) -> Result<T, Left> {
+        let mut attempt = 1;
+        loop {
+            match work().await {
+                Ok(done) => return Ok(done),
+                Err(Trouble::Denied(why)) => {
+                    log::error!("the tier can't be written to: {why}");
+                    return Err(Left::Failed);
+                }
+                Err(why) if attempt >= ATTEMPTS => {
+                    log::debug!("an upload to the tier is given up: {why}");
+                    return Err(Left::Failed);
+                }
+                Err(_) => {
+                    sleep(backoff(attempt) * 4).await;
+                    attempt += 1;
+                }
+            }
+        }
+    }
+}
+
+/// The runs of a group that are here and not there.
+fn runs_of(
+    object: &Object,
+    group: u32,
+    per_run: u32,
+    is_there: &impl Fn(ChunkIndex) -> bool,
+) -> Vec<ChunkRun> {
+    let first = group.saturating_mul(per_run);
+    let mut runs: Vec<ChunkRun> = Vec::new();
+    for chunk in (first..first.saturating_add(per_run)).map(ChunkIndex) {
+        if !object.has(chunk) || is_there(chunk) {
+            continue;
+        }
+        match runs.last_mut().filter(|run| run.end == chunk) {
+            Some(run) => run.end = chunk.next(),
+            None => runs.push(ChunkRun {
+                start: chunk,
+                end: chunk.next(),
+            }),
+        }
+    }
+    runs
+}

@@ -1,0 +1,552 @@
+//! Edges that share an object store.
+
+use crate::{
+    client::{Answer, Request},
+    gate::{CHUNK, Gate},
+    model::{Expected, Object},
+    origin::{Origin, Script},
+    patience::within,
+    s3::{BUCKET, Fault, S3},
+};
+use std::{fs, time::Duration};
+use std::{path::PathBuf, process::Stdio};
+use tempfile::TempDir;
+use tidegate::tier::{Config, OnError, Place, Secret};
+use tokio::{process::Command, time::sleep};
+
+const SIZE: u64 = 11 * CHUNK + 1234;
+
+/// An origin, a tier, and the files with the keys to it.
+struct Fleet {
+    origin: Origin,
+    s3: S3,
+    keys: TempDir,
+    object: Object,
+}
+
+impl Fleet {
+    async fn new() -> Self {
+        let script = Script::new(600, SIZE);
+        let keys = tempfile::tempdir().unwrap();
+        for name in ["access", "secret"] {
+            fs::write(keys.path().join(name), name).unwrap();
+        }
+        Self {
+            object: Object::from(&script),
+            origin: Origin::with(script).await,
+            s3: S3::start("access", "secret").await,
+            keys,
+        }
+    }
+
+    fn config(&self) -> Config {
+        let key = |name: &str| Secret::File(self.keys.path().join(name));
+        Config {
+            run: 4 * CHUNK,
+            read: 2 * CHUNK,
+            linger: Duration::ZERO,
+            timeout: Duration::from_secs(2),
+            negative: Duration::ZERO,
+            poll: Duration::from_millis(100),
+            ..Config::at(Place::S3 {
+                bucket: BUCKET.into(),
+                endpoint: Some(format!("http://{}", self.s3.address())),
+                region: "us-east-1".into(),
+                keys: Some((key("access"), key("secret"))),
+            })
+        }
+    }
+
+    async fn edge(&self) -> Gate {
+        self.edge_with(|_| ()).await
+    }
+
+    async fn edge_with(&self, change: impl FnOnce(&mut Config)) -> Gate {
+        let mut config = self.config();
+        change(&mut config);
+        Gate::with(&self.origin, |settings| settings.tier = Some(config)).await
+    }
+
+    /// An edge that has brought all of the film up.
+    async fn filled(&self) -> Gate {
+        let edge = self.edge().await;
+        self.whole(&edge).await;
+        self.uploaded(SIZE).await;
+        edge
+    }
+
+    /// Waits until so many bytes lie in the tier, with a manifest that says so.
+    async fn uploaded(&self, bytes: u64) {
+        let there = async {
+            loop {
+                let runs = self
+                    .s3
+                    .files("-")
+                    .into_iter()
+                    .filter(|path| !is_manifest(path));
+                let sum: u64 = runs
+                    .map(|run| fs::metadata(run).map_or(0, |run| run.len()))
+                    .sum();
+                let listed: usize = self.s3.files("manifest").iter().map(|m| runs_of(m)).sum();
+                if sum == bytes && listed == self.runs() {
+                    return;
+                }
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        within("the uploads", there).await;
+    }
+
+    /// Waits until the one manifest has so many runs, and no others are there.
+    async fn listed(&self, count: usize) {
+        let there = async {
+            loop {
+                let listed = self.s3.files("manifest").first().map(|path| runs_of(path));
+                if listed == Some(count) && self.runs() == count {
+                    return;
+                }
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        within("the runs to be entered", there).await;
+    }
+
+    fn runs(&self) -> usize {
+        self.s3
+            .files("-")
+            .iter()
+            .filter(|path| !is_manifest(path))
+            .count()
+    }
+
+    async fn whole(&self, edge: &Gate) -> Answer {
+        let answer = edge.get("/film").await;
+        self.object.verify(&Expected::Whole, &answer).unwrap();
+        answer
+    }
+
+    async fn part(&self, edge: &Gate, first: u64, last: u64) -> Answer {
+        let range = format!("bytes={first}-{last}");
+        let answer = edge.ask(Request::get("/film").range(&range)).await;
+        let expected = self.object.expected(Some(&range), None);
+        self.object.verify(&expected, &answer).unwrap();
+        answer
+    }
+
+    fn asked(&self) -> usize {
+        self.origin.asked("/film").len()
+    }
+}
+
+fn is_manifest(path: &std::path::Path) -> bool {
+    path.ends_with("manifest")
+}
+
+/// How many runs a manifest has.
+fn runs_of(manifest: &std::path::Path) -> usize {
+    let text = fs::read_to_string(manifest).unwrap_or_default();
+    let json = text.splitn(3, '\n').nth(2).unwrap_or("{}");
+    let json: serde_json::Value = serde_json::from_str(json).unwrap_or_default();
+    json["runs"].as_array().map_or(0, Vec::len)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_edge_has_fetched_another_does_not_ask_the_origin_for() {
+    let fleet = Fleet::new().await;
+    let first = fleet.filled().await;
+    assert_eq!(fleet.runs(), 3);
+    let asked = fleet.asked();
+    let second = fleet.edge().await;
+    let part = fleet.part(&second, 5 * CHUNK + 7, 9 * CHUNK).await;
+    assert!(part.head.cache_status().is_hit(), "{part}");
+    fleet.whole(&second).await;
+    let third = fleet.edge().await;
+    fleet.whole(&third).await;
+    assert_eq!(fleet.asked(), asked);
+    // What came from the tier is kept.
+    let reads = fleet.s3.asked("GET", "-");
+    fleet.whole(&second).await;
+    assert_eq!(fleet.s3.asked("GET", "-"), reads);
+    drop((first, second, third));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn edges_that_have_different_parts_add_up() {
+    let fleet = Fleet::new().await;
+    let (one, other) = (fleet.edge().await, fleet.edge().await);
+    fleet.part(&one, 0, 4 * CHUNK - 1).await;
+    fleet.part(&other, 8 * CHUNK, SIZE - 1).await;
+    fleet.uploaded(SIZE - 4 * CHUNK).await;
+    let asked = fleet.asked();
+    let third = fleet.edge().await;
+    fleet.part(&third, CHUNK, 2 * CHUNK).await;
+    fleet.part(&third, 9 * CHUNK, SIZE - 1).await;
+    assert_eq!(fleet.asked(), asked);
+    // The gap is the origin's, in the middle of one answer.
+    fleet.whole(&third).await;
+    let new = &fleet.origin.asked("/film")[asked..];
+    let windows: Vec<_> = new.iter().filter_map(|seen| seen.window()).collect();
+    assert!(!windows.is_empty());
+    for (start, last) in windows {
+        assert!(start >= 4 * CHUNK && last < 8 * CHUNK, "{start}-{last}");
+    }
+    fleet.uploaded(SIZE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_goes_wrong_with_the_tier_costs_time_and_no_byte() {
+    for of in ["-", "manifest"] {
+        for fault in [
+            Fault::Throttle,
+            Fault::Fail,
+            Fault::Cut,
+            Fault::Corrupt,
+            Fault::Stall,
+        ] {
+            let fleet = Fleet::new().await;
+            let first = fleet.filled().await;
+            let second = fleet
+                .edge_with(|config| config.timeout = Duration::from_millis(300))
+                .await;
+            fleet.s3.fail(fault, of);
+            fleet.part(&second, 2 * CHUNK + 9, 7 * CHUNK).await;
+            fleet.whole(&second).await;
+            fleet.s3.heal();
+            drop((first, second));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_version_replaces_what_is_there_and_never_mixes() {
+    let fleet = Fleet::new().await;
+    let first = fleet.filled().await;
+    let mut script = Script::new(600, SIZE);
+    script.content.version += 1;
+    let new = Object::from(&script);
+    fleet.origin.put("/film", script);
+    // It does not know that there is another, and need not: what it has is fresh.
+    let second = fleet.edge().await;
+    fleet.part(&second, 0, CHUNK).await;
+    let again = first
+        .ask(Request::get("/film").header("Cache-Control", "no-cache"))
+        .await;
+    new.verify(&Expected::Whole, &again).unwrap();
+    let listed = async {
+        loop {
+            let manifests = fleet.s3.files("manifest");
+            let text = fs::read_to_string(&manifests[0]).unwrap_or_default();
+            let runs: Vec<_> = fleet
+                .s3
+                .files("-")
+                .into_iter()
+                .filter(|p| !is_manifest(p))
+                .collect();
+            if text.contains("v2") && runs.len() == 3 && runs_of(&manifests[0]) == 3 {
+                return;
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    within("the new version", listed).await;
+    // The old one is read on with the origin's word against it.
+    let third = fleet.edge().await;
+    let answer = third.get("/film").await;
+    new.verify(&Expected::Whole, &answer).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purge_on_one_edge_reaches_all_and_is_not_undone() {
+    let fleet = Fleet::new().await;
+    let first = fleet.filled().await;
+    let mut second = fleet.edge().await;
+    fleet.whole(&second).await;
+    // One that is off meanwhile.
+    second.stop().await;
+    let third = fleet.edge().await;
+    fleet.whole(&third).await;
+    let asked = fleet.asked();
+
+    let purge = Request::new("PURGE", "/film");
+    assert_eq!(first.ask(purge).await.status(), 200);
+    // No entry of before is believed any more, even here.
+    fleet.part(&first, 0, 9).await;
+    assert!(fleet.asked() > asked);
+    let asked = fleet.asked();
+    let seen = async {
+        while third.metric("tidegate_tier_purges").await < 1.0 {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    within("the purge to reach the others", seen).await;
+    fleet.part(&third, 5 * CHUNK, 5 * CHUNK + 9).await;
+    assert!(fleet.asked() > asked);
+    let asked = fleet.asked();
+    second.start_again().await;
+    fleet.part(&second, 9 * CHUNK, 9 * CHUNK + 9).await;
+    assert!(fleet.asked() > asked);
+    // And what was fetched since is shared again.
+    fleet.listed(3).await;
+    let asked = fleet.asked();
+    let fourth = fleet.edge().await;
+    for chunk in [0, 5, 9] {
+        fleet.part(&fourth, chunk * CHUNK, chunk * CHUNK + 9).await;
+    }
+    assert_eq!(fleet.asked(), asked);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purge_that_the_tier_does_not_take_is_told_later() {
+    let fleet = Fleet::new().await;
+    let (first, second) = (fleet.filled().await, fleet.edge().await);
+    fleet.whole(&second).await;
+    fleet.s3.refuse_writes(true);
+    let asked = fleet.asked();
+    assert_eq!(
+        first.ask(Request::new("PURGE", "/film")).await.status(),
+        200
+    );
+    fleet.part(&first, 0, 9).await;
+    assert!(fleet.asked() > asked, "what the tier has was purged");
+    assert_eq!(first.metric("tidegate_tier_purges_untold").await, 1.0);
+    fleet.s3.heal();
+    let seen = async {
+        while second.metric("tidegate_tier_purges").await < 1.0 {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    within("the purge to be told", seen).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clients_write_takes_out_what_the_tier_has() {
+    let fleet = Fleet::new().await;
+    let first = fleet.filled().await;
+    let mut script = Script::new(600, SIZE);
+    script.content.version += 1;
+    let new = Object::from(&script);
+    fleet.origin.put("/film", script);
+    let write = first.ask(Request::new("POST", "/film")).await;
+    assert!(write.status() < 400, "{write}");
+    let answer = first.get("/film").await;
+    new.verify(&Expected::Whole, &answer).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tier_of_another_fleet_is_left_alone_or_refused() {
+    let fleet = Fleet::new().await;
+    let _first = fleet.filled().await;
+    let asked = fleet.asked();
+    let stranger = fleet
+        .edge_with(|config| config.fleet = "another".into())
+        .await;
+    fleet.part(&stranger, 0, 9).await;
+    assert!(fleet.asked() > asked, "it has the origin alone");
+    let mut config = fleet.config();
+    config.fleet = "another".into();
+    config.on_error = OnError::Refuse;
+    let why = Gate::refused(&fleet.origin, |settings| settings.tier = Some(config)).await;
+    assert!(
+        why.contains("\"another\"") && why.contains("tier.prefix"),
+        "{why}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_keys_are_named_and_the_origin_serves() {
+    let fleet = Fleet::new().await;
+    fs::write(fleet.keys.path().join("secret"), "wrong").unwrap();
+    let edge = fleet.edge().await;
+    fleet.whole(&edge).await;
+    assert_eq!(fleet.runs(), 0);
+    let mut config = fleet.config();
+    config.on_error = OnError::Refuse;
+    let why = Gate::refused(&fleet.origin, |settings| settings.tier = Some(config)).await;
+    assert!(why.contains("permission denied"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_on_an_edge_that_is_empty_looks_once() {
+    let fleet = Fleet::new().await;
+    let _first = fleet.filled().await;
+    let asked = fleet.asked();
+    let second = fleet.edge().await;
+    let crowd = (0..30).map(|_| async { fleet.whole(&second).await });
+    futures_util::future::join_all(crowd).await;
+    assert_eq!(fleet.asked(), asked);
+    assert_eq!(second.metric("tidegate_tier_chunks_total").await, 12.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_route_may_do_without() {
+    let fleet = Fleet::new().await;
+    let config = fleet.config();
+    let edge = Gate::with(&fleet.origin, |settings| {
+        settings.tier = Some(config);
+        settings.routes[0].tier = false;
+    })
+    .await;
+    fleet.whole(&edge).await;
+    let mut edge = edge;
+    edge.stop().await;
+    assert_eq!(fleet.runs(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_can_be_the_tier() {
+    let fleet = Fleet::new().await;
+    let shared = tempfile::tempdir().unwrap();
+    let place = Place::Directory {
+        path: shared.path().to_owned(),
+    };
+    let mut first = fleet.edge_with(|config| config.place = place.clone()).await;
+    fleet.whole(&first).await;
+    // At its end it uploads what waits.
+    first.stop().await;
+    let asked = fleet.asked();
+    let second = fleet.edge_with(|config| config.place = place).await;
+    fleet.whole(&second).await;
+    assert_eq!(fleet.asked(), asked);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_without_conditional_writes_is_named_and_does_its_best() {
+    let fleet = Fleet::new().await;
+    fleet.s3.ignore_conditions();
+    let first = fleet.filled().await;
+    let second = fleet.edge().await;
+    let asked = fleet.asked();
+    fleet.whole(&second).await;
+    assert_eq!(fleet.asked(), asked);
+    assert_eq!(
+        first.ask(Request::new("PURGE", "/film")).await.status(),
+        200
+    );
+    let seen = async {
+        while second.metric("tidegate_tier_purges").await < 1.0 {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    within("the purge to reach the other", seen).await;
+    let (status, said) = fleet.command(&["check", "--online"]).await;
+    assert_eq!(status, Some(0), "{said}");
+    assert!(
+        said.contains("If-None-Match") && said.contains("If-Match"),
+        "{said}"
+    );
+    let mut config = fleet.config();
+    config.on_error = OnError::Refuse;
+    let why = Gate::refused(&fleet.origin, |settings| settings.tier = Some(config)).await;
+    assert!(why.contains("conditional writes"), "{why}");
+}
+
+impl Fleet {
+    /// The same settings as a file.
+    fn written(&self, bucket: &str) -> PathBuf {
+        let file = self.keys.path().join("tidegate.yaml");
+        let text = format!(
+            "listen: [{{address: 127.0.0.1:1}}]\ncache: {{directory: cache}}\n\
+             origins: {{media: {{servers: [{{url: \"http://127.0.0.1:9\"}}]}}}}\n\
+             routes: [{{path: /, origins: [media]}}]\n\
+             tier:\n  kind: s3\n  bucket: {bucket}\n  endpoint: http://{}\n  timeout: 2s\n  \
+             access_key: {{file: access}}\n  secret_key: {{file: secret}}\n",
+            self.s3.address()
+        );
+        fs::write(&file, text).unwrap();
+        file
+    }
+
+    /// What a command says, and how it ends.
+    async fn command(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        self.command_for(BUCKET, arguments).await
+    }
+
+    async fn command_for(&self, bucket: &str, arguments: &[&str]) -> (Option<i32>, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_tidegate"))
+            .args(arguments)
+            .arg("--config")
+            .arg(self.written(bucket))
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output();
+        let output = within("the command to end", output).await.unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(said).unwrap())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_damaged_is_found_and_taken_out() {
+    let fleet = Fleet::new().await;
+    let _first = fleet.filled().await;
+    let (status, said) = fleet.command(&["tier", "status"]).await;
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains("objects      1 in 3 runs"), "{said}");
+    let (status, said) = fleet.command(&["tier", "verify"]).await;
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains("3 runs, 0 damaged"), "{said}");
+
+    let runs = fleet.s3.files("-");
+    let run = runs.iter().find(|path| !is_manifest(path)).unwrap();
+    let mut bytes = fs::read(run).unwrap();
+    bytes[77] ^= 1;
+    fs::write(run, bytes).unwrap();
+    let (status, said) = fleet.command(&["tier", "verify"]).await;
+    assert_eq!(status, Some(1), "{said}");
+    let name = run.file_name().unwrap().to_str().unwrap();
+    assert!(said.contains(name) && said.contains("--repair"), "{said}");
+    let (status, said) = fleet.command(&["tier", "verify", "--repair"]).await;
+    assert_eq!(status, Some(0), "{said}");
+    let (status, said) = fleet.command(&["tier", "verify", "--json"]).await;
+    assert_eq!(status, Some(0), "{said}");
+    assert!(
+        said.contains("\"runs\": 2") && said.contains("\"damaged\": []"),
+        "{said}"
+    );
+    let second = fleet.edge().await;
+    fleet.whole(&second).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_purged_is_erased_and_how_much_is_said() {
+    let fleet = Fleet::new().await;
+    let first = fleet.filled().await;
+    let (status, said) = fleet.command(&["tier", "gc"]).await;
+    assert_eq!(
+        (status, said.contains("erased")),
+        (Some(0), false),
+        "{said}"
+    );
+    assert_eq!(
+        first.ask(Request::new("PURGE", "/film")).await.status(),
+        200
+    );
+    let told = async {
+        while first.metric("tidegate_tier_purges").await < 1.0 {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    within("the purge to be told", told).await;
+    let (_, said) = fleet.command(&["tier", "gc", "--dry-run"]).await;
+    assert!(said.contains("1 objects out of service"), "{said}");
+    assert_eq!(fleet.runs(), 3);
+    let (status, said) = fleet.command(&["tier", "gc"]).await;
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains("erased       4"), "{said}");
+    assert_eq!((fleet.runs(), fleet.s3.files("manifest").len()), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tier_that_cannot_be_used_is_found_when_it_is_checked() {
+    let fleet = Fleet::new().await;
+    let (status, said) = fleet.command(&["check", "--online"]).await;
+    assert_eq!(status, Some(0), "{said}");
+    fs::write(fleet.keys.path().join("secret"), "wrong").unwrap();
+    let (status, said) = fleet.command(&["check", "--online"]).await;
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("permission denied"), "{said}");
+    fs::write(fleet.keys.path().join("secret"), "secret").unwrap();
+    let (status, said) = fleet.command_for("elsewhere", &["check", "--online"]).await;
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("404") || said.contains("not found"), "{said}");
+}
