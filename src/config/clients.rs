@@ -10,8 +10,8 @@ use super::{
     spot::Spot,
 };
 use crate::{
-    domain::ForwardedField,
-    proxy::{Bypass, Clients, RequestIds, Trust},
+    domain::{ForwardedField, Trust},
+    proxy::{Bypass, Clients, RequestIds},
 };
 
 pub(super) fn clients(at: &Spot) -> Option<Clients> {

@@ -11,9 +11,10 @@ mod secrets;
 
 use super::parse;
 use crate::{
+    domain::Trust,
     fill::FinishWhen,
     logs::{Destination, Format},
-    proxy::{Matcher, RouteOrigin, Trust},
+    proxy::{Matcher, RouteOrigin},
 };
 use proptest::prelude::*;
 use std::{path::Path, time::Duration};

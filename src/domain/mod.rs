@@ -32,6 +32,7 @@ mod tags;
 mod template;
 mod token;
 mod tracking;
+mod trust;
 mod validator;
 mod variant;
 
@@ -63,6 +64,7 @@ pub use spelling::{normal_path, normal_target, split_target};
 pub use tags::{LONGEST_TAG, MOST_TAGS, Tags, tag_of};
 pub use template::Template;
 pub use token::{Bearing, Claim, Flaw, Scope, Token, is_key_name};
+pub use trust::Trust;
 pub use validator::{EntityTag, Validators, head_agrees, head_differs};
 pub use variant::{
     BadValue, Derivative, Derivatives, Kind, OnBad, Parameter, Scale, Steps, Variants, Words,

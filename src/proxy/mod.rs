@@ -58,6 +58,6 @@ pub use key::{Keyed, object_id};
 pub use prefetch::Prefetch;
 pub use purging::{Purger, Target, Unpurged};
 pub use reception::{Reception, Terms};
-pub use request_id::{RequestIds, Trust};
+pub use request_id::RequestIds;
 pub use routing::{BoundRoute, Routes};
 pub use stats::{FIRST_BYTE_BUCKETS, SOURCES, Stats};

@@ -1,6 +1,7 @@
 //! The name that a request has in all logs on its way: taken over from those in front, or made
 //! here, and passed on to origins.
 
+use crate::domain::Trust;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pingora_core::Result;
 use pingora_http::{RequestHeader, ResponseHeader};
@@ -14,18 +15,6 @@ pub struct RequestIds {
     pub trust: Trust,
     /// Whether clients are told them.
     pub show: bool,
-}
-
-/// Whose word counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Trust {
-    /// That of the proxies in front whose word on whom they ask for counts.
-    #[default]
-    Proxies,
-    /// Everybody's.
-    Everybody,
-    /// Nobody's.
-    Nobody,
 }
 
 impl Default for RequestIds {
@@ -52,11 +41,7 @@ pub struct RequestId {
 impl RequestIds {
     /// The name of a request that has just come, be it from a trusted proxy or not.
     pub fn name(&self, headers: &HeaderMap, by_proxy: bool) -> RequestId {
-        let is_trusted = match self.trust {
-            Trust::Everybody => true,
-            Trust::Nobody => false,
-            Trust::Proxies => by_proxy,
-        };
+        let is_trusted = self.trust.counts(by_proxy);
         let taken = taken_over(headers, &self.header).filter(|_| is_trusted);
         RequestId {
             field: self.header.clone(),

@@ -280,7 +280,7 @@ async fn what_clients_send_forges_no_line() {
     let origin = Origin::with(Script::new(1607, SIZE)).await;
     for format in [Format::Text, Format::Json] {
         let scene = Scene::new(&origin, format, |settings| {
-            settings.clients.request_id.trust = tidegate::proxy::Trust::Everybody;
+            settings.clients.request_id.trust = tidegate::domain::Trust::Everybody;
         })
         .await;
         let forged = "x\" status=999 \"status\":999,\\";
