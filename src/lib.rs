@@ -11,6 +11,7 @@
 //! | [`domain`] | pure: ranges, the chunk grid, chunk sets, validators, preconditions |
 //! | [`traffic`] | pure: who may go, when, how long |
 //! | [`store`] | the disk: layout, codec, data files, eviction, recovery |
+//! | [`secret`] | secrets, and where they come from |
 //! | [`logs`] | what the process says of itself: messages, and a line for each request |
 //! | [`source`] | the seam between fills and where missing chunks come from |
 //! | [`origin`] | the origins as a [`source::Source`] |
@@ -31,6 +32,7 @@ pub mod fill;
 pub mod logs;
 pub mod origin;
 pub mod proxy;
+pub mod secret;
 pub mod server;
 pub mod source;
 pub mod store;

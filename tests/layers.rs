@@ -14,9 +14,10 @@ const TABLE: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("traffic", &["domain"]),
     ("store", &["domain"]),
+    ("secret", &[]),
     ("logs", &["domain"]),
     ("source", &["domain", "traffic"]),
-    ("origin", &["domain", "traffic", "source"]),
+    ("origin", &["domain", "traffic", "secret", "source"]),
     ("fill", &["domain", "traffic", "source", "store"]),
     ("tier", &["domain", "traffic", "source", "store", "fill"]),
     ("cache", &["domain", "traffic", "store", "fill"]),
@@ -37,7 +38,7 @@ const TABLE: &[(&str, &[&str])] = &[
 
 const EVERYTHING: &[&str] = &[
     "domain", "traffic", "store", "source", "origin", "fill", "cache", "proxy", "admin", "config",
-    "server", "demo", "logs", "tier",
+    "server", "demo", "logs", "secret", "tier",
 ];
 
 /// Single names that may be imported against the table: settings, by those who read or hold them.

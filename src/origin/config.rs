@@ -1,7 +1,7 @@
 //! What an origin may be told.
 
-use crate::domain::HostPattern;
 pub use crate::traffic::breaker::Settings as Breaker;
+use crate::{domain::HostPattern, secret::SecretSource};
 use http::{HeaderName, StatusCode, Uri};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -171,15 +171,6 @@ pub enum Credentials {
         /// Session token of temporary credentials.
         session_token: Option<SecretSource>,
     },
-}
-
-/// Where a secret is read from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SecretSource {
-    /// The text of a file, without white space around it.
-    File(PathBuf),
-    /// An environment variable.
-    Environment(String),
 }
 
 /// How names are resolved, for all origins.

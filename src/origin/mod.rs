@@ -13,7 +13,7 @@
 //! | `balance.rs`, `health.rs`, `retry.rs`, `redirect.rs` | pure: decisions about servers and requests |
 //! | `limit.rs` | the limit of requests, and the queue before it |
 //! | `server.rs`, `group.rs` | a server with its record; an origin with its servers |
-//! | `resolve`, `dial.rs`, `tls.rs`, `credentials` | names, connections, certificates, secrets |
+//! | `resolve`, `dial.rs`, `tls.rs`, `credentials` | names, connections, certificates, who we are |
 //! | `client.rs`, `wire.rs`, `http2` | one exchange, over HTTP/1.1 or HTTP/2 |
 //! | `upstream.rs`, `attempts.rs`, `sending.rs`, `interim.rs`, `incoming.rs` | a route's origins: whom to ask next, asking, the heads and the body that come in |
 //! | `as_source.rs`, `session.rs`, `asking.rs`, `handover.rs`, `upload.rs` | the two faces: for fills, for Pingora |
@@ -51,14 +51,16 @@ mod upstream;
 mod warm;
 mod wire;
 
-pub use crate::source::{Request, Source, Trail};
+pub use crate::{
+    secret::{LoadError, Rotating, SecretSource},
+    source::{Request, Source, Trail},
+};
 pub use backlog::Backlog;
 pub use client::Client;
 pub use config::{
-    Balance, Breaker, Check, Config, Credentials, Limit, Redirects, Resolving, Retry, SecretSource,
+    Balance, Breaker, Check, Config, Credentials, Limit, Redirects, Resolving, Retry,
     ServerConfig, Tls,
 };
-pub use credentials::{LoadError, Rotating};
 pub use failure::{CLIENT_LEFT, Cause, Failure, NOT_ASKED, brief};
 pub use group::{Origin, OriginError};
 pub use handover::Handover;

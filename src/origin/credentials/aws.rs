@@ -4,8 +4,8 @@
 //! target is first brought into the writing that S3 itself signs, and the body is left unsigned.
 //! What a client brings along to prove who it is, in fields or in the query, is taken out.
 
-use super::{LoadError, SignError, secret::Rotating, target};
-use crate::origin::SecretSource;
+use super::{SignError, target};
+use crate::secret::{LoadError, Rotating, SecretSource};
 use aws_credential_types::Credentials;
 use aws_sigv4::{
     http_request::{

@@ -5,16 +5,15 @@
 //! sent along. Secrets stay inside: no error, log line or `Debug` text has them.
 
 mod aws;
-mod secret;
 mod target;
 
 use super::config::Credentials;
+use crate::secret::{LoadError, Rotating};
 use aws::Aws;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{HeaderName, HeaderValue, header::AUTHORIZATION};
 use pingora_http::{RequestHeader, ResponseHeader};
-pub use secret::Rotating;
-use std::{io, path::PathBuf, time::SystemTime};
+use std::time::SystemTime;
 pub(super) use target::has_dot_segments;
 
 /// Who we are to an origin, with its secrets.
@@ -28,25 +27,6 @@ enum Kind {
     Header(HeaderName, Rotating),
     Query(String, Rotating),
     Aws(Box<Aws>),
-}
-
-/// Why a secret cannot be had.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// The file is not there, or not for us.
-    #[error("the file {} cannot be read ({source}): make it readable for Tidegate", path.display())]
-    Unreadable {
-        /// Where the secret should be.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The variable is not there.
-    #[error("the environment variable {0} is not set: set it for Tidegate's process")]
-    Unset(String),
-    /// There is something, but no secret.
-    #[error("{0} has no usable secret: put it there as one line of at most 16 KiB")]
-    Unfit(String),
 }
 
 /// Why a request cannot be signed.

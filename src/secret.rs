@@ -5,8 +5,6 @@
 //! while a file cannot be read what it last said stays in force. Two secrets that belong together
 //! are two files: between the changes of the one and the other requests may fail.
 
-use super::LoadError;
-use crate::origin::SecretSource;
 use parking_lot::Mutex;
 use std::{
     fmt,
@@ -16,6 +14,34 @@ use std::{
     sync::Arc,
     time::{Duration, SystemTime},
 };
+
+/// Where a secret is read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretSource {
+    /// The text of a file, without white space around it.
+    File(PathBuf),
+    /// An environment variable.
+    Environment(String),
+}
+
+/// Why a secret cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file is not there, or not for us.
+    #[error("the file {} cannot be read ({source}): make it readable for Tidegate", path.display())]
+    Unreadable {
+        /// Where the secret should be.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The variable is not there.
+    #[error("the environment variable {0} is not set: set it for Tidegate's process")]
+    Unset(String),
+    /// There is something, but no secret.
+    #[error("{0} has no usable secret: put it there as one line of at most 16 KiB")]
+    Unfit(String),
+}
 
 /// Text that never shows.
 #[derive(Clone, PartialEq, Eq)]
