@@ -13,6 +13,7 @@
 //! | [`store`] | the disk: layout, codec, data files, eviction, recovery |
 //! | [`secret`] | secrets, and where they come from |
 //! | [`logs`] | what the process says of itself: messages, and a line for each request |
+//! | [`traces`] | what became of single requests, step by step, told to a collector |
 //! | [`source`] | the seam between fills and where missing chunks come from |
 //! | [`origin`] | the origins as a [`source::Source`] |
 //! | [`fill`] | each missing chunk once: flights, read-ahead, the transfer task |
@@ -37,4 +38,5 @@ pub mod server;
 pub mod source;
 pub mod store;
 pub mod tier;
+pub mod traces;
 pub mod traffic;

@@ -5,6 +5,7 @@
 
 use crate::{
     domain::{ByteRange, ChunkIndex},
+    traces::Trace,
     traffic::Urgency,
 };
 use async_trait::async_trait;
@@ -45,7 +46,10 @@ pub struct Request {
 
 /// Whom a request has had asked, by itself and by the fills that it caused.
 #[derive(Debug, Default)]
-pub struct Trail(Mutex<Steps>);
+pub struct Trail {
+    steps: Mutex<Steps>,
+    trace: Option<Arc<Trace>>,
+}
 
 /// What a trail shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,9 +63,22 @@ pub struct Steps {
 }
 
 impl Trail {
+    /// A trail that is a part of a trace, too.
+    pub fn of(trace: Option<Arc<Trace>>) -> Self {
+        Self {
+            steps: Mutex::default(),
+            trace,
+        }
+    }
+
+    /// The part of a trace that it is, where it is one.
+    pub fn trace(&self) -> Option<&Arc<Trace>> {
+        self.trace.as_ref()
+    }
+
     /// A server is asked.
     pub fn note(&self, origin: &str, server: &str) {
-        let mut steps = self.0.lock();
+        let mut steps = self.steps.lock();
         origin.clone_into(&mut steps.origin);
         server.clone_into(&mut steps.server);
         steps.attempts += 1;
@@ -69,7 +86,14 @@ impl Trail {
 
     /// What it shows by now.
     pub fn so_far(&self) -> Steps {
-        self.0.lock().clone()
+        self.steps.lock().clone()
+    }
+}
+
+impl Request {
+    /// The part of a trace that it is, where it is one.
+    pub fn trace(&self) -> Option<&Arc<Trace>> {
+        self.trail.as_ref()?.trace()
     }
 }
 

@@ -16,12 +16,19 @@ const TABLE: &[(&str, &[&str])] = &[
     ("store", &["domain"]),
     ("secret", &[]),
     ("logs", &["domain"]),
-    ("source", &["domain", "traffic"]),
-    ("origin", &["domain", "traffic", "secret", "source"]),
-    ("fill", &["domain", "traffic", "source", "store"]),
+    ("traces", &["domain", "secret"]),
+    ("source", &["domain", "traffic", "traces"]),
+    (
+        "origin",
+        &["domain", "traffic", "secret", "traces", "source"],
+    ),
+    ("fill", &["domain", "traffic", "traces", "source", "store"]),
     ("tier", &["domain", "traffic", "source", "store", "fill"]),
-    ("cache", &["domain", "traffic", "store", "fill"]),
-    ("proxy", &["domain", "traffic", "logs", "cache", "origin"]),
+    ("cache", &["domain", "traffic", "traces", "store", "fill"]),
+    (
+        "proxy",
+        &["domain", "traffic", "logs", "traces", "cache", "origin"],
+    ),
     (
         "admin",
         &[
@@ -38,7 +45,7 @@ const TABLE: &[(&str, &[&str])] = &[
 
 const EVERYTHING: &[&str] = &[
     "domain", "traffic", "store", "source", "origin", "fill", "cache", "proxy", "admin", "config",
-    "server", "demo", "logs", "secret", "tier",
+    "server", "demo", "logs", "secret", "tier", "traces",
 ];
 
 /// Single names that may be imported against the table: settings, by those who read or hold them.
@@ -49,6 +56,11 @@ const SETTINGS: &[(&str, &str, &[&str])] = &[
         "config",
         "logs",
         &["Access", "Config", "Destination", "Format", "Rules"],
+    ),
+    (
+        "config",
+        "traces",
+        &["CollectorConfig", "Config", "FieldValue", "Rules"],
     ),
     ("config", "fill", &["Config", "FinishWhen"]),
     (

@@ -9,7 +9,7 @@
 //! at.
 
 use super::{Order, id_of};
-use crate::fill::Fills;
+use crate::{fill::Fills, traces::Step};
 use pingora_cache::{
     CacheKey,
     lock::{
@@ -18,7 +18,7 @@ use pingora_cache::{
 };
 use std::{
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 /// Why an answer is not stored, where that says nothing of answers to other requests.
@@ -85,12 +85,20 @@ impl ContactLock {
         // This one never ends by its own age.
         let core = LockCore::new_arc(self.age * 2, false, Default::default());
         let own = LockStub(core.clone()).read_lock();
+        let began = Instant::now();
         tokio::spawn(async move {
-            let status = tokio::select! {
+            let (status, outcome) = tokio::select! {
                 biased;
-                () = wait.wait() => wait.lock_status(),
-                () = order.gone() => LockStatus::GiveUp,
+                () = wait.wait() => {
+                    let status = wait.lock_status();
+                    (status, label(status))
+                }
+                () = order.gone() => (LockStatus::GiveUp, "left"),
             };
+            if let Some(trace) = order.errand.trace() {
+                let said = || vec![("tidegate.outcome", outcome.into())];
+                trace.step(Step::Lock, began..Instant::now(), said);
+            }
             core.unlock(status);
         });
         own
@@ -116,5 +124,16 @@ impl CacheKeyLock for ContactLock {
             OF_THE_REQUEST => LockStatus::TransientError,
             _ => LockStatus::GiveUp,
         }
+    }
+}
+
+/// How a wait has ended, in a word.
+fn label(status: LockStatus) -> &'static str {
+    match status {
+        LockStatus::Done => "answered",
+        LockStatus::TransientError => "next",
+        LockStatus::GiveUp => "unkept",
+        LockStatus::Dangling => "dropped",
+        LockStatus::Waiting | LockStatus::WaitTimeout | LockStatus::AgeTimeout => "timeout",
     }
 }

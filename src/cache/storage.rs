@@ -5,6 +5,7 @@ use crate::{
     domain::{ByteRange, ChunkIndex, ChunkRun, Grid, Validators},
     fill::{Board, Fills, Intake},
     store::{Manifest, Meta, Object, ObjectId},
+    traces::Step,
 };
 use async_trait::async_trait;
 use pingora_cache::{
@@ -22,7 +23,7 @@ use std::{
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     task::Poll,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 /// The store and its fills, as pingora-cache sees them.
@@ -95,6 +96,18 @@ impl ChunkStorage {
     /// Looks an object up. Where that is not answered from memory, what a miss will need of the
     /// origins is prepared meanwhile.
     async fn find(&self, key: &CacheKey, order: &Order) -> Option<Arc<Object>> {
+        let Some(trace) = order.errand.trace() else {
+            return self.look_up(key, order).await;
+        };
+        let began = Instant::now();
+        let found = self.look_up(key, order).await;
+        trace.step(Step::Index, began..Instant::now(), || {
+            vec![("tidegate.found", found.is_some().into())]
+        });
+        found
+    }
+
+    async fn look_up(&self, key: &CacheKey, order: &Order) -> Option<Arc<Object>> {
         let find = self.fills.store().find(id_of(key), key.primary_key());
         tokio::pin!(find);
         match std::future::poll_fn(|context| Poll::Ready(find.as_mut().poll(context))).await {

@@ -80,8 +80,8 @@ fn request_id(at: &Spot) -> Option<RequestIds> {
     })
 }
 
-/// Whose names of requests are taken over.
-fn trust(at: &Spot) -> Option<Trust> {
+/// Whose word counts.
+pub(super) fn trust(at: &Spot) -> Option<Trust> {
     match at.value() {
         Value::Text(text) if text == "trusted_proxies" => Some(Trust::Proxies),
         Value::Text(text) if text == "everybody" => Some(Trust::Everybody),

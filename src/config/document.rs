@@ -14,6 +14,7 @@ use super::{
     spot::Spot,
     storage::{cache, fill},
     tier::tier,
+    traces::traces,
 };
 use crate::{proxy::Route, server::Settings, store};
 
@@ -34,6 +35,7 @@ fn settings(at: &Spot) -> Option<Settings> {
     at.section(|keys| {
         let server = keys.inner("server", server);
         let log = keys.inner("log", log);
+        let traces = keys.optional("traces", traces);
         let listen = keys.required("listen", |at| listeners(at, &mut taken));
         let admin = keys.optional("admin", |at| admin(at, &mut taken));
         let cache = keys.inner("cache", cache);
@@ -52,6 +54,7 @@ fn settings(at: &Spot) -> Option<Settings> {
         Some(Settings {
             server: server?,
             log: log?,
+            traces,
             listen: listen?,
             admin,
             cache_version: cache.version,

@@ -95,7 +95,16 @@ const KEYED: Reserved = &[
         ],
         "it says how an object is asked for, not which",
     ),
-    (&["via"], "it is the way of a request"),
+    (
+        &["via", "traceparent", "tracestate"],
+        "it is the way of a request",
+    ),
+];
+
+const TOLD: Reserved = &[
+    FRAMING,
+    (&["host"], "it is that of the URL"),
+    (&["content-type"], "it is that of what is sent"),
 ];
 
 const ANSWERED: Reserved = &[
@@ -109,8 +118,8 @@ const ANSWERED: Reserved = &[
 
 fn rules(at: &Spot, reserved: Reserved) -> Option<FieldRules> {
     at.section(|keys| {
-        let set = keys.optional("set", |at| lines(at, reserved));
-        let add = keys.optional("add", |at| lines(at, reserved));
+        let set = keys.optional("set", |at| lines(at, reserved, value));
+        let add = keys.optional("add", |at| lines(at, reserved, value));
         let remove = |at: &Spot| at.distinct("header field", |at| name(at, reserved));
         Some(FieldRules {
             remove: keys.optional("remove", remove).unwrap_or_default(),
@@ -120,8 +129,20 @@ fn rules(at: &Spot, reserved: Reserved) -> Option<FieldRules> {
     })
 }
 
+/// Fields of requests of our own, each with a value of the reader's kind.
+pub(super) fn told<V>(
+    at: &Spot,
+    value: impl Fn(&Spot) -> Option<V>,
+) -> Option<Vec<(HeaderName, V)>> {
+    lines(at, TOLD, value)
+}
+
 /// A mapping of names to values.
-fn lines(at: &Spot, reserved: Reserved) -> Option<Vec<(HeaderName, HeaderValue)>> {
+fn lines<V>(
+    at: &Spot,
+    reserved: Reserved,
+    value: impl Fn(&Spot) -> Option<V>,
+) -> Option<Vec<(HeaderName, V)>> {
     let entries = match at.value() {
         Value::Mapping(entries) if !entries.is_empty() => entries,
         _ => return at.expected("a mapping of at least one header field to its value"),
@@ -171,7 +192,8 @@ fn why_reserved(name: &HeaderName, reserved: Reserved) -> Option<&'static str> {
 
 const NAME: &str = "the name of a header field";
 
-fn value(at: &Spot) -> Option<HeaderValue> {
+/// What a field says.
+pub(super) fn value(at: &Spot) -> Option<HeaderValue> {
     const EXPECTED: &str = "the value of a header field, a text in ASCII on one line";
     let text = text(at, EXPECTED)?;
     match HeaderValue::from_str(text) {

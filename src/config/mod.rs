@@ -18,7 +18,7 @@
 //! | `spot.rs`, `section.rs` | reading the tree: one value with its path, one mapping with its keys |
 //! | `scalar.rs`, `address.rs`, `files.rs` | readers of single values |
 //! | `hosts.rs`, `fields.rs` | readers of host names and of header fields |
-//! | `process.rs`, `logs.rs`, `clients.rs`, `storage.rs`, `resolver.rs` | the sections, each a table of its keys |
+//! | `process.rs`, `logs.rs`, `traces.rs`, `clients.rs`, `storage.rs`, `resolver.rs` | the sections, each a table of its keys |
 //! | `tier.rs` | the section of the second tier |
 //! | `origins.rs` | the origins, with `servers.rs`, `guard.rs` and `credentials.rs` |
 //! | `routes.rs` | the routes, with `matching.rs` (what a route takes) and `legs.rs` (its origins) |
@@ -61,6 +61,7 @@ mod shown;
 mod spot;
 mod storage;
 mod tier;
+mod traces;
 mod variants;
 
 #[cfg(test)]

@@ -143,7 +143,7 @@ fn each_mistake_says_where_what_was_expected_and_what_was_found() {
 #[rustfmt::skip]
 const WRONG: &[(&str, &str)] = &[
     // Keys.
-    ("chace: {}", "chace: unknown key; did you mean cache? (known here: server, log, listen, admin, cache, tier, clients, resolver, origins, routes, fill)"),
+    ("chace: {}", "chace: unknown key; did you mean cache? (known here: server, log, traces, listen, admin, cache, tier, clients, resolver, origins, routes, fill)"),
     ("server: {thread: 2}", "server.thread: unknown key; did you mean threads? (known here: threads, drain, upgrade_drain, origin_idle_connections)"),
     ("server: {workers: 2}", "server.workers: unknown key (known here: threads, drain, upgrade_drain, origin_idle_connections)"),
     ("server: {\"a b\": 2}", "server.\"a b\": unknown key (known here: threads, drain, upgrade_drain, origin_idle_connections)"),

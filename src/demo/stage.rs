@@ -72,6 +72,7 @@ impl Stage {
             .build()?;
         Ok(Settings {
             log: logs::Config::default(),
+            traces: None,
             server: Server {
                 drain: DRAIN,
                 ..Server::default()

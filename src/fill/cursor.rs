@@ -390,8 +390,10 @@ impl Cursor {
         let Some(task) = &mut self.slow else {
             return Ok(None);
         };
+        let since = now();
         let read = tokio::time::timeout(left, task).await;
         self.slow = None;
+        self.visit.waited_for_disk(since);
         read.map_err(|_| FillError::TimedOut)
     }
 

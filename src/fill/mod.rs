@@ -45,6 +45,7 @@ pub use visit::Visit;
 use crate::{
     source::{Request, Sink, Source, SourceError},
     store::{Object, Store},
+    traces::Trace,
 };
 use budget::InFlight;
 use parking_lot::{Mutex, RwLock};
@@ -79,6 +80,13 @@ pub struct Errand {
     pub finish_when: FinishWhen,
     /// Whether the next window is fetched while the one before it is still coming in.
     pub parallel: bool,
+}
+
+impl Errand {
+    /// The part of a trace that it is run for, where there is one.
+    pub fn trace(&self) -> Option<&Arc<Trace>> {
+        self.request.trace()
+    }
 }
 
 /// Why a chunk did not come.

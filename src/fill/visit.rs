@@ -1,9 +1,13 @@
 //! A reader's presence at an object. As long as somebody is there, fills go on.
 
-use super::{Board, Errand, Fills, transfer};
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering::Relaxed},
+use super::{Board, Errand, Fills, now, transfer};
+use crate::traces::Step;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Instant,
 };
 
 /// One reader at one board, from its coming to its leaving or its drop.
@@ -46,6 +50,13 @@ impl Visit {
     /// Whether the next window is fetched while another is still coming in.
     pub(super) fn reads_ahead(&self) -> bool {
         self.errand.parallel
+    }
+
+    /// The reader has waited for the disk, since then.
+    pub(super) fn waited_for_disk(&self, since: Instant) {
+        if let Some(trace) = self.errand.trace() {
+            trace.step(Step::Disk, since..now(), Vec::new);
+        }
     }
 
     pub(super) fn parts(&self) -> (Arc<Fills>, Arc<Board>, Errand) {

@@ -15,9 +15,14 @@ use super::{
 };
 use crate::{
     source::Trail,
+    traces::Step,
     traffic::{Class, Urgency},
 };
-use std::{sync::Arc, time::Duration};
+use http::StatusCode;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// The servers that a request has tried, and the one that it is at.
 #[derive(Debug)]
@@ -82,10 +87,30 @@ impl Attempts {
         self
     }
 
-    fn note_asked(&self, origin: &Origin, attempt: &Attempt) {
-        if let Some(trail) = &self.trail {
-            trail.note(origin.name(), attempt.server().name());
+    fn note_asked(&self, origin: &Origin, attempt: &mut Attempt) {
+        let Some(trail) = &self.trail else { return };
+        trail.note(origin.name(), attempt.server().name());
+        if let Some(trace) = trail.trace() {
+            attempt.is_part_of(trace, origin.name());
         }
+    }
+
+    /// A place at an origin was waited for, or there was none to be had.
+    fn note_waited(&self, origin: &str, since: Instant, entered: &Result<Permit, Refused>) {
+        let Some(trace) = self.trail.as_ref().and_then(|trail| trail.trace()) else {
+            return;
+        };
+        let outcome = match entered {
+            Ok(permit) if permit.waited().is_zero() => return,
+            Ok(_) => "admitted",
+            Err(refused) => super::stats::Refusal::from(*refused).label(),
+        };
+        trace.step(Step::Queue, since..super::now(), || {
+            vec![
+                ("tidegate.origin", origin.to_owned().into()),
+                ("tidegate.outcome", outcome.into()),
+            ]
+        });
     }
 
     /// The origin that is being asked.
@@ -110,12 +135,20 @@ impl Attempts {
         server.map_or_else(String::new, |server| server.name().to_owned())
     }
 
+    /// The final head of an answer has come from the present server.
+    pub fn head_came(&mut self, status: StatusCode, now: Instant) {
+        if let Some(attempt) = self.current() {
+            attempt.head_came(status, now);
+        }
+    }
+
     /// Bytes of a body have come from the present server.
-    pub fn received(&self, purpose: Purpose, bytes: usize) {
-        if let (Some(leg), Some((_, attempt))) = (self.leg(), &self.current) {
+    pub fn received(&mut self, purpose: Purpose, bytes: usize) {
+        if let Some((at, attempt)) = &mut self.current {
+            let origin = &self.upstream.legs()[*at].origin;
             let stats = self.upstream.client().stats();
-            let (origin, server) = (leg.origin.name(), attempt.server().name());
-            stats.received(origin, server, purpose, bytes);
+            stats.received(origin.name(), attempt.server().name(), purpose, bytes);
+            attempt.received(bytes);
         }
     }
 
@@ -185,7 +218,7 @@ impl Attempts {
         self.held = None;
         let origin = self.upstream.legs()[at].origin.clone();
         let class = self.class();
-        let stats = self.upstream.client().stats();
+        let since = super::now();
         let entered = match &self.report {
             None => origin.limit().enter(class).await,
             Some(report) => tokio::select! {
@@ -194,6 +227,8 @@ impl Attempts {
                 () = report.left() => Err(Refused::Left),
             },
         };
+        self.note_waited(origin.name(), since, &entered);
+        let stats = self.upstream.client().stats();
         match entered {
             Ok(permit) => {
                 stats.waited(origin.name(), class, permit.waited());
@@ -219,9 +254,9 @@ impl Attempts {
         let tried = |server: usize| self.tried.contains(&(at, server));
         let now = super::now();
         match origin.choose(tried, self.key, guarded, now) {
-            Some((server, attempt)) => {
+            Some((server, mut attempt)) => {
                 self.tried.push((at, server));
-                self.note_asked(&origin, &attempt);
+                self.note_asked(&origin, &mut attempt);
                 self.current = Some((at, attempt));
                 if !std::mem::replace(&mut self.counted, true) {
                     origin.deposit(now);
@@ -347,9 +382,9 @@ impl Attempts {
             return None;
         }
         let tried = |server: usize| self.tried.contains(&(at, server));
-        let (server, attempt) = origin.choose(tried, self.key, guarded, now)?;
+        let (server, mut attempt) = origin.choose(tried, self.key, guarded, now)?;
         self.tried.push((at, server));
-        self.note_asked(&origin, &attempt);
+        self.note_asked(&origin, &mut attempt);
         Some(Second { attempt, permit })
     }
 

@@ -3,7 +3,7 @@
 use crate::source::SourceError;
 use http::StatusCode;
 use pingora_core::{Error, ErrorType};
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 /// One reason, with what is known of it.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -60,6 +60,14 @@ impl Cause {
             Self::Full(_) => "full",
             Self::Open(_) => "open",
             Self::Left => "left",
+        }
+    }
+
+    /// The same for traces, which have the status itself.
+    pub(super) fn error_type(self) -> Cow<'static, str> {
+        match self {
+            Self::Status(status) => status.as_str().to_owned().into(),
+            other => other.label().into(),
         }
     }
 

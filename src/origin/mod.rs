@@ -58,8 +58,8 @@ pub use crate::{
 pub use backlog::Backlog;
 pub use client::Client;
 pub use config::{
-    Balance, Breaker, Check, Config, Credentials, Limit, Redirects, Resolving, Retry,
-    ServerConfig, Tls,
+    Balance, Breaker, Check, Config, Credentials, Limit, Redirects, Resolving, Retry, ServerConfig,
+    Tls,
 };
 pub use failure::{CLIENT_LEFT, Cause, Failure, NOT_ASKED, brief};
 pub use group::{Origin, OriginError};

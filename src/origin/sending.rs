@@ -12,7 +12,10 @@ use super::{
     stats::{Hedge, Purpose},
     upstream::Leg,
 };
-use crate::traffic::Urgency;
+use crate::{
+    traces::{TRACEPARENT, TRACESTATE},
+    traffic::Urgency,
+};
 use http::{Method, StatusCode, header};
 use pingora_http::{RequestHeader, ResponseHeader};
 use std::{sync::Arc, time::SystemTime};
@@ -121,13 +124,14 @@ async fn first_answer(
     interim: &Interim,
 ) -> Result<(Connection, ResponseHeader), Failure> {
     let hedges = ask.may_hedge && attempts.upstream.features().hedging;
-    let server = attempts.current().map(|a| a.server().clone());
-    let Some(server) = server else {
+    let Some(attempt) = attempts.current() else {
         return Err(Failure::new(Cause::Connect, "no server was chosen"));
     };
+    let server = attempt.server().clone();
+    let placed = attempt.placed(asked, ask.purpose);
     let begun = super::now();
     let (upstream, leg) = (attempts.upstream.clone(), attempts.leg_index());
-    let own = ask_server(&upstream, leg, &server, ask.purpose, asked, interim);
+    let own = ask_server(&upstream, leg, &server, ask.purpose, &placed, interim);
     let late = server.latency(0.95).filter(|_| hedges);
     let answered = match late {
         None => own.await,
@@ -162,6 +166,7 @@ async fn first_answer(
             attempt.server().clone(),
             now.saturating_duration_since(begun),
         );
+        attempt.head_came(head.status, now);
         // A 404 that makes another server worth asking is a live server's answer all the same.
         if !head.status.is_server_error() {
             attempt.answered(now);
@@ -195,7 +200,8 @@ async fn race(
 ) -> Raced {
     let passed = Interim::nowhere();
     let server = second.attempt.server().clone();
-    let other = ask_server(upstream, leg, &server, purpose, asked, &passed);
+    let placed = second.attempt.placed(asked, purpose);
+    let other = ask_server(upstream, leg, &server, purpose, &placed, &passed);
     tokio::pin!(first, other);
     tokio::select! {
         answered = &mut first => match answered {
@@ -289,7 +295,12 @@ async fn ask_server(
                     let rules = &upstream.rules().fields;
                     let own = rules.set.iter().chain(&rules.add).map(|(name, _)| name);
                     let secret = origin.identity().and_then(Identity::field);
-                    let named = [&header::AUTHORIZATION, &header::COOKIE];
+                    let named = [
+                        &header::AUTHORIZATION,
+                        &header::COOKIE,
+                        &TRACEPARENT,
+                        &TRACESTATE,
+                    ];
                     for name in own.chain(named).chain(secret) {
                         request.remove_header(name);
                     }

@@ -1,17 +1,23 @@
 //! One server of an origin: where it is, and how it has been doing.
 
 use super::{
-    Breaker as BreakerConfig, Cause, ServerConfig,
+    Breaker as BreakerConfig, Cause, Purpose, ServerConfig,
     balance::stable_id,
     health::{Change, Health},
     resolve::Addresses,
 };
-use crate::traffic::{
-    Latency,
-    breaker::{Breaker, Open, State, Ticket},
+use crate::{
+    traces::{Asked, Trace},
+    traffic::{
+        Latency,
+        breaker::{Breaker, Open, State, Ticket},
+    },
 };
+use http::StatusCode;
 use parking_lot::Mutex;
+use pingora_http::RequestHeader;
 use std::{
+    borrow::Cow,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -60,6 +66,8 @@ pub(super) struct Attempt {
     /// is as it was then.
     later: Option<Ticket>,
     began: Instant,
+    /// What is told of it, where it is a part of a trace.
+    asked: Option<Asked>,
 }
 
 impl Server {
@@ -129,6 +137,7 @@ impl Server {
             ticket: Some(ticket),
             later: None,
             began: now,
+            asked: None,
         })
     }
 
@@ -159,6 +168,52 @@ impl Attempt {
         &self.server
     }
 
+    /// It is a part of this trace.
+    pub fn is_part_of(&mut self, trace: &Arc<Trace>, origin: &str) {
+        let place = &self.server.place;
+        let asked = Asked::begin(trace, self.began, || {
+            vec![
+                ("server.address", place.host.clone().into()),
+                ("server.port", place.port.into()),
+                ("tidegate.origin", origin.to_owned().into()),
+            ]
+        });
+        self.asked = Some(asked);
+    }
+
+    /// A request as this server is to see it: with its part of the trace, where there is one.
+    pub fn placed<'r>(
+        &mut self,
+        request: &'r RequestHeader,
+        purpose: Purpose,
+    ) -> Cow<'r, RequestHeader> {
+        let Some(asked) = &mut self.asked else {
+            return Cow::Borrowed(request);
+        };
+        asked.say("http.request.method", || request.method.as_str().to_owned());
+        asked.say("tidegate.purpose", || purpose.label());
+        let mut request = request.clone();
+        for (name, value) in asked.fields() {
+            let set = request.insert_header(name, value);
+            set.expect("names and values of their own types");
+        }
+        Cow::Owned(request)
+    }
+
+    /// The head of an answer has come, good or bad.
+    pub fn head_came(&mut self, status: StatusCode, now: Instant) {
+        if let Some(asked) = &mut self.asked {
+            asked.head(status, now);
+        }
+    }
+
+    /// Bytes of its body have come.
+    pub fn received(&mut self, bytes: usize) {
+        if let Some(asked) = &mut self.asked {
+            asked.received(bytes as u64);
+        }
+    }
+
     /// The head of a good answer has come.
     pub fn answered(&mut self, now: Instant) {
         if let Some(ticket) = self.ticket.take() {
@@ -173,6 +228,9 @@ impl Attempt {
     /// The server has failed, also where its answer had begun well. Whether that opened its
     /// breaker.
     pub fn failed(&mut self, cause: Cause, now: Instant) -> bool {
+        if let Some(asked) = &mut self.asked {
+            asked.failed(cause.error_type());
+        }
         let mut record = self.server.record.lock();
         let ticket = match self.ticket.take() {
             Some(ticket) if cause.is_the_servers() => ticket,

@@ -60,7 +60,7 @@ pub enum Hedge {
 }
 
 impl Purpose {
-    fn label(self) -> &'static str {
+    pub(super) fn label(self) -> &'static str {
         match self {
             Self::Request => "request",
             Self::Fill => "fill",
@@ -80,7 +80,7 @@ impl Again {
 }
 
 impl Refusal {
-    fn label(self) -> &'static str {
+    pub(super) fn label(self) -> &'static str {
         match self {
             Self::QueueFull => "queue_full",
             Self::Displaced => "displaced",

@@ -65,11 +65,13 @@ pub(super) async fn begin(
 ) -> std::result::Result<Connection, (Failure, bool)> {
     let upstream = attempts.upstream.clone();
     let leg = &upstream.legs()[attempts.leg_index()];
-    let Some(server) = attempts.current().map(|a| a.server().clone()) else {
+    let Some(attempt) = attempts.current() else {
         return Err((Failure::new(Cause::Connect, "no server was chosen"), false));
     };
+    let server = attempt.server().clone();
+    let placed = attempt.placed(asked, Purpose::Request);
     let unsent = |failure| (failure, true);
-    let request = sending::dressed(&upstream, leg, server.place(), asked).map_err(unsent)?;
+    let request = sending::dressed(&upstream, leg, server.place(), &placed).map_err(unsent)?;
     let client = upstream.client();
     let (origin, place) = (&leg.origin, server.place());
     // A kept connection may be closed at any moment, and this request can't be sent twice.
@@ -126,8 +128,9 @@ impl Upload {
                         self.attempts.failed(failure.clone());
                         return Err(failure);
                     }
-                    let now = super::now();
                     if !head.status.is_informational() {
+                        let now = super::now();
+                        self.attempts.head_came(head.status, now);
                         let status = head.status;
                         if !self.sent && (status.is_client_error() || status.is_server_error()) {
                             // It does not want the rest.
@@ -271,6 +274,7 @@ pub(super) async fn answer(
     read.map_err(|e| Failure::of(&e, server.name()))?;
     let head = wire.head().cloned();
     let head = head.ok_or_else(|| Failure::new(Cause::Broken, "no head"))?;
+    attempts.head_came(head.status, super::now());
     if head.status.is_server_error() {
         let what = format!("{}: {}", server.name(), head.status);
         attempts.failed(Failure::new(Cause::Status(head.status), what));

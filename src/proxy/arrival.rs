@@ -60,6 +60,7 @@ impl Proxy {
         let terms = ctx.terms.clone();
         ctx.address = terms.clients.client_of(session);
         ctx.id = Some(terms.clients.id_of(session));
+        ctx.trail = self.trail_of(session, ctx);
         if let Some(guard) = &terms.guard {
             ctx.grant = guard.admit(session.req_header_mut(), SystemTime::now());
         }
@@ -109,7 +110,6 @@ impl Proxy {
         ctx.keyed = keyed;
         ctx.stores_first =
             bound.route.mode == Mode::StoreFirst && Context::waits_for(&request.method, session);
-        ctx.trail = self.access_log.as_ref().map(|_| Arc::default());
         let order = self.order(&bound, session, ctx);
         if ctx.grant == Some(Grant::Refresh) {
             order.renew();

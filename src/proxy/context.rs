@@ -55,7 +55,7 @@ pub struct Context {
     pub address: Option<IpAddr>,
     /// The name that it has in all logs on its way.
     pub id: Option<RequestId>,
-    /// Whom it has had asked, where that is to be written down.
+    /// Whom it has had asked, where that is to be written down or told.
     pub trail: Option<Arc<Trail>>,
     /// The host that it asks.
     pub host: String,

@@ -193,7 +193,7 @@ mod tests {
 
     fn context(range: &'static str, window: Option<(u64, u64)>) -> Context {
         let gauge = IntGauge::new("a", "a").unwrap();
-        let terms = Terms::load(Default::default(), None).unwrap();
+        let terms = Terms::load(Default::default(), None, None).unwrap();
         let mut ctx = Context::new(terms.into(), &gauge, &Default::default());
         let mut headers = http::HeaderMap::new();
         headers.insert(header::RANGE, HeaderValue::from_static(range));

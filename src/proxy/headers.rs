@@ -1,7 +1,10 @@
 //! Fields that are added, removed or read on the way.
 
 use super::access::Hop;
-use crate::domain::{Fields, normal_authority, normal_target, vary_names};
+use crate::{
+    domain::{Fields, normal_authority, normal_target, vary_names},
+    traces::{TRACEPARENT, TRACERESPONSE, TRACESTATE},
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use pingora_cache::{VarianceBuilder, key::HashBinary};
 use pingora_core::{Error, Result};
@@ -59,8 +62,14 @@ pub fn make_storable(
         withheld.extend(values.map(|value| (name.clone(), value)));
         head.remove_header(name);
     }
-    head.remove_header(&header::TRANSFER_ENCODING);
-    head.remove_header(&header::AGE);
+    // What an answer says of the request that it was for is nobody else's.
+    let of_the_request = [TRACEPARENT, TRACESTATE, TRACERESPONSE];
+    for name in [header::TRANSFER_ENCODING, header::AGE]
+        .iter()
+        .chain(&of_the_request)
+    {
+        head.remove_header(name);
+    }
     if !head.headers.contains_key(header::DATE) {
         let now = httpdate::fmt_http_date(SystemTime::now());
         head.insert_header(header::DATE, now)?;
@@ -150,10 +159,12 @@ pub fn via(version: http::Version) -> HeaderValue {
 }
 
 /// What selects a variant: the values of the fields that `Vary` names, normalised.
-/// `Accept-Encoding` is never sent to the origin, and so selects nothing.
+/// `Accept-Encoding` is never sent to the origin, and so selects nothing; neither does what is
+/// another for each request.
 pub fn variance(stored: &HeaderMap, request: &HeaderMap) -> Option<HashBinary> {
+    const SELECTS_NOTHING: [&str; 3] = ["accept-encoding", "traceparent", "tracestate"];
     let mut builder = VarianceBuilder::new();
-    for name in vary_names(stored).filter(|name| name != "accept-encoding") {
+    for name in vary_names(stored).filter(|name| !SELECTS_NOTHING.contains(&&**name)) {
         let lines = request.get_all(name.as_str()).iter();
         let values: Vec<_> = lines
             .flat_map(|v| v.as_bytes().split(|b| *b == b','))

@@ -411,5 +411,6 @@ impl ProxyHttp for Proxy {
             self.speak_of(session, failure, ctx);
         }
         self.write_down(session, failure, ctx);
+        self.end_trace(session, failure, ctx);
     }
 }

@@ -62,12 +62,7 @@ impl Proxy {
         if session.subrequest_ctx.is_some() {
             return;
         }
-        // One that was answered for want of a part of its object.
-        let lacked = ctx.lacked.map(|_| Failure {
-            cause: Cause::Origin,
-            error: None,
-        });
-        let failure = failure.or(lacked);
+        let failure = failure.or(lacked(ctx));
         let gist = Gist {
             status: status(session).unwrap_or(0),
             is_cut: failure.is_some(),
@@ -122,11 +117,21 @@ impl Proxy {
 /// The digits of an object's name that are shown: enough to find it.
 const SHOWN: usize = 16;
 
-fn status(session: &Session) -> Option<u16> {
+/// What has failed of a request that was answered for want of a part of its object.
+pub fn lacked<'e>(ctx: &Context) -> Option<Failure<'e>> {
+    ctx.lacked.map(|_| Failure {
+        cause: Cause::Origin,
+        error: None,
+    })
+}
+
+/// The status that its client was told.
+pub fn status(session: &Session) -> Option<u16> {
     session.response_written().map(|head| head.status.as_u16())
 }
 
-fn first_byte(ctx: &Context) -> Option<Duration> {
+/// How long it took to the first byte of its answer's body.
+pub fn first_byte(ctx: &Context) -> Option<Duration> {
     ctx.first_byte.map(|first| first.duration_since(ctx.began))
 }
 
@@ -145,7 +150,7 @@ fn name_of(session: &Session, ctx: &Context) -> Option<String> {
 }
 
 /// Why an answer failed, in a word of a closed set.
-fn reason(failure: Failure, ctx: &Context) -> Option<&'static str> {
+pub fn reason(failure: Failure, ctx: &Context) -> Option<&'static str> {
     if failure.cause != Cause::Origin {
         return None;
     }

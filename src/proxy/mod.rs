@@ -39,6 +39,7 @@ mod size;
 mod stats;
 mod store_first;
 mod strict;
+mod tracing;
 mod trim;
 mod window;
 
@@ -61,3 +62,4 @@ pub use reception::{Reception, Terms};
 pub use request_id::RequestIds;
 pub use routing::{BoundRoute, Routes};
 pub use stats::{FIRST_BYTE_BUCKETS, SOURCES, Stats};
+pub use tracing::Tracer;

@@ -1,6 +1,6 @@
 //! How clients are met, as configured now.
 
-use super::{Clients, Guard, access::PerAddress};
+use super::{Clients, Guard, Tracer, access::PerAddress};
 use crate::origin::LoadError;
 use parking_lot::RwLock;
 use std::sync::Arc;
@@ -16,12 +16,17 @@ pub struct Terms {
     pub clients: Clients,
     pub(super) guard: Option<Guard>,
     pub(super) rate: Option<Arc<PerAddress>>,
+    pub(super) tracer: Option<Tracer>,
 }
 
 impl Terms {
     /// New terms; secrets are read anew. Where the rate is that of the terms before, clients are
     /// counted on.
-    pub fn load(clients: Clients, before: Option<&Self>) -> Result<Self, LoadError> {
+    pub fn load(
+        clients: Clients,
+        tracer: Option<Tracer>,
+        before: Option<&Self>,
+    ) -> Result<Self, LoadError> {
         let guard = clients.bypass.as_ref().map(Guard::load).transpose()?;
         let same = before.filter(|before| before.clients.rate == clients.rate);
         let rate = match same {
@@ -32,6 +37,7 @@ impl Terms {
             clients,
             guard,
             rate,
+            tracer,
         })
     }
 }

@@ -11,7 +11,7 @@ use super::{
     inherited::Inherited,
     lanes::Lanes,
     listener::BoundListener,
-    live::Live,
+    live::{Live, collector, tracer},
     sockets::Sockets,
     table::Table,
 };
@@ -24,6 +24,7 @@ use crate::{
     proxy::{Connections, Foundation, Proxy, Reception, Stats, Terms},
     store::{self, Store},
     tier::Tier,
+    traces::Exporter,
     traffic::ConnectionLimits,
 };
 use futures_util::FutureExt;
@@ -54,11 +55,14 @@ pub(super) async fn start(
     let client = Client::new(settings.server.origin_idle_connections);
     let table = Table::new(client.clone());
     table.load(&settings)?;
+    let exporter = Exporter::start();
+    exporter.send_to(collector(&settings)?);
+    let tracer = tracer(&settings, &exporter);
     let clientele = Clientele {
         connections: Connections::new(connection_limits(&settings)),
         beginning: Count::default(),
         http2: Count::default(),
-        reception: Reception::new(Terms::load(settings.clients.clone(), None)?),
+        reception: Reception::new(Terms::load(settings.clients.clone(), tracer, None)?),
     };
     let doors = settings.listen.iter();
     let doors = doors.map(|listen| door(listen, table.shown(listen), &clientele));
@@ -75,6 +79,7 @@ pub(super) async fn start(
     logs.conceal(settings.secret_parameters());
     let events = Arc::new(Events::new());
     readings.add(events.collectors())?;
+    readings.add(vec![Box::new(exporter.stats().spans.clone())])?;
     events.look_at_token(settings.admin.as_ref());
     if let Some(tier) = &tier {
         readings.add(tier.stats().collectors())?;
@@ -143,6 +148,7 @@ pub(super) async fn start(
             storage,
             admin: guard,
             events,
+            exporter,
         },
         lanes,
         logs,

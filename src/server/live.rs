@@ -1,7 +1,12 @@
 //! What a reload changes besides origins and routes.
 
 use super::{Settings, StartError, build::connection_limits, door::Clientele, events::Events};
-use crate::{admin::Guard, cache::ChunkStorage, proxy::Terms};
+use crate::{
+    admin::Guard,
+    cache::ChunkStorage,
+    proxy::{Terms, Tracer},
+    traces::{Collector, Exporter},
+};
 use std::sync::{
     Arc,
     atomic::{AtomicU32, Ordering::Relaxed},
@@ -15,18 +20,31 @@ pub(super) struct Live {
     pub storage: &'static ChunkStorage,
     pub admin: Guard,
     pub events: Arc<Events>,
+    pub exporter: Exporter,
+}
+
+/// What a reload brings that could not be had for certain.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    terms: Terms,
+    collector: Option<Arc<Collector>>,
 }
 
 impl Live {
-    /// The terms for clients, with all that can go wrong.
-    pub fn prepare(&self, settings: &Settings) -> Result<Terms, StartError> {
+    /// All that can go wrong.
+    pub fn prepare(&self, settings: &Settings) -> Result<Prepared, StartError> {
         let before = self.clientele.reception.terms();
-        Ok(Terms::load(settings.clients.clone(), Some(&before))?)
+        let tracer = tracer(settings, &self.exporter);
+        Ok(Prepared {
+            terms: Terms::load(settings.clients.clone(), tracer, Some(&before))?,
+            collector: collector(settings)?,
+        })
     }
 
     /// Takes all over.
-    pub fn apply(&self, settings: &Settings, terms: Terms) {
-        self.clientele.reception.replace(terms);
+    pub fn apply(&self, settings: &Settings, prepared: Prepared) {
+        self.clientele.reception.replace(prepared.terms);
+        self.exporter.send_to(prepared.collector);
         let connections = &self.clientele.connections;
         connections.set_limits(connection_limits(settings));
         self.cache_version.store(settings.cache_version, Relaxed);
@@ -39,4 +57,23 @@ impl Live {
             tokio::spawn(async move { store.set_max_size(max_size).await });
         }
     }
+}
+
+/// By what requests are recorded, where they are.
+pub(super) fn tracer(settings: &Settings, exporter: &Exporter) -> Option<Tracer> {
+    let rules = settings.traces.as_ref()?.rules.clone();
+    Some(Tracer::new(
+        rules,
+        exporter.queue().clone(),
+        settings.hidden(),
+        settings.secret_parameters(),
+    ))
+}
+
+/// Whom spans are sent to, with secrets as they are now.
+pub(super) fn collector(settings: &Settings) -> Result<Option<Arc<Collector>>, StartError> {
+    let config = settings.traces.as_ref();
+    let collector = config.map(|config| Collector::load(config.collector.clone()));
+    let collector = collector.transpose().map_err(StartError::Traces)?;
+    Ok(collector.map(Arc::new))
 }

@@ -97,6 +97,9 @@ pub enum StartError {
     /// The secret of the way past the cache can't be had.
     #[error("clients.bypass: {0}")]
     Bypass(#[from] LoadError),
+    /// A secret that the collector of traces is to be shown can't be had.
+    #[error("traces.headers: {0}")]
+    Traces(#[source] LoadError),
     /// A key for the tokens of a route can't be had.
     #[error("routes[{at}].access.signed: {reason}")]
     Signed {
@@ -142,6 +145,9 @@ const FIRST_WORDS: Duration = Duration::from_secs(1);
 /// Longest wait at the end for what is to go up into the tier.
 const UPLOADS: Duration = Duration::from_secs(10);
 
+/// How long the last spans of traces have to be sent, at least.
+const LAST_SPANS: Duration = Duration::from_secs(1);
+
 /// Binds, opens the store and serves, on the tokio runtime of the caller.
 pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let logs = Logs::open(&settings.log)?;
@@ -163,9 +169,9 @@ impl Running {
     /// [`Settings::reloaded`] lets it change. Requests under way keep their route; an origin that is
     /// the same keeps its record.
     pub fn reload(&self, settings: &Settings) -> Result<(), StartError> {
-        let terms = self.live.prepare(settings)?;
+        let prepared = self.live.prepare(settings)?;
         self.table.load(settings)?;
-        self.live.apply(settings, terms);
+        self.live.apply(settings, prepared);
         *self.drain.lock() = settings.server.drain;
         self.logs.reload(&settings.log);
         self.logs.conceal(settings.secret_parameters());
@@ -218,6 +224,8 @@ impl Running {
             tier.finish(left.min(UPLOADS)).await;
         }
         self.storage.fills().store().close().await;
+        let left = drain.saturating_sub(began.elapsed());
+        self.live.exporter.end(left.max(LAST_SPANS)).await;
         self.admin_shutdown.send_replace(true);
         self.lanes.stop();
         let logs = self.logs;

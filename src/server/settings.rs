@@ -2,7 +2,7 @@
 
 use crate::{
     admin::{Configured, Shown},
-    fill, logs, origin, proxy, store, tier,
+    fill, logs, origin, proxy, store, tier, traces,
 };
 use ipnet::IpNet;
 use serde_json::Value;
@@ -15,6 +15,8 @@ pub struct Settings {
     pub server: Server,
     /// What is written of what happens.
     pub log: logs::Config,
+    /// Which requests are recorded step by step, and who is told; none where absent.
+    pub traces: Option<traces::Config>,
     /// Where clients connect.
     pub listen: Vec<Listen>,
     /// Where the operator connects; nowhere when absent.
@@ -67,6 +69,12 @@ impl Settings {
         signed.chain(bypass).collect()
     }
 
+    /// What is left out of the queries of requests, in logs and traces.
+    pub fn hidden(&self) -> logs::Rules {
+        let access = self.log.access.as_ref();
+        access.map_or_else(logs::Rules::default, |access| access.rules.clone())
+    }
+
     /// What is in force after a reload with `new`, and the keys in it that can't change while the
     /// process runs.
     ///
@@ -92,6 +100,7 @@ impl Settings {
         let mut settings = Self {
             server,
             log: self.log_reloaded(&new.log, &mut fixed),
+            traces: new.traces,
             listen: fixed.keep("listen", self.listen.clone(), new.listen),
             admin: self.admin_reloaded(new.admin, &mut fixed),
             cache_version: new.cache_version,

@@ -210,6 +210,7 @@ fn settings(origin: SocketAddr, directory: &Path) -> Settings {
     let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
     Settings {
         log: logs::Config::default(),
+        traces: None,
         server: Server {
             drain: Duration::from_secs(2),
             ..Server::default()

@@ -7,6 +7,7 @@
 mod browser;
 mod child;
 mod client;
+mod collector;
 mod content;
 mod dice;
 mod failover;
@@ -68,6 +69,7 @@ mod cases {
     mod strange_origins;
     mod systemd;
     mod tier;
+    mod traces;
     mod trouble;
     mod upgrade;
 }

@@ -21,10 +21,14 @@ impl Clients {
 
     /// The name of a request, which a trusted proxy may have given it.
     pub(in crate::proxy) fn id_of(&self, session: &Session) -> RequestId {
-        let peer = session.client_addr().and_then(|peer| peer.as_inet());
-        let by_proxy = peer.is_some_and(|peer| is_among(&self.trusted_proxies, peer.ip()));
         let headers = &session.req_header().headers;
-        self.request_id.name(headers, by_proxy)
+        self.request_id.name(headers, self.is_by_proxy(session))
+    }
+
+    /// Whether it is a trusted proxy that a request comes from.
+    pub(in crate::proxy) fn is_by_proxy(&self, session: &Session) -> bool {
+        let peer = session.client_addr().and_then(|peer| peer.as_inet());
+        peer.is_some_and(|peer| is_among(&self.trusted_proxies, peer.ip()))
     }
 }
 

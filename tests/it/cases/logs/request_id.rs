@@ -6,7 +6,7 @@ use crate::{
     gate::CHUNK,
     origin::{Origin, Script},
 };
-use tidegate::{logs::Format, proxy::Trust};
+use tidegate::{domain::Trust, logs::Format};
 
 const FIELD: &str = "X-Request-Id";
 const GIVEN: &str = "0b5c4d9e-given";

@@ -1,0 +1,211 @@
+//! The part that one request has in a trace.
+//!
+//! Its span is told when it has ended, and so is each step within it. What a request causes and
+//! does not wait for, the fills, is told as a part of it, too, though it may end later: it was
+//! this request and no other that set it off, with its fields and for its sake. Those who only
+//! join find that out by what they say of themselves (`collapsed`, and the bytes of `flight`).
+
+use super::{
+    context::{Context, SpanId},
+    queue::Queue,
+    span::{Attributes, Clock, Kind, Side, Span},
+    stats::Outcome,
+};
+use std::{
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+/// One request's part. Where it is not sampled, it only says so to whoever is asked behind.
+#[derive(Debug)]
+pub struct Trace {
+    place: Context,
+    /// The span of whoever sent the request, where that is believed.
+    parent: Option<SpanId>,
+    clock: Clock,
+    spans: Option<Arc<Queue>>,
+    told: [AtomicU32; Step::ALL.len()],
+    left_out: AtomicU32,
+    disk_waits: AtomicU32,
+    disk_waited: AtomicU64,
+}
+
+/// What a request does, beside being answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// It waits for another's first contact with the origin.
+    Lock,
+    /// It is looked up in the store.
+    Index,
+    /// It waits for a read from the disk.
+    Disk,
+    /// It waits for a place at an origin.
+    Queue,
+    /// It asks a server.
+    Origin,
+}
+
+/// What is said of a request when it has ended.
+#[derive(Debug)]
+pub struct Ending {
+    /// What its span is called.
+    pub name: &'static str,
+    /// What is said of it.
+    pub attributes: Attributes,
+    /// Whether it failed, by another's doing than its client's.
+    pub has_failed: bool,
+}
+
+impl Step {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Lock,
+        Self::Index,
+        Self::Disk,
+        Self::Queue,
+        Self::Origin,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Lock => "lock",
+            Self::Index => "index",
+            Self::Disk => "disk",
+            Self::Queue => "queue",
+            Self::Origin => "origin",
+        }
+    }
+
+    /// How many of one request are told: a long film has thousands.
+    fn most(self) -> u32 {
+        match self {
+            Self::Lock | Self::Index | Self::Disk | Self::Queue => 8,
+            Self::Origin => 16,
+        }
+    }
+}
+
+impl Trace {
+    /// The part of a request that came when `clock` says, of the span of whoever sent it or of
+    /// none. It is recorded by `spans` if at all.
+    pub fn new(from: Option<Context>, spans: Option<Arc<Queue>>, clock: Clock) -> Self {
+        let sampled = spans.is_some();
+        let (place, parent) = match from {
+            // Without a span of our own, what follows belongs to the one before.
+            Some(from) if !sampled => (from, None),
+            Some(from) => (from.with(SpanId::random()), Some(from.span)),
+            None => (Context::random(), None),
+        };
+        Self {
+            place: Context { sampled, ..place },
+            parent,
+            clock,
+            spans,
+            told: Default::default(),
+            left_out: AtomicU32::new(0),
+            disk_waits: AtomicU32::new(0),
+            disk_waited: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether anything of it is told.
+    pub fn is_recorded(&self) -> bool {
+        self.spans.is_some()
+    }
+
+    /// Where the request itself stands.
+    pub(super) fn place(&self) -> &Context {
+        &self.place
+    }
+
+    /// A step has been taken. What there is to say of it is asked only where it is told.
+    pub fn step(&self, step: Step, time: Range<Instant>, say: impl FnOnce() -> Attributes) {
+        if step == Step::Disk {
+            let waited = time.end.saturating_duration_since(time.start);
+            self.disk_waits.fetch_add(1, Relaxed);
+            self.disk_waited
+                .fetch_add(waited.as_nanos() as u64, Relaxed);
+        }
+        if self.takes(step) {
+            self.tell_step(step, SpanId::random(), time, (say(), false));
+        }
+    }
+
+    /// The request has ended.
+    pub fn end(&self, now: Instant, ending: Ending) {
+        if !self.is_recorded() {
+            return;
+        }
+        let Ending {
+            name,
+            mut attributes,
+            has_failed,
+        } = ending;
+        let waits = self.disk_waits.load(Relaxed);
+        if waits > 0 {
+            let waited = Duration::from_nanos(self.disk_waited.load(Relaxed));
+            attributes.push(("tidegate.disk.waits", u64::from(waits).into()));
+            attributes.push(("tidegate.disk.waited_ms", waited.into()));
+        }
+        let left_out = self.left_out.load(Relaxed);
+        if left_out > 0 {
+            attributes.push(("tidegate.left_out", u64::from(left_out).into()));
+        }
+        self.tell(Span {
+            place: self.place.clone(),
+            parent: self.parent.map(|parent| (parent, Side::Remote)),
+            kind: Kind::Server,
+            name,
+            began: self.clock.nanoseconds(self.clock.instant),
+            ended: self.clock.nanoseconds(now),
+            attributes,
+            has_failed,
+        });
+    }
+
+    /// Whether one more step of a kind is told; if not, that is counted.
+    pub(super) fn takes(&self, step: Step) -> bool {
+        let Some(spans) = &self.spans else {
+            return false;
+        };
+        let takes = self.told[step as usize].fetch_add(1, Relaxed) < step.most();
+        if !takes {
+            self.left_out.fetch_add(1, Relaxed);
+            spans.stats().count(Outcome::LeftOut, 1);
+        }
+        takes
+    }
+
+    /// Tells of a step what is said of it, and whether it has failed.
+    pub(super) fn tell_step(
+        &self,
+        step: Step,
+        id: SpanId,
+        time: Range<Instant>,
+        (attributes, has_failed): (Attributes, bool),
+    ) {
+        self.tell(Span {
+            place: self.place.with(id),
+            parent: Some((self.place.span, Side::Own)),
+            kind: match step {
+                Step::Origin => Kind::Client,
+                Step::Lock | Step::Index | Step::Disk | Step::Queue => Kind::Internal,
+            },
+            name: step.name(),
+            began: self.clock.nanoseconds(time.start),
+            ended: self.clock.nanoseconds(time.end),
+            attributes,
+            has_failed,
+        });
+    }
+
+    fn tell(&self, span: Span) {
+        if let Some(spans) = &self.spans {
+            spans.push(span);
+        }
+    }
+}
