@@ -125,6 +125,7 @@ fn say_asked(said: &mut Attributes, tracer: &Tracer, session: &Session, ctx: &Co
             said.push((name, text.to_owned().into()));
         }
     };
+    say("url.scheme", scheme(session));
     say("server.address", without_port(&ctx.host));
     say("url.path", request.uri.path());
     let query = request.uri.query().map(|query| tracer.query(query));
@@ -181,6 +182,14 @@ fn method(method: &Method) -> Option<&'static str> {
         "CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PURGE", "PUT", "TRACE",
     ];
     KNOWN.into_iter().find(|known| *known == method.as_str())
+}
+
+fn scheme(session: &Session) -> &'static str {
+    let digest = session.as_downstream().digest();
+    match digest.is_some_and(|digest| digest.ssl_digest.is_some()) {
+        true => "https",
+        false => "http",
+    }
 }
 
 fn version(version: Version) -> &'static str {

@@ -73,7 +73,7 @@ impl Collector {
     pub async fn post(&self, message: Bytes) -> Reply {
         match timeout(self.config.timeout, self.exchange(message)).await {
             Ok(Ok(reply)) => reply,
-            Ok(Err(e)) => Reply::Silence(e.to_string()),
+            Ok(Err(e)) => Reply::Silence(e.to_string().trim().to_owned()),
             Err(_) => Reply::Silence(format!("no answer within {:?}", self.config.timeout)),
         }
     }

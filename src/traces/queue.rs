@@ -100,3 +100,68 @@ impl Queue {
         std::mem::take(&mut *self.spans.lock()).len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::traces::{context::Context, span::Kind};
+    use tokio::time::Instant;
+
+    fn span() -> Span {
+        Span {
+            place: Context::random(),
+            parent: None,
+            kind: Kind::Internal,
+            name: "",
+            began: 0,
+            ended: 0,
+            attributes: Vec::new(),
+            has_failed: false,
+        }
+    }
+
+    fn queue(spans: usize) -> Queue {
+        let queue = Queue::new(Arc::default());
+        (0..spans).for_each(|_| queue.push(span()));
+        queue
+    }
+
+    async fn next(queue: &Queue) -> (usize, Duration) {
+        let began = Instant::now();
+        let batch = queue.next().await.map_or(0, |batch| batch.len());
+        (batch, began.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_few_wait_for_others_and_many_for_none() {
+        let queue = queue(BATCH + 3);
+        assert_eq!(next(&queue).await, (BATCH, Duration::ZERO));
+        assert_eq!(next(&queue).await, (3, GATHERING));
+        let (batch, ()) = tokio::join!(next(&queue), async {
+            tokio::time::sleep(GATHERING).await;
+            (0..BATCH).for_each(|_| queue.push(span()));
+        });
+        assert_eq!(batch, (BATCH, GATHERING), "at once when there are enough");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_finds_no_room_is_counted() {
+        let queue = queue(ROOM + 7);
+        let full = queue.stats.spans.with_label_values(&["full"]);
+        assert_eq!(full.get(), 7);
+        queue.end();
+        let mut taken = 0;
+        while let Some(batch) = queue.next().await {
+            taken += batch.len();
+        }
+        assert_eq!(taken, ROOM);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_waits_for_nothing() {
+        let queue = queue(3);
+        queue.end();
+        assert_eq!(next(&queue).await, (3, Duration::ZERO));
+        assert_eq!(next(&queue).await, (0, Duration::ZERO));
+    }
+}

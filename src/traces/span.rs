@@ -110,10 +110,10 @@ impl From<bool> for Value {
     }
 }
 
-/// Milliseconds, with their fractions.
+/// Milliseconds, with three digits behind the point.
 impl From<Duration> for Value {
     fn from(time: Duration) -> Self {
-        Self::Real(time.as_secs_f64() * 1000.0)
+        Self::Real(time.as_micros() as f64 / 1000.0)
     }
 }
 

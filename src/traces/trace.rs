@@ -209,3 +209,118 @@ impl Trace {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::traces::Asked;
+    use http::StatusCode;
+    use std::time::SystemTime;
+
+    fn trace(from: Option<Context>, queue: Option<&Arc<Queue>>) -> Arc<Trace> {
+        let clock = Clock {
+            instant: Instant::now(),
+            date: SystemTime::now(),
+        };
+        Arc::new(Trace::new(from, queue.cloned(), clock))
+    }
+
+    fn queue() -> Arc<Queue> {
+        Arc::new(Queue::new(Arc::default()))
+    }
+
+    async fn spans(queue: &Queue) -> Vec<Span> {
+        queue.end();
+        queue.next().await.unwrap_or_default()
+    }
+
+    fn end(trace: &Trace) {
+        let ending = Ending {
+            name: "GET",
+            attributes: Vec::new(),
+            has_failed: false,
+        };
+        trace.end(Instant::now(), ending);
+    }
+
+    #[tokio::test]
+    async fn of_a_long_film_a_few_steps_are_told_and_the_others_counted() {
+        let queue = queue();
+        let trace = trace(None, Some(&queue));
+        let now = Instant::now();
+        for step in Step::ALL {
+            for _ in 0..100 {
+                match step {
+                    Step::Origin => drop(Asked::begin(&trace, now, Vec::new)),
+                    _ => trace.step(step, now..now + Duration::from_millis(1), Vec::new),
+                }
+            }
+        }
+        end(&trace);
+        let spans = spans(&queue).await;
+        let count = |name| spans.iter().filter(|span| span.name == name).count();
+        let told = Step::ALL.map(|step| count(step.name()));
+        assert_eq!(told, [8, 8, 8, 8, 16]);
+        let whole = spans.last().unwrap();
+        let said = |name| {
+            let found = whole.attributes.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| value.clone())
+        };
+        assert_eq!(said("tidegate.left_out"), Some((500u64 - 48).into()));
+        assert_eq!(said("tidegate.disk.waits"), Some(100u64.into()));
+        let waited = Duration::from_millis(100).into();
+        assert_eq!(said("tidegate.disk.waited_ms"), Some(waited));
+        let root = whole.place.span;
+        let inner = &spans[..spans.len() - 1];
+        assert!(inner.iter().all(|it| it.parent == Some((root, Side::Own))));
+    }
+
+    #[tokio::test]
+    async fn who_is_asked_belongs_to_its_own_span_or_to_the_one_before() {
+        let queue = queue();
+        let said = |asked: &Asked| asked.fields().map(|(_, value)| value).collect::<Vec<_>>();
+        let from = Context {
+            sampled: true,
+            state: Some("a=1".parse().unwrap()),
+            ..Context::random()
+        };
+        let recorded = trace(Some(from.clone()), Some(&queue));
+        let mut asked = Asked::begin(&recorded, Instant::now(), Vec::new);
+        let [parent, state] = &said(&asked)[..] else {
+            panic!("two fields")
+        };
+        let parent = parent.clone();
+        assert_eq!(state, "a=1");
+        asked.head(StatusCode::OK, Instant::now());
+        asked.received(5);
+        drop(asked);
+        let told = spans(&queue).await;
+        assert_eq!(told[0].place.traceparent(), parent);
+        let bytes = ("http.response.body.size", 5u64.into());
+        assert!(told[0].attributes.contains(&bytes), "{told:?}");
+
+        let unsampled = Context {
+            sampled: false,
+            state: None,
+            ..from
+        };
+        let passed = trace(Some(unsampled.clone()), None);
+        let asked = Asked::begin(&passed, Instant::now(), || unreachable!());
+        assert_eq!(said(&asked), [unsampled.traceparent()]);
+    }
+
+    #[tokio::test]
+    async fn who_was_not_waited_for_is_told_as_that() {
+        let queue = queue();
+        let trace = trace(None, Some(&queue));
+        drop(Asked::begin(&trace, Instant::now(), Vec::new));
+        let mut failed = Asked::begin(&trace, Instant::now(), Vec::new);
+        failed.failed("timeout".into());
+        drop(failed);
+        let told = spans(&queue).await;
+        let said: Vec<_> = told.iter().map(|span| &span.attributes[..]).collect();
+        assert_eq!(said[0], [("tidegate.abandoned", true.into())]);
+        assert_eq!(said[1], [("error.type", "timeout".into())]);
+        assert_eq!([told[0].has_failed, told[1].has_failed], [false, true]);
+    }
+}

@@ -14,7 +14,7 @@ fn names(spans: &[Span]) -> Vec<&str> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_miss_and_a_hit() {
+async fn what_is_asked_for_is_told_but_for_secrets() {
     let collector = Collector::start().await;
     let origin = Origin::with(Script::new(1200, 1000)).await;
     let gate = telling(&collector, &origin, |_| ()).await;
@@ -23,17 +23,16 @@ async fn a_miss_and_a_hit() {
         gate.ask(asked.clone()).await;
         gate.until_active(0.0).await;
     }
-    let [miss, hit] = &collector.requests(2).await[..] else {
-        unreachable!()
-    };
-    for request in [miss, hit] {
+    let requests = collector.requests(2).await;
+    assert_ne!(requests[0].trace, requests[1].trace);
+    for request in &requests {
         assert_eq!((request.name.as_str(), request.kind), ("GET", SERVER));
         assert_eq!((&request.parent, request.has_failed), (&None, false));
         assert_eq!(request.service, "tidegate");
-        assert_ne!(miss.trace, "0".repeat(32));
         for (name, value) in [
             ("http.request.method", "GET"),
             ("http.response.status_code", "404"),
+            ("url.scheme", "http"),
             ("url.path", "/film"),
             ("url.query", "w=1"),
             ("server.address", "video.example"),
@@ -47,7 +46,6 @@ async fn a_miss_and_a_hit() {
         }
         assert_eq!(request.says("tidegate.request_id").len(), 16);
     }
-    assert_ne!(miss.trace, hit.trace);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -322,4 +320,52 @@ async fn fills_belong_to_who_caused_them_and_a_long_film_has_a_bound() {
         "{left_out} of {asked}"
     );
     super::until_spans(&gate, "left_out", asked - 16).await;
+}
+
+/// After a start each chunk is checked when it is first read, and that is done by the disk's turns.
+#[tokio::test(flavor = "multi_thread")]
+async fn waits_for_the_disk_are_told_and_summed_up() {
+    const CHUNKS: u64 = 20;
+    let collector = Collector::start().await;
+    let origin = Origin::with(Script::new(1209, CHUNKS * CHUNK)).await;
+    let mut gate = telling(&collector, &origin, |_| ()).await;
+    gate.get("/film").await;
+    gate.restart().await;
+    let hit = gate.get("/film").await;
+    assert!(hit.head.cache_status().is_hit(), "{hit}");
+    let requests = collector.requests(2).await;
+    let request = &requests[1];
+    let waits: u64 = request.says("tidegate.disk.waits").parse().unwrap();
+    assert!((1..=CHUNKS).contains(&waits), "{waits}");
+    let told = waits.min(8) as usize;
+    let steps = collector.steps(request, "disk", told).await;
+    let nanoseconds: u64 = steps.iter().map(|step| step.ended - step.began).sum();
+    let waited: f64 = request.says("tidegate.disk.waited_ms").parse().unwrap();
+    assert!(
+        waited * 1e6 + 1e3 >= nanoseconds as f64,
+        "{waited} ms, {steps:#?}"
+    );
+    assert_eq!(names(&collector.steps_of(request))[0], "index");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_on_with_a_body_is_told_too() {
+    let collector = Collector::start().await;
+    let origin = Origin::with(Script::new(1210, 100)).await;
+    let gate = telling(&collector, &origin, |_| ()).await;
+    let mut post = Request::new("POST", "/film").header("Content-Length", "3");
+    post.body = b"abc".to_vec();
+    assert_eq!(gate.ask(post).await.status(), 200);
+    let request = &collector.requests(1).await[0];
+    assert_eq!(request.name, "POST");
+    let [asked] = &collector.steps(request, "origin", 1).await[..] else {
+        unreachable!()
+    };
+    assert_eq!(asked.says("http.request.method"), "POST");
+    assert_eq!(asked.says("http.response.body.size"), "100");
+    let said = origin.log()[0].header("traceparent").unwrap().to_owned();
+    assert!(
+        said.contains(&asked.id) && said.contains(&asked.trace),
+        "{said}"
+    );
 }
