@@ -104,10 +104,8 @@ impl Sender {
                 stats.count(Outcome::Sent, count.saturating_sub(*rejected));
                 stats.count(Outcome::Rejected, *rejected);
             }
-            Reply::Refused(..) if reply.again(1, 0.0).is_none() => {
-                stats.count(Outcome::Rejected, count);
-            }
-            Reply::Refused(..) | Reply::Silence(_) => stats.count(Outcome::Unsent, count),
+            lost if lost.is_final() => stats.count(Outcome::Rejected, count),
+            _ => stats.count(Outcome::Unsent, count),
         }
         self.speak_of(&reply, count);
     }

@@ -22,21 +22,27 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 impl Reply {
+    /// Whether another time it would be the same.
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::Taken(..) => true,
+            // But for those that OTLP names.
+            Self::Refused(status, _) => !matches!(status.as_u16(), 429 | 502..=504),
+            Self::Silence(_) => false,
+        }
+    }
+
     /// How long to wait before they are sent again, after so many tries; `None` where they are
     /// not. `dice` is at random from 0 to 1: not all that a collector has lost come back at once.
     pub fn again(&self, tries: u32, dice: f64) -> Option<Duration> {
         let said = match self {
-            Self::Taken(..) => return None,
-            // Those that OTLP names; any other would be the same again.
-            Self::Refused(status, after) => match status.as_u16() {
-                429 | 502..=504 => *after,
-                _ => return None,
-            },
-            Self::Silence(_) => None,
+            Self::Refused(_, after) => *after,
+            Self::Taken(..) | Self::Silence(_) => None,
         };
         let doubled = FIRST_WAIT * 2u32.pow(tries.saturating_sub(1).min(8));
         let own = doubled.mul_f64(0.5 + dice / 2.0);
-        (tries < TRIES).then(|| said.unwrap_or(own).min(LONGEST_WAIT))
+        let may_help = !self.is_final() && tries < TRIES;
+        may_help.then(|| said.unwrap_or(own).min(LONGEST_WAIT))
     }
 }
 

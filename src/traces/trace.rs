@@ -1,9 +1,9 @@
 //! The part that one request has in a trace.
 //!
-//! Its span is told when it has ended, and so is each step within it. What a request causes and
-//! does not wait for, the fills, is told as a part of it, too, though it may end later: it was
-//! this request and no other that set it off, with its fields and for its sake. Those who only
-//! join find that out by what they say of themselves (`collapsed`, and the bytes of `flight`).
+//! Its span is told when it has ended, and so is each step within it. The fills that it causes are
+//! detached, and may end later; they are told as steps of it all the same, not as traces of their
+//! own with a link: it was this request and no other that set them off, with its fields and for its
+//! sake. Those who only join say so (`collapsed`, and the bytes of `flight`).
 
 use super::{
     context::{Context, SpanId},
