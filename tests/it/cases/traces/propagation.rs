@@ -3,7 +3,7 @@
 
 use super::{all, telling};
 use crate::{
-    client::Request,
+    client::{H2, Request},
     collector::{Collector, SERVER},
     gate::{CHUNK, Gate},
     origin::{Origin, Script, Seen},
@@ -230,5 +230,28 @@ async fn a_redirect_elsewhere_is_told_nothing() {
     assert_eq!(
         (count(there, "traceparent"), count(there, "tracestate")),
         (0, 0)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_the_same_over_http2() {
+    let collector = Collector::start().await;
+    let origin = Origin::with(Script::new(1229, 1000)).await;
+    let change = |settings: &mut Settings| settings.traces = Some(believing(&collector, 0.0));
+    let gate = telling(&collector, &origin, change).await;
+    let client = H2::connect(gate.address(), 1 << 20).await;
+    assert_eq!(client.ask(&standing("/film", "01")).await.status(), 200);
+    let request = &collector.requests(1).await[0];
+    assert_eq!(request.says("network.protocol.version"), "2");
+    assert_eq!(request.says("server.address"), "media.test");
+    assert_eq!(
+        (&*request.trace, request.parent.as_deref()),
+        (TRACE, Some(SPAN))
+    );
+    let seen = &origin.log()[0];
+    assert_eq!(parts(seen)[0], TRACE);
+    assert_eq!(
+        (count(seen, "traceparent"), count(seen, "tracestate")),
+        (1, 1)
     );
 }
