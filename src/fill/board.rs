@@ -172,11 +172,11 @@ impl Board {
         }
     }
 
-    /// Whether nobody has fetched `chunk`, or was sent for it.
-    pub(super) fn is_unasked(&self, chunk: ChunkIndex) -> bool {
+    /// Whether a reader that is at `from` is to fetch `chunk` ahead: nobody has, or was sent for it.
+    pub(super) fn is_unasked(&self, chunk: ChunkIndex, from: ChunkIndex) -> bool {
         let state = self.state.lock();
         let held = state.buffers.contains_key(&chunk) || self.object.has(chunk);
-        !held && !state.flights.expects(chunk, now())
+        !held && !state.flights.expects(chunk, from, now())
     }
 
     /// A flight whose run is given.

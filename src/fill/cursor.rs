@@ -300,7 +300,7 @@ impl Cursor {
         if !self.visit.reads_ahead() && board.is_under_way() {
             return;
         }
-        let unasked = |c: &ChunkIndex| board.is_unasked(*c);
+        let unasked = |c: &ChunkIndex| board.is_unasked(*c, chunk);
         let between = (chunk.0..=ahead.0).map(ChunkIndex).find(unasked);
         let Some(first) = between.filter(|_| board.comes_in_parts()) else {
             return;

@@ -167,12 +167,12 @@ impl Flights {
         self.flights.iter().any(|f| f.will_bring(chunk))
     }
 
-    /// Whether `chunk` need not be fetched ahead: a fill was sent for it, or another flight is near
-    /// enough to be waited for.
-    pub fn expects(&self, chunk: ChunkIndex, now: Instant) -> bool {
+    /// Whether a reader that is at `from` need not fetch `chunk` ahead: a fill was sent for it, or
+    /// another flight is near enough to be followed from there on.
+    pub fn expects(&self, chunk: ChunkIndex, from: ChunkIndex, now: Instant) -> bool {
         let brings = |f: &&Flight| f.will_bring(chunk);
         let mut flights = self.flights.iter().filter(brings);
-        flights.any(|f| f.driver == Driver::Fill || f.is_near(chunk, self.near, Reach::Parts, now))
+        flights.any(|f| f.driver == Driver::Fill || f.is_near(from, self.near, Reach::Parts, now))
     }
 
     /// Where the flight is that has come least far.
@@ -224,7 +224,7 @@ impl Flight {
 
     fn is_near(&self, want: ChunkIndex, near: u32, reach: Reach, now: Instant) -> bool {
         match reach {
-            Reach::Parts => want.0 - self.next.0 <= near && !self.is_stalled(now),
+            Reach::Parts => want.0.saturating_sub(self.next.0) <= near && !self.is_stalled(now),
             Reach::Whole => !self.is_stalled(now),
             Reach::Once => true,
         }
@@ -283,9 +283,21 @@ mod tests {
         let mut flights = Flights::new(1 << 20);
         flights.depart(run(3, 7), Driver::Fill, now);
         flights.depart(run(20, 90), CLIENT, now);
-        let expected = |chunk| flights.expects(ChunkIndex(chunk), now);
+        let expected = |chunk| flights.expects(ChunkIndex(chunk), ChunkIndex(chunk), now);
         assert!(expected(3) && expected(6) && expected(20));
         assert!(!expected(7) && !expected(2) && !expected(60));
+    }
+
+    #[test]
+    fn who_follows_a_flight_fetches_nothing_ahead_of_it() {
+        let now = Instant::now();
+        let mut flights = Flights::new(1 << 20);
+        let id = flights.depart(run(0, 16), CLIENT, now);
+        flights.moved(id, ChunkIndex(3), now);
+        let expected = |chunk, from, now| flights.expects(ChunkIndex(chunk), ChunkIndex(from), now);
+        assert!(expected(15, 2, now) && expected(15, 5, now));
+        assert!(!expected(16, 5, now) && !expected(15, 6, now));
+        assert!(!expected(15, 2, now + STALLED));
     }
 
     #[test]

@@ -58,7 +58,7 @@ impl Board {
     /// for it, whose flight has departed.
     pub(super) fn claim_index(&self) -> Option<(ChunkRun, super::flights::FlightId)> {
         let (first, end) = self.index()?;
-        if !self.comes_in_parts() || !self.is_unasked(first) {
+        if !self.comes_in_parts() || !self.is_unasked(first, first) {
             return None;
         }
         match self.claim(first, end, now()) {

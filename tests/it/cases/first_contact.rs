@@ -55,6 +55,19 @@ async fn a_range_over_several_chunks_brings_each_of_them_once() {
     assert_eq!(origin.sent("/film"), 7 * CHUNK, "{log:#?}");
 }
 
+/// More than what is near enough to be waited for is on its way, and as slowly as it is read.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_fetched_ahead_of_the_answer_that_is_read() {
+    let script = Script {
+        rate: Some(4 << 20),
+        ..Script::new(16, SIZE)
+    };
+    let (origin, gate, object) = scene(script).await;
+    ask_range(&gate, &object, &format!("bytes=0-{}", 14 * CHUNK - 1)).await;
+    let log = origin.settled().await;
+    assert_eq!(origin.sent("/film"), 14 * CHUNK, "{log:#?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn head_costs_a_small_window_and_knows_the_length() {
     let (origin, gate, _) = scene(Script::new(12, SIZE)).await;
