@@ -64,7 +64,8 @@ impl Partial {
             return Err(Fault::Coded);
         }
         let validators = Validators::of(headers);
-        if !validators.tell_versions_apart() {
+        // What is all of it needs no other part.
+        if range.len() < total && !validators.tell_versions_apart() {
             return Err(Fault::NoValidator);
         }
         Ok(Self {
@@ -109,6 +110,10 @@ mod tests {
         assert_eq!(found.unwrap().total, 50);
         let cut_by_the_end = judge(&[TAG, ("content-range", "bytes 10-14/15")]).unwrap();
         assert_eq!(cut_by_the_end.range, ByteRange::new(10, 15).unwrap());
+        let mut headers = HeaderMap::new();
+        headers.insert("content-range", "bytes 0-14/15".parse().unwrap());
+        let all = Partial::judge(ByteRange::new(0, 20).unwrap(), &headers);
+        assert_eq!(all.unwrap().total, 15);
     }
 
     #[test]
