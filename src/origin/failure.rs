@@ -3,6 +3,7 @@
 use crate::source::SourceError;
 use http::StatusCode;
 use pingora_core::{Error, ErrorType};
+use pingora_http::ResponseHeader;
 use std::{borrow::Cow, time::Duration};
 
 /// One reason, with what is known of it.
@@ -32,6 +33,8 @@ pub enum Cause {
     Broken,
     /// A status that says that another server should be asked.
     Status(StatusCode),
+    /// The same from a server that is a cache, and alive: what is behind it has failed.
+    Relayed(StatusCode),
     /// A redirect that is not to be followed any more.
     Redirect,
     /// The request could not be signed.
@@ -45,6 +48,15 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// What an answer means that makes another server worth asking. Who names itself as a cache (RFC
+    /// 9211) has an origin of its own to fail: it may be all right, and have other objects.
+    pub(super) fn of(answer: &ResponseHeader) -> Self {
+        match answer.headers.contains_key("cache-status") {
+            true => Self::Relayed(answer.status),
+            false => Self::Status(answer.status),
+        }
+    }
+
     /// The value of the label `reason` in the metrics.
     pub fn label(self) -> &'static str {
         match self {
@@ -55,6 +67,7 @@ impl Cause {
             Self::Slow => "slow",
             Self::Broken => "broken",
             Self::Status(_) => "status",
+            Self::Relayed(_) => "relayed",
             Self::Redirect => "redirect",
             Self::Credentials => "credentials",
             Self::Full(_) => "full",
@@ -82,6 +95,7 @@ impl Cause {
             | Self::Open(_) => true,
             Self::Broken
             | Self::Status(_)
+            | Self::Relayed(_)
             | Self::Redirect
             | Self::Credentials
             | Self::Full(_)
@@ -99,9 +113,12 @@ impl Cause {
             | Self::Timeout
             | Self::Slow
             | Self::Broken => true,
-            Self::Redirect | Self::Credentials | Self::Full(_) | Self::Open(_) | Self::Left => {
-                false
-            }
+            Self::Relayed(_)
+            | Self::Redirect
+            | Self::Credentials
+            | Self::Full(_)
+            | Self::Open(_)
+            | Self::Left => false,
         }
     }
 }
@@ -116,6 +133,7 @@ impl std::fmt::Display for Cause {
             Self::Slow => "too slow",
             Self::Broken => "broken",
             Self::Status(_) => "unfit status",
+            Self::Relayed(_) => "unfit status of what is behind",
             Self::Redirect => "redirects without end",
             Self::Credentials => "no credentials",
             Self::Full(_) => "queue full",
@@ -175,9 +193,11 @@ impl Failure {
             Cause::Timeout | Cause::Slow => ErrorType::ReadTimedout,
             Cause::Resolve | Cause::Connect => ErrorType::ConnectError,
             Cause::Tls => ErrorType::TLSHandshakeFailure,
-            Cause::Broken | Cause::Status(_) | Cause::Redirect | Cause::Credentials => {
-                ErrorType::ReadError
-            }
+            Cause::Broken
+            | Cause::Status(_)
+            | Cause::Relayed(_)
+            | Cause::Redirect
+            | Cause::Credentials => ErrorType::ReadError,
         };
         Error::explain(etype, self.to_string()).into_up()
     }
@@ -205,6 +225,7 @@ impl From<Failure> for SourceError {
             },
             Cause::Broken
             | Cause::Status(_)
+            | Cause::Relayed(_)
             | Cause::Redirect
             | Cause::Credentials
             | Cause::Left => Self::Broken(reason),

@@ -86,7 +86,7 @@ pub(super) async fn send_on(
             Ok((connection, head)) if may_go_on && attempts.upstream.goes_on(head.status) => {
                 let status = head.status;
                 let what = format!("{}: {status}", attempts.server_name());
-                attempts.failed(Failure::new(Cause::Status(status), what));
+                attempts.failed(Failure::new(Cause::of(&head), what));
                 // That it may be there says more than that it is not.
                 if spare.as_ref().is_none_or(|kept| kept.head.status <= status) {
                     spare = Some(Spare {
@@ -99,7 +99,7 @@ pub(super) async fn send_on(
             Ok((connection, head)) => {
                 if attempts.upstream.goes_on(head.status) && head.status.is_server_error() {
                     let what = head.status.to_string();
-                    attempts.failed(Failure::new(Cause::Status(head.status), what));
+                    attempts.failed(Failure::new(Cause::of(&head), what));
                 }
                 return Ok(Answered {
                     attempts,
@@ -167,8 +167,10 @@ async fn first_answer(
             now.saturating_duration_since(begun),
         );
         attempt.head_came(head.status, now);
-        // A 404 that makes another server worth asking is a live server's answer all the same.
-        if !head.status.is_server_error() {
+        // A 404 that makes another server worth asking is a live server's answer all the same, and
+        // so is what a cache passes on.
+        let is_alive = matches!(Cause::of(&head), Cause::Relayed(_));
+        if is_alive || !head.status.is_server_error() {
             attempt.answered(now);
         }
         let origin = upstream.legs()[leg].origin.clone();

@@ -138,8 +138,7 @@ impl Upload {
                         }
                         if status.is_server_error() {
                             let what = status.to_string();
-                            self.attempts
-                                .failed(Failure::new(Cause::Status(status), what));
+                            self.attempts.failed(Failure::new(Cause::of(&head), what));
                         } else if let Some(attempt) = self.attempts.current() {
                             attempt.answered(now);
                         }
@@ -277,7 +276,7 @@ pub(super) async fn answer(
     attempts.head_came(head.status, super::now());
     if head.status.is_server_error() {
         let what = format!("{}: {}", server.name(), head.status);
-        attempts.failed(Failure::new(Cause::Status(head.status), what));
+        attempts.failed(Failure::new(Cause::of(&head), what));
     } else if let Some(attempt) = attempts.current() {
         attempt.answered(super::now());
     }
