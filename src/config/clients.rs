@@ -6,7 +6,7 @@ use super::{
     fields::sendable_name,
     node::Value,
     rate::rate,
-    scalar::{count, size, switch, timeout},
+    scalar::{NAME, count, is_name, size, switch, text, timeout},
     spot::Spot,
 };
 use crate::{
@@ -51,8 +51,17 @@ pub(super) fn clients(at: &Spot) -> Option<Clients> {
             rate: keys.optional("rate", rate),
             trusted_field: keys.or("trusted_field", default.trusted_field, trusted_field),
             request_id: keys.or("request_id", default.request_id, request_id),
+            name: keys.optional("name", name),
         })
     })
+}
+
+fn name(at: &Spot) -> Option<String> {
+    let name = text(at, NAME)?;
+    match is_name(name) {
+        true => Some(name.to_owned()),
+        false => at.expected(NAME),
+    }
 }
 
 /// Where trusted proxies say whom they ask for.

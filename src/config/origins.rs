@@ -5,7 +5,7 @@ use super::{
     guard::{breaker, check, limit, retry},
     hosts,
     node::Value,
-    scalar::{count, size, switch, timeout},
+    scalar::{NAME, count, is_name, size, switch, timeout},
     servers::{balance, servers, tls},
     spot::Spot,
 };
@@ -26,7 +26,7 @@ pub(super) fn origins(at: &Spot) -> Option<Vec<(String, Option<Config>)>> {
 
 fn origin(at: &Spot, name: &str) -> Option<Config> {
     if !is_name(name) {
-        at.refuse::<()>("expected a name of at most 64 letters, digits, \"-\", \"_\" and \".\"");
+        at.refuse::<()>(format!("expected {NAME}"));
     }
     let default = Config::new(name.to_owned(), Vec::new());
     at.section(|keys| {
@@ -60,12 +60,6 @@ fn origin(at: &Spot, name: &str) -> Option<Config> {
         };
         servers.map(|servers| Config { servers, ..origin })
     })
-}
-
-/// Names end up in logs and as labels of metrics.
-fn is_name(name: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    (1..=64).contains(&name.len()) && name.chars().all(plain)
 }
 
 fn redirects(at: &Spot) -> Option<Redirects> {

@@ -102,6 +102,15 @@ pub(super) fn spelled(at: &Spot, what: &str, allowed: impl Fn(char) -> bool) -> 
     }
 }
 
+/// A name of one's own for something, which ends up in logs, labels of metrics and header fields.
+pub(super) fn is_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    (1..=64).contains(&name.len()) && name.chars().all(plain)
+}
+
+/// What [`is_name`] expects.
+pub(super) const NAME: &str = "a name of at most 64 letters, digits, \"-\", \"_\" and \".\"";
+
 /// A size: `64KiB`, `10GiB`, or a plain number of bytes.
 pub(super) fn size(within: RangeInclusive<u64>) -> impl Fn(&Spot) -> Option<u64> {
     move |at| {

@@ -66,7 +66,7 @@ cache: {directory: store, max_size: 1073741824, memory: 64MB, chunk_size: 256KiB
         writes: 1, write_queue: 2, reads: 4, open_objects: 3}
 fill: {max_window: 1MiB, in_flight: 8MiB, wait: 250ms, attempts: 9}
 clients: {idle_timeout: 1s, read_timeout: 2s, max_ranges: 5,
-          request_id: {header: X-Trace, trust: nobody, show: true}}
+          request_id: {header: X-Trace, trust: nobody, show: true}, name: edge-1}
 origins:
   a: {servers: [{url: "https://one.example"}, {url: "http://[::1]:81/"}], connect_timeout: 1s,
       read_timeout: 2s, idle_timeout: 3s}
@@ -91,6 +91,7 @@ routes:
     assert_eq!((access.rules.sample, access.rules.failures), (0.001, false));
     assert_eq!(access.rules.slow, Duration::from_secs(2));
     assert_eq!(access.rules.redacted, ["a", "b"]);
+    assert_eq!(settings.clients.name.as_deref(), Some("edge-1"));
     let names = &settings.clients.request_id;
     assert_eq!(
         (names.header.as_str(), names.trust, names.show),
@@ -156,6 +157,7 @@ const WRONG: &[(&str, &str)] = &[
     ("log: {access: {sample: 0.5}}", "log.access.sample: expected a percentage from 0% to 100%, such as 10% or 0.1%, found 0.5"),
     ("log: {access: {sample: 101%}}", "log.access.sample: expected a percentage from 0% to 100%, such as 10% or 0.1%, found \"101%\""),
     ("log: {access: {redact: [a, a]}}", "log.access.redact[1]: stands earlier in this list already"),
+    ("clients: {name: 'edge 1'}", "clients.name: expected a name of at most 64 letters, digits, \"-\", \"_\" and \".\", found \"edge 1\""),
     ("clients: {request_id: {trust: yes}}", "clients.request_id.trust: expected trusted_proxies, everybody or nobody, found \"yes\""),
     ("clients: {request_id: {trust: all}}", "clients.request_id.trust: expected trusted_proxies, everybody or nobody, found \"all\""),
     ("traces: {}", "traces.endpoint: required, but missing"),

@@ -1,7 +1,5 @@
 //! `Cache-Status` (RFC 9211): what was done, in one field.
 
-use super::headers::NAME;
-
 /// How a request was answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Handling {
@@ -119,8 +117,8 @@ impl Handling {
     }
 }
 
-/// The field's value. `collapsed`: the request joined another's.
-pub fn field(handling: Handling, collapsed: bool, detail: Option<&str>) -> String {
+/// Our member of the field, under the name `who`. `collapsed`: the request joined another's.
+pub fn member(who: &str, handling: Handling, collapsed: bool, detail: Option<&str>) -> String {
     let done = match handling {
         Handling::Hit => "hit",
         Handling::Stale => "hit; detail=stale",
@@ -136,7 +134,7 @@ pub fn field(handling: Handling, collapsed: bool, detail: Option<&str>) -> Strin
         Handling::Method => "fwd=method",
         Handling::Own | Handling::Unknown => "",
     };
-    let mut out = NAME.to_owned();
+    let mut out = who.to_owned();
     for part in [done, if collapsed { "collapsed" } else { "" }] {
         if !part.is_empty() {
             out.push_str("; ");
@@ -150,10 +148,10 @@ pub fn field(handling: Handling, collapsed: bool, detail: Option<&str>) -> Strin
     out
 }
 
-/// What a value of the field says was done.
-pub fn done(field: &str) -> &str {
-    let rest = field.strip_prefix(NAME).unwrap_or(field);
-    rest.strip_prefix("; ").unwrap_or(rest)
+/// The same without a name.
+pub fn done(handling: Handling, collapsed: bool, detail: Option<&str>) -> String {
+    let member = member("", handling, collapsed, detail);
+    member.trim_start_matches("; ").to_owned()
 }
 
 #[cfg(test)]
@@ -162,20 +160,17 @@ mod tests {
 
     #[test]
     fn says_what_was_done() {
-        assert_eq!(field(Handling::Hit, false, None), "tidegate; hit");
-        assert_eq!(
-            field(Handling::Miss, false, None),
-            "tidegate; fwd=miss; stored"
-        );
-        assert_eq!(
-            field(Handling::Miss, true, None),
-            "tidegate; fwd=miss; collapsed"
-        );
-        assert_eq!(
-            field(Handling::Own, false, Some("no-route")),
-            "tidegate; detail=no-route"
-        );
-        assert_eq!(done("tidegate; fwd=miss; stored"), "fwd=miss; stored");
-        assert_eq!(done("tidegate"), "");
+        let table = [
+            (Handling::Hit, false, None, "hit"),
+            (Handling::Miss, false, None, "fwd=miss; stored"),
+            (Handling::Miss, true, None, "fwd=miss; collapsed"),
+            (Handling::Own, false, Some("no-route"), "detail=no-route"),
+            (Handling::Own, false, None, ""),
+        ];
+        for (handling, collapsed, detail, expected) in table {
+            assert_eq!(done(handling, collapsed, detail), expected);
+        }
+        let member = member("tidegate-edge-1", Handling::Hit, false, None);
+        assert_eq!(member, "tidegate-edge-1; hit");
     }
 }

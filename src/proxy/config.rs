@@ -186,6 +186,8 @@ pub struct Clients {
     pub rate: Option<Rate>,
     /// The names that requests have in all logs on their way.
     pub request_id: RequestIds,
+    /// What this Tidegate is called beside others.
+    pub name: Option<String>,
 }
 
 /// The addresses of this machine itself.
@@ -214,6 +216,7 @@ impl Default for Clients {
             trusted_field: ForwardedField::default(),
             rate: None,
             request_id: RequestIds::default(),
+            name: None,
         }
     }
 }

@@ -210,7 +210,8 @@ async fn send(
             .max(1.0);
         response.insert_header(header::RETRY_AFTER, HeaderValue::from(seconds as u64))?;
     }
-    let field = cache_status::field(Handling::Own, false, Some(detail));
+    let who = &ctx.terms.identifier;
+    let field = cache_status::member(who, Handling::Own, false, Some(detail));
     response.insert_header("Cache-Status", field)?;
     response.insert_header(header::VIA, headers::via(http::Version::HTTP_11))?;
     ctx.share(&mut response)?;

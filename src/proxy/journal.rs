@@ -87,7 +87,7 @@ impl Proxy {
         let bytes = session.body_bytes_sent() as u64;
         let asked = ctx.trail.as_ref().map(|trail| trail.so_far());
         let asked = asked.unwrap_or_default();
-        let cache = cache_status::field(ctx.handling, ctx.collapsed, ctx.detail);
+        let cache = cache_status::done(ctx.handling, ctx.collapsed, ctx.detail);
         log.write(&Entry {
             ended: SystemTime::now(),
             client: ctx.address,
@@ -101,7 +101,7 @@ impl Proxy {
             status: status(session),
             bytes,
             sources: &ctx.meter.by_source(),
-            cache: cache_status::done(&cache),
+            cache: &cache,
             first_byte: first_byte(ctx),
             took: ctx.began.elapsed(),
             origin: known(&asked.origin),

@@ -38,7 +38,8 @@ impl Proxy {
         // in the end: over HTTP/2 nothing else would hold their body back.
         ctx.drops_body |= session.req_header().method == Method::HEAD
             || response.status == StatusCode::NOT_MODIFIED;
-        let field = cache_status::field(ctx.handling, ctx.collapsed, ctx.detail);
+        let who = &ctx.terms.identifier;
+        let field = cache_status::member(who, ctx.handling, ctx.collapsed, ctx.detail);
         let value = HeaderValue::try_from(field)
             .map_err(|e| Error::because(ErrorType::InternalError, "Cache-Status", e))?;
         response.append_header("Cache-Status", value)?;

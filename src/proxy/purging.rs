@@ -280,7 +280,8 @@ async fn told(session: &mut Session, ctx: &mut Context, purged: Purged) -> Resul
     response.insert_header(header::CONTENT_LENGTH, HeaderValue::from(body.len()))?;
     response.insert_header(header::CONTENT_TYPE, "application/json")?;
     response.insert_header(header::CACHE_CONTROL, "no-store")?;
-    let field = cache_status::field(Handling::Own, false, ctx.detail);
+    let who = &ctx.terms.identifier;
+    let field = cache_status::member(who, Handling::Own, false, ctx.detail);
     response.insert_header("Cache-Status", field)?;
     session
         .write_response_header(Box::new(response), false)

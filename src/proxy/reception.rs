@@ -1,6 +1,6 @@
 //! How clients are met, as configured now.
 
-use super::{Clients, Guard, Tracer, access::PerAddress};
+use super::{Clients, Guard, Tracer, access::PerAddress, headers::NAME};
 use crate::origin::LoadError;
 use parking_lot::RwLock;
 use std::sync::Arc;
@@ -14,6 +14,8 @@ pub struct Reception(RwLock<Arc<Terms>>);
 pub struct Terms {
     /// As configured.
     pub clients: Clients,
+    /// Who we are in `Cache-Status`.
+    pub(super) identifier: String,
     pub(super) guard: Option<Guard>,
     pub(super) rate: Option<Arc<PerAddress>>,
     pub(super) tracer: Option<Tracer>,
@@ -33,7 +35,12 @@ impl Terms {
             Some(same) => same.rate.clone(),
             None => clients.rate.map(PerAddress::new).map(Arc::new),
         };
+        let identifier = match &clients.name {
+            Some(name) => format!("{NAME}-{name}"),
+            None => NAME.to_owned(),
+        };
         Ok(Self {
+            identifier,
             clients,
             guard,
             rate,
