@@ -4,7 +4,7 @@
 //! [`Sink`] is offered every chunk that came in complete.
 
 use crate::{
-    domain::{ByteRange, ChunkIndex},
+    domain::{ByteRange, ChunkIndex, Groups},
     traces::Trace,
     traffic::Urgency,
 };
@@ -29,6 +29,9 @@ pub trait Source: Send + Sync + std::fmt::Debug {
     /// Prepares for a request that may come, in the background, and returns at once. What is
     /// returned is dropped when the request has been made or will not be.
     fn prepare(self: Arc<Self>, request: &Request) -> Option<Box<dyn Any + Send + Sync>>;
+
+    /// The groups of an object's bytes that come from different places: a request is for one only.
+    fn groups(&self) -> Groups;
 }
 
 /// What identifies an object to a source: a GET of this target with these fields.

@@ -91,6 +91,7 @@ const SETTINGS: &[(&str, &str, &[&str])] = &[
             "FieldRules",
             "ForwardedField",
             "FreshnessRules",
+            "Groups",
             "HostPattern",
             "Kind",
             "OnBad",

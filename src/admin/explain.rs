@@ -161,7 +161,7 @@ impl Configured {
         Ok(Explanation {
             url: url.to_owned(),
             route: format!("routes[{number}] ({})", describe(route)),
-            origins: self.asked(route, &keyed.target),
+            origins: self.asked(route, &host, &keyed.target),
             key: keyed.key.as_ref().map(Key::of),
             dropped: keyed.dropped.iter().map(ToString::to_string).collect(),
             settings: self.settings(route),
@@ -169,7 +169,7 @@ impl Configured {
         })
     }
 
-    fn asked(&self, route: &Route, target: &str) -> Vec<Asked> {
+    fn asked(&self, route: &Route, host: &str, target: &str) -> Vec<Asked> {
         let pattern = match &route.matcher {
             Matcher::Pattern(pattern) => Some(pattern),
             Matcher::Prefix(_) => None,
@@ -183,7 +183,10 @@ impl Configured {
                     Some(path) => path.target(pattern, &route.variants, target),
                     None => target.to_owned(),
                 },
-                host: config.and_then(|config| config.host.clone()),
+                host: config.and_then(|config| match config.pass_host {
+                    true => Some(host.to_owned()),
+                    false => config.host.clone(),
+                }),
                 servers: servers.map(|server| server.url.to_string()).collect(),
                 ttl: named.ttl.map(|ttl| ttl.as_secs()),
             }

@@ -42,9 +42,15 @@ fn settings(at: &Spot) -> Option<Settings> {
         let tier = keys.optional("tier", tier);
         let clients = keys.inner("clients", clients);
         let resolving = keys.inner("resolver", resolver);
-        let origins = keys.required("origins", origins);
+        let chunk_size = cache.as_ref().map_or(1, |cache| cache.store.chunk_size);
+        let origins = keys.required("origins", |at| origins(at, chunk_size));
         let around = Surroundings {
             origins: origins.as_ref().map(|all| names(all)),
+            read: origins
+                .iter()
+                .flatten()
+                .filter_map(|o| o.1.as_ref())
+                .collect(),
             max_size: cache.as_ref().map(|cache| cache.store.max_size),
         };
         let routes = keys.required("routes", |at| routes(at, &around));

@@ -5,26 +5,31 @@ use super::{
     guard::{breaker, check, limit, retry},
     hosts,
     node::Value,
-    scalar::{NAME, count, is_name, size, switch, timeout},
+    scalar::{NAME, count, is_name, show_bytes, size, switch, timeout},
     servers::{balance, servers, tls},
     spot::Spot,
+    storage::LARGEST,
 };
-use crate::origin::{Config, Redirects};
+use crate::{
+    domain::Groups,
+    origin::{Balance, Config, Redirects},
+};
 
 /// The origins, by name. An origin with mistakes in it is `None`, so that routes may still name it.
-pub(super) fn origins(at: &Spot) -> Option<Vec<(String, Option<Config>)>> {
+/// Parts of objects are hashed no finer than by `chunk_size`.
+pub(super) fn origins(at: &Spot, chunk_size: u32) -> Option<Vec<(String, Option<Config>)>> {
     let entries = match at.value() {
         Value::Mapping(entries) if !entries.is_empty() => entries,
         _ => return at.expected("a mapping of at least one origin by its name"),
     };
     let origins = entries.iter().map(|entry| {
         let at = at.key(&entry.key, &entry.node);
-        (entry.key.clone(), origin(&at, &entry.key))
+        (entry.key.clone(), origin(&at, &entry.key, chunk_size))
     });
     Some(origins.collect())
 }
 
-fn origin(at: &Spot, name: &str) -> Option<Config> {
+fn origin(at: &Spot, name: &str, chunk_size: u32) -> Option<Config> {
     if !is_name(name) {
         at.refuse::<()>(format!("expected {NAME}"));
     }
@@ -37,11 +42,27 @@ fn origin(at: &Spot, name: &str) -> Option<Config> {
         // them for that still gets it.
         let tls_timeout = connect_timeout.unwrap_or(default.tls_timeout);
         let first_byte_timeout = read_timeout.unwrap_or(default.first_byte_timeout);
+        let balance = keys.or("balance", default.balance, balance);
+        let groups = keys.optional("hash_group", |at| group(at, chunk_size));
+        if balance != Balance::Hash && keys.has("hash_group") {
+            keys.refuse(
+                "hash_group",
+                "needs balance: hash, by which groups are shared out",
+            );
+        }
+        let pass_host = keys.or("pass_host", default.pass_host, switch);
+        for (key, why) in OTHER_HOSTS {
+            if pass_host && keys.has(key) {
+                keys.refuse(key, why);
+            }
+        }
         let origin = Config {
             name: default.name,
             servers: Vec::new(),
-            balance: keys.or("balance", default.balance, balance),
+            balance,
+            groups: groups.unwrap_or(default.groups),
             host: keys.optional("host", hosts::authority),
+            pass_host,
             sni: keys.optional("sni", hosts::name),
             http2: keys.or("http2", default.http2, switch),
             tls: keys.or("tls", default.tls, tls),
@@ -60,6 +81,31 @@ fn origin(at: &Spot, name: &str) -> Option<Config> {
         };
         servers.map(|servers| Config { servers, ..origin })
     })
+}
+
+/// What does not go with the client's own host.
+const OTHER_HOSTS: [(&str, &str); 2] = [
+    (
+        "host",
+        "contradicts pass_host: true, by which it is the client's",
+    ),
+    (
+        "redirects",
+        "contradicts pass_host: true; they are for the servers to follow, which are caches as well",
+    ),
+];
+
+/// How much of an object falls to one server: whole chunks.
+fn group(at: &Spot, chunk_size: u32) -> Option<Groups> {
+    let bytes = size(0..=u64::MAX)(at)?;
+    if bytes.is_power_of_two() && (u64::from(chunk_size)..=LARGEST).contains(&bytes) {
+        return Some(Groups::of(bytes));
+    }
+    at.expected(format_args!(
+        "a power of two from {} (a chunk) to {}",
+        show_bytes(chunk_size.into()),
+        show_bytes(LARGEST)
+    ))
 }
 
 fn redirects(at: &Spot) -> Option<Redirects> {

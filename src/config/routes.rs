@@ -19,7 +19,8 @@ use super::{
 };
 use crate::{
     domain::{Sizes, Variants},
-    proxy::{Mode, Route},
+    origin::Config,
+    proxy::{KeyRules, Mode, Route},
     traffic::Features,
 };
 
@@ -28,6 +29,8 @@ use crate::{
 pub(super) struct Surroundings<'a> {
     /// The names of all origins.
     pub(super) origins: Option<Vec<&'a str>>,
+    /// Those of them that are without mistakes.
+    pub(super) read: Vec<&'a Config>,
     /// What the store may take on disk.
     pub(super) max_size: Option<u64>,
 }
@@ -68,7 +71,13 @@ fn route(keys: &mut Section, reach: Option<Reach>, around: &Surroundings) -> Opt
     let response_headers = keys.optional("response_headers", fields::of_responses);
     let key = keys.optional("key", |at| key(at, variants.as_ref()));
     let freshness = freshness::rules(keys);
-    let chunk_size = keys.optional("chunk_size", |at| fitting_chunk_size(at, around));
+    let asked = origins.iter().flatten();
+    let asked = asked.filter_map(|leg| around.read.iter().find(|origin| origin.name == leg.name));
+    let asked: Vec<&Config> = asked.copied().collect();
+    if let Some(key) = &key {
+        refuse_shared_host(keys, key, &asked);
+    }
+    let chunk_size = keys.optional("chunk_size", |at| fitting_chunk_size(at, around, &asked));
     let sizes = sizes(keys, around);
     let mode = keys.optional("mode", mode);
     let sending = keys.optional("delivery", delivery);
@@ -161,9 +170,32 @@ fn features(at: &Spot) -> Option<Features> {
     })
 }
 
-/// A grid on which the store still holds enough chunks.
-fn fitting_chunk_size(at: &Spot, around: &Surroundings) -> Option<u32> {
+/// Whoever asks first would choose by the host what all others get.
+fn refuse_shared_host(keys: &Section, key: &KeyRules, asked: &[&Config]) {
+    let passing = asked.iter().find(|origin| origin.pass_host);
+    if let Some(origin) = passing.filter(|_| key.host.is_some()) {
+        let why = format!(
+            "host contradicts pass_host of the origin {}, which would get the host of whoever asks \
+             first; leave out one of the two",
+            origin.name
+        );
+        keys.refuse("key", why);
+    }
+}
+
+/// A grid on which the store still holds enough chunks, none of which lies in two groups.
+fn fitting_chunk_size(at: &Spot, around: &Surroundings, asked: &[&Config]) -> Option<u32> {
     let chunk = chunk_size(at)?;
+    let group = |origin: &&Config| origin.groups.size().map(|size| (size, origin.name.clone()));
+    if let Some((size, name)) = asked.iter().filter_map(group).min()
+        && size < chunk.into()
+    {
+        return at.refuse(format!(
+            "expected at most the hash_group of the origin {name} ({}), found {}",
+            show_bytes(size),
+            show_bytes(chunk.into())
+        ));
+    }
     match around.max_size {
         Some(max_size) if max_size < least_store(chunk) => at.refuse(format!(
             "expected at most a 16th of cache.max_size ({}), found {}",

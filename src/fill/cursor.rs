@@ -263,7 +263,7 @@ impl Cursor {
         if self.pause.is_some() {
             return Ok(());
         }
-        match board.claim(chunk, self.ahead.end_of_window(chunk), now()) {
+        match board.claim(chunk, self.end_of_window(chunk), now()) {
             Claim::Lost => {
                 board.end(FillError::Lost);
                 self.visit.fills().store().remove(board.object());
@@ -291,6 +291,13 @@ impl Cursor {
         }
     }
 
+    /// One past the last chunk to fetch in a request from `first` on.
+    fn end_of_window(&self, first: ChunkIndex) -> ChunkIndex {
+        let size = self.board().object().chunk_size();
+        let end = self.ahead.end_of_window(first);
+        self.visit.groups().limit(size, first, end)
+    }
+
     /// Has the next window fetched before it is needed.
     pub(super) fn read_ahead(&mut self, chunk: ChunkIndex) {
         let Some(ahead) = self.ahead.reached(chunk) else {
@@ -305,7 +312,7 @@ impl Cursor {
         let Some(first) = between.filter(|_| board.comes_in_parts()) else {
             return;
         };
-        let end = self.ahead.end_of_window(first);
+        let end = self.end_of_window(first);
         if let Claim::Fetch(run, flight) = board.claim(first, end, now()) {
             self.own = Some(run);
             self.ahead.fetched();

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    domain::{ByteRange, ChunkIndex, ChunkRun},
+    domain::{ByteRange, ChunkIndex, ChunkRun, Groups},
     source::{Answer, Body, Ranged},
     store::{Manifest, Meta, ObjectId},
     traffic::Urgency,
@@ -45,6 +45,7 @@ struct Script {
     /// Bytes of each answer after which it breaks.
     breaks_after: Option<u64>,
     ignores_ranges: bool,
+    groups: Groups,
 }
 
 #[derive(Debug)]
@@ -62,6 +63,7 @@ impl Scripted {
             gate: u64::MAX,
             breaks_after: None,
             ignores_ranges: false,
+            groups: Groups::ONE,
         };
         Arc::new(Self {
             script: watch::Sender::new(script),
@@ -88,6 +90,10 @@ impl Scripted {
 impl Source for Scripted {
     fn prepare(self: Arc<Self>, _: &Request) -> Option<Box<dyn std::any::Any + Send + Sync>> {
         None
+    }
+
+    fn groups(&self) -> Groups {
+        self.script.borrow().groups
     }
 
     async fn fetch(

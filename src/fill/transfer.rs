@@ -154,6 +154,8 @@ pub(super) async fn complete(fills: Arc<Fills>, board: Arc<Board>, errand: Erran
         board.passed(next).await;
         let window = (fills.config().max_window / u64::from(grid.chunk_size())).max(1) as u32;
         let limit = ChunkIndex(next.0.saturating_add(window).min(grid.count()));
+        let groups = errand.source.groups();
+        let limit = groups.limit(grid.chunk_size(), next, limit);
         match board.claim(next, limit, now()) {
             Claim::Lost => break,
             Claim::Wait => next = next.next(),

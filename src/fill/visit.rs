@@ -1,7 +1,7 @@
 //! A reader's presence at an object. As long as somebody is there, fills go on.
 
 use super::{Board, Errand, Fills, now, transfer};
-use crate::traces::Step;
+use crate::{domain::Groups, traces::Step};
 use std::{
     sync::{
         Arc,
@@ -57,6 +57,11 @@ impl Visit {
         if let Some(trace) = self.errand.trace() {
             trace.step(Step::Disk, since..now(), Vec::new);
         }
+    }
+
+    /// The groups of the object's bytes that come from different places.
+    pub(super) fn groups(&self) -> Groups {
+        self.errand.source.groups()
     }
 
     pub(super) fn parts(&self) -> (Arc<Fills>, Arc<Board>, Errand) {

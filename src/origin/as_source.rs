@@ -1,7 +1,7 @@
 //! A route's origins as where missing chunks come from.
 
 use super::{
-    Failure, Purpose, Upstream,
+    Failure, Part, Purpose, Upstream,
     attempts::Attempts,
     failure::Cause,
     incoming::Incoming,
@@ -10,6 +10,7 @@ use super::{
     speculation::Speculation,
 };
 use crate::{
+    domain::Groups,
     source::{Answer, Ranged, Request, Source, SourceError},
     traffic::Urgency,
 };
@@ -29,12 +30,15 @@ impl Source for Upstream {
         let unfit = |e: Box<pingora_core::Error>| Failure::new(Cause::Broken, e.to_string());
         let asked = head(request, range).map_err(unfit)?;
         let ask = Ask {
-            key: request.key,
+            part: Part {
+                key: request.key,
+                offset: range.map_or(0, |ranged| ranged.range.start()),
+            },
             urgency,
             purpose: Purpose::Fill,
             may_hedge: range.is_some(),
         };
-        let attempts = Attempts::new(self, ask.key, ask.urgency).noted_in(request.trail.clone());
+        let attempts = Attempts::new(self, ask.part, ask.urgency).noted_in(request.trail.clone());
         let answered = send_on(attempts, ask, &asked, &Interim::nowhere()).await?;
         let (head, body) = Incoming::new(answered, ask, asked);
         Ok(Answer {
@@ -45,8 +49,16 @@ impl Source for Upstream {
     }
 
     fn prepare(self: Arc<Self>, request: &Request) -> Option<Box<dyn Any + Send + Sync>> {
-        let speculation = Speculation::begin(&self, request.key)?;
+        let part = Part {
+            key: request.key,
+            offset: 0,
+        };
+        let speculation = Speculation::begin(&self, part)?;
         Some(Box::new(speculation))
+    }
+
+    fn groups(&self) -> Groups {
+        self.groups()
     }
 }
 

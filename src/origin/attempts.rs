@@ -4,7 +4,7 @@
 //! budget of repetitions, whether it is a client's own or a fill's.
 
 use super::{
-    Failure, Origin, Upstream,
+    Failure, Origin, Part, Upstream,
     failure::Cause,
     limit::{Permit, Refused},
     retry::pause,
@@ -28,7 +28,7 @@ use std::{
 #[derive(Debug)]
 pub(super) struct Attempts {
     pub upstream: Arc<Upstream>,
-    pub key: u64,
+    pub part: Part,
     /// Where a client leaves its word that it does not wait any more.
     report: Option<Arc<Report>>,
     trail: Option<Arc<Trail>>,
@@ -52,10 +52,10 @@ pub(super) struct Attempts {
 const RETRY_WHEN_FULL: Duration = Duration::from_secs(1);
 
 impl Attempts {
-    pub fn new(upstream: Arc<Upstream>, key: u64, urgency: Urgency) -> Self {
+    pub fn new(upstream: Arc<Upstream>, part: Part, urgency: Urgency) -> Self {
         Self {
             upstream,
-            key,
+            part,
             report: None,
             trail: None,
             urgency,
@@ -253,7 +253,7 @@ impl Attempts {
         let origin = self.upstream.legs()[at].origin.clone();
         let tried = |server: usize| self.tried.contains(&(at, server));
         let now = super::now();
-        match origin.choose(tried, self.key, guarded, now) {
+        match origin.choose(tried, self.part, guarded, now) {
             Some((server, mut attempt)) => {
                 self.tried.push((at, server));
                 self.note_asked(&origin, &mut attempt);
@@ -382,7 +382,7 @@ impl Attempts {
             return None;
         }
         let tried = |server: usize| self.tried.contains(&(at, server));
-        let (server, mut attempt) = origin.choose(tried, self.key, guarded, now)?;
+        let (server, mut attempt) = origin.choose(tried, self.part, guarded, now)?;
         self.tried.push((at, server));
         self.note_asked(&origin, &mut attempt);
         Some(Second { attempt, permit })

@@ -1,6 +1,7 @@
 //! Which server of an origin is asked, as a plain value.
 
 use super::config::Balance;
+use crate::domain::Groups;
 use std::collections::BTreeMap;
 
 /// A server that could be asked.
@@ -16,6 +17,26 @@ pub struct Candidate {
     pub usable: bool,
     /// Names it, from one start to the next: [`stable_id`] of its URL.
     pub id: u64,
+}
+
+/// The part of an object that a request begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Digest of the object's cache key.
+    pub key: u64,
+    /// Offset of the first byte that is asked for.
+    pub offset: u64,
+}
+
+impl Part {
+    /// What it is hashed by. The first group goes by the object's key alone, so that an object of
+    /// one group stays where it is when groups are introduced.
+    pub(super) fn hashed(self, groups: Groups) -> u64 {
+        match groups.at(self.offset) {
+            0 => self.key,
+            group => self.key ^ mix(group),
+        }
+    }
 }
 
 /// Chooses among the servers of one origin.
@@ -41,7 +62,7 @@ impl Balancer {
         }
     }
 
-    /// The index of the server to ask for what has the cache key `key`; none where none is usable.
+    /// The index of the server to ask for what is hashed by `key`; none where none is usable.
     /// Servers that are not preferred are asked only when no other is usable.
     pub fn choose(&mut self, candidates: &[Candidate], key: u64) -> Option<usize> {
         let usable = || candidates.iter().enumerate().filter(|(_, c)| c.usable);
@@ -198,6 +219,53 @@ mod tests {
     ];
     const STABLE_CHOICES: [usize; 16] = [2, 0, 0, 1, 2, 2, 0, 2, 2, 2, 0, 2, 2, 2, 0, 2];
 
+    /// Which of `servers` each of so many groups of an object falls to.
+    fn homes(servers: &[Candidate], key: u64, groups: u64) -> Vec<usize> {
+        let mut balancer = Balancer::new(Balance::Hash);
+        let part = |group| Part {
+            key,
+            offset: group * 64 + 1,
+        };
+        let home = |group| balancer.choose(servers, part(group).hashed(Groups::of(64)));
+        (0..groups).map(home).map(Option::unwrap).collect()
+    }
+
+    #[test]
+    fn an_upgrade_moves_no_group() {
+        let key = stable_id("film");
+        assert_eq!(homes(&servers(&[1, 1, 1]), key, 16), STABLE_HOMES);
+    }
+
+    /// What the first version with groups computed; never to be changed.
+    const STABLE_HOMES: [usize; 16] = [2, 2, 0, 1, 0, 0, 2, 1, 2, 2, 2, 1, 1, 0, 0, 0];
+
+    #[test]
+    fn an_object_of_one_group_is_where_it_was_without_groups() {
+        for key in 0..100 {
+            let part = |offset| Part { key, offset };
+            assert_eq!(
+                part(63).hashed(Groups::of(64)),
+                part(63).hashed(Groups::ONE)
+            );
+            assert_eq!(part(640).hashed(Groups::ONE), key);
+        }
+    }
+
+    #[test]
+    fn one_hot_film_is_spread_over_all_servers() {
+        for key in ["/film", "/film?v=2", "/another"].map(stable_id) {
+            let mut shares = [0u32; 4];
+            for home in homes(&servers(&[1; 4]), key, 4000) {
+                shares[home] += 1;
+            }
+            // Five standard deviations are less than 140.
+            assert!(
+                shares.iter().all(|share| share.abs_diff(1000) < 140),
+                "{shares:?}"
+            );
+        }
+    }
+
     #[test]
     fn nobody_is_chosen_from_none() {
         for balance in ALL {
@@ -249,6 +317,19 @@ mod tests {
                 let before = all[balancer.choose(&all, key).unwrap()];
                 let after = fewer[balancer.choose(&fewer, key).unwrap()];
                 prop_assert!(before == after || before == all[gone.index(all.len())]);
+            }
+        }
+
+        /// The same of the groups of one object.
+        #[test]
+        fn a_change_moves_few_groups(count in 2usize..8, gone: prop::sample::Index, key: u64) {
+            let all = servers(&vec![1; count]);
+            let gone = gone.index(count);
+            let mut fewer = all.clone();
+            fewer.remove(gone);
+            let (before, after) = (homes(&all, key, 200), homes(&fewer, key, 200));
+            for (before, after) in before.into_iter().zip(after) {
+                prop_assert!(before == gone || all[before] == fewer[after]);
             }
         }
 

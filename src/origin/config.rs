@@ -1,7 +1,7 @@
 //! What an origin may be told.
 
 pub use crate::traffic::breaker::Settings as Breaker;
-use crate::{domain::HostPattern, secret::SecretSource};
+use crate::{domain::{Groups, HostPattern}, secret::SecretSource};
 use http::{HeaderName, StatusCode, Uri};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -14,8 +14,12 @@ pub struct Config {
     pub servers: Vec<ServerConfig>,
     /// Which of them is asked.
     pub balance: Balance,
+    /// How much of an object falls to one of them, where that goes by hash.
+    pub groups: Groups,
     /// What is sent as `Host`; the server's own host and port when absent.
     pub host: Option<String>,
+    /// Whether the host that the client asks is sent as `Host` instead.
+    pub pass_host: bool,
     /// The name that the server's certificate must be for, sent as SNI; the host without its
     /// port when absent.
     pub sni: Option<String>,
@@ -68,8 +72,8 @@ pub enum Balance {
     RoundRobin,
     /// The one with the fewest requests under way for its weight.
     LeastLoaded,
-    /// The one that the cache key falls to, so that servers which are caches themselves share the
-    /// objects among them.
+    /// The one that the part of the object falls to, so that servers which are caches themselves
+    /// share the objects, or groups of their bytes, among them.
     Hash,
 }
 
@@ -194,7 +198,9 @@ impl Config {
             name,
             servers: servers.into_iter().map(server).collect(),
             balance: Balance::default(),
+            groups: Groups::ONE,
             host: None,
+            pass_host: false,
             sni: None,
             http2: false,
             tls: Tls::default(),

@@ -2,7 +2,7 @@
 
 use super::{
     Config, Server,
-    balance::{Balancer, Candidate},
+    balance::{Balancer, Candidate, Part},
     checks::Checks,
     credentials::Identity,
     limit::Limit,
@@ -139,10 +139,11 @@ impl Origin {
     pub(super) fn choose(
         &self,
         tried: impl Fn(usize) -> bool,
-        key: u64,
+        part: Part,
         guarded: bool,
         now: Instant,
     ) -> Option<(usize, Attempt)> {
+        let key = part.hashed(self.config.groups);
         let mut candidates = self.candidates(tried, guarded, now);
         let mut balancer = self.balancer.lock();
         while let Some(at) = balancer.choose(&candidates, key) {
@@ -169,7 +170,8 @@ impl Origin {
     }
 
     /// The server that the next request is likely to go to.
-    pub(super) fn expected(&self, key: u64) -> Option<&Arc<Server>> {
+    pub(super) fn expected(&self, part: Part) -> Option<&Arc<Server>> {
+        let key = part.hashed(self.config.groups);
         let candidates = self.candidates(|_| false, true, super::now());
         let mut balancer = self.balancer.lock().clone();
         self.servers.get(balancer.choose(&candidates, key)?)

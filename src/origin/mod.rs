@@ -56,6 +56,7 @@ pub use crate::{
     source::{Request, Source, Trail},
 };
 pub use backlog::Backlog;
+pub use balance::Part;
 pub use client::Client;
 pub use config::{
     Balance, Breaker, Check, Config, Credentials, Limit, Redirects, Resolving, Retry, ServerConfig,

@@ -1,7 +1,7 @@
 //! One request without a body, from the first server asked to the head of an answer.
 
 use super::{
-    Failure, Origin, Upstream,
+    Failure, Origin, Part, Upstream,
     attempts::{Attempts, Second},
     client::Connection,
     credentials::Identity,
@@ -23,8 +23,8 @@ use std::{sync::Arc, time::SystemTime};
 /// Who asks, and for what.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ask {
-    /// Digest of the cache key.
-    pub key: u64,
+    /// What it begins with.
+    pub part: Part,
     pub urgency: Urgency,
     pub purpose: Purpose,
     /// Whether a second server may be asked beside a slow one.

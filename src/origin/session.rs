@@ -5,7 +5,7 @@
 //! request obeys the same limits and breakers as a fill, over the same connections.
 
 use super::{
-    Backlog, Failure, Handover, Purpose, Trail, Upstream,
+    Backlog, Failure, Handover, Part, Purpose, Trail, Upstream,
     asking::{Asking, Came},
     attempts::Attempts,
     client::Connection,
@@ -41,8 +41,8 @@ use tokio::sync::watch;
 pub struct Call {
     /// Whom to ask.
     pub upstream: Arc<Upstream>,
-    /// Digest of the cache key.
-    pub key: u64,
+    /// What it begins with.
+    pub part: Part,
     /// What for.
     pub urgency: Urgency,
     /// Where it is noted who was asked, if anybody wants to know.
@@ -171,7 +171,7 @@ enum State {
 /// What a request of Pingora's asks for.
 fn ask_of(call: &Call) -> Ask {
     Ask {
-        key: call.key,
+        part: call.part,
         urgency: call.urgency,
         purpose: Purpose::Request,
         may_hedge: false,
@@ -260,7 +260,7 @@ async fn passed_on() {
 const TURNS: usize = 4;
 
 fn attempts(call: &Call) -> Attempts {
-    let attempts = Attempts::new(call.upstream.clone(), call.key, call.urgency);
+    let attempts = Attempts::new(call.upstream.clone(), call.part, call.urgency);
     let attempts = attempts.noted_in(call.trail.clone());
     attempts.reporting_to(call.report.clone())
 }

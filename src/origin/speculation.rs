@@ -1,6 +1,6 @@
 //! What can be prepared for a request while it is not yet known whether it will be made.
 
-use super::Upstream;
+use super::{Part, Upstream};
 use std::{net::IpAddr, sync::Arc};
 use tokio::task::JoinHandle;
 
@@ -11,7 +11,7 @@ pub(super) struct Speculation(JoinHandle<()>);
 impl Speculation {
     /// Resolves the names of the first origin's servers and, by setting, connects to the one that
     /// is likely to be asked. `None` where there is nothing to prepare.
-    pub fn begin(upstream: &Arc<Upstream>, key: u64) -> Option<Self> {
+    pub fn begin(upstream: &Arc<Upstream>, part: Part) -> Option<Self> {
         let features = upstream.features();
         let origin = upstream.legs().first()?.origin.clone();
         let by_name = origin
@@ -33,7 +33,7 @@ impl Speculation {
             if !features.preconnect {
                 return;
             }
-            let Some(server) = origin.expected(key) else {
+            let Some(server) = origin.expected(part) else {
                 return;
             };
             let kept = server.may_have_kept(origin.config().idle_timeout, super::now());

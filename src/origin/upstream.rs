@@ -2,7 +2,7 @@
 
 use super::{Client, Origin, credentials::has_dot_segments, limit::Limit, server::Place};
 use crate::{
-    domain::{FieldRules, Fields, Template, Variants},
+    domain::{FieldRules, Fields, Groups, Template, Variants},
     traffic::Features,
 };
 use http::{HeaderName, HeaderValue, StatusCode, header, uri::PathAndQuery};
@@ -58,6 +58,17 @@ impl Upstream {
     /// The origins.
     pub fn legs(&self) -> &[Leg] {
         &self.legs
+    }
+
+    /// The groups in which objects are spread over the servers of all of them.
+    pub fn groups(&self) -> Groups {
+        let groups = self.legs.iter().map(|leg| leg.origin.config().groups);
+        groups.fold(Groups::ONE, Groups::finer)
+    }
+
+    /// Whether any of them is told the host that the client asks.
+    pub fn passes_host(&self) -> bool {
+        self.legs.iter().any(|leg| leg.origin.config().pass_host)
     }
 
     /// Whether anybody waits for a place at one of them.
@@ -133,10 +144,12 @@ impl Upstream {
             let target = target.parse().map_err(|e| format!("{target}: {e}"))?;
             head.set_uri(target);
         }
-        let host = leg.origin.config().host.as_deref();
-        let host = HeaderValue::try_from(host.unwrap_or(&place.authority));
-        let host = host.map_err(|e| e.to_string())?;
-        set(head, header::HOST, host)?;
+        if !leg.origin.config().pass_host || !head.headers.contains_key(header::HOST) {
+            let host = leg.origin.config().host.as_deref();
+            let host = HeaderValue::try_from(host.unwrap_or(&place.authority));
+            let host = host.map_err(|e| e.to_string())?;
+            set(head, header::HOST, host)?;
+        }
         self.rules.fields.apply(head).map_err(|e| e.to_string())
     }
 }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     cache::{FillError, Incoming, Order},
-    domain::{ByteRange, RequestControl},
+    domain::{ByteRange, RangeSet, RangeSpec, RequestControl},
     origin::{Backlog, Handover, Report, Trail},
     traffic::{Pacer, Pieces, Sending},
 };
@@ -217,6 +217,18 @@ impl Context {
                 | StatusCode::RANGE_NOT_SATISFIABLE
         );
         leads_whole && !self.stores_first && (is_made || request.method == Method::HEAD)
+    }
+
+    /// Where the part begins that the origin is asked for; 0 where that is not known.
+    pub fn first_byte_asked(&self) -> u64 {
+        let own = || match self.asked.range().map(RangeSet::first) {
+            Some(RangeSpec::Closed(first, _) | RangeSpec::From(first)) => first,
+            Some(RangeSpec::Suffix(_)) | None => 0,
+        };
+        match self.contact {
+            Contact::Whole => 0,
+            Contact::Window | Contact::Own => self.window.map_or_else(own, |w| w.start()),
+        }
     }
 
     /// The route; hooks after `request_filter` have one.

@@ -22,7 +22,7 @@ use crate::{
         split_target,
     },
     logs::AccessLog,
-    origin::{Call, Request, digest},
+    origin::{Call, Part, Request, digest},
     traffic::Urgency,
 };
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
@@ -160,6 +160,11 @@ impl Proxy {
     pub(super) fn order(&self, bound: &BoundRoute, session: &Session, ctx: &Context) -> Order {
         let mut headers = headers::object_request(session.req_header(), &self.hop);
         let Ok(()) = ctx.keyed.fields.apply(&mut headers);
+        if bound.upstream.passes_host()
+            && let Ok(host) = HeaderValue::try_from(&ctx.host)
+        {
+            headers.insert(header::HOST, host);
+        }
         let catalogue = self.catalogue.clone().filter(|_| bound.route.tier);
         let origins = bound.source.clone();
         let errand = Errand {
@@ -201,12 +206,14 @@ impl Proxy {
     /// What to ask of the origin for a request that the cache can't answer.
     pub(super) fn window(&self, session: &Session, ctx: &Context) -> Option<ByteRange> {
         let chunk_size = ctx.order.as_ref()?.chunk_size;
+        let groups = ctx.route().upstream.groups();
         match (ctx.contact, ctx.asked.range()) {
             (Contact::Whole | Contact::Own, _) => None,
             (Contact::Window, Some(set)) => Some(window::first_window(
                 set,
                 chunk_size,
                 self.storage.fills().config().max_window,
+                groups,
             )),
             // The answer may be a head only: no more of the object than that is asked for.
             (Contact::Window, None)
@@ -225,19 +232,24 @@ impl Proxy {
             {
                 Some(window::first_chunk(chunk_size))
             }
-            (Contact::Window, None) => None,
+            (Contact::Window, None) => window::first_group(chunk_size, groups),
         }
     }
 
     /// What a request to the origins needs to know beside its head.
     pub(super) fn call(&self, session: &Session, ctx: &Context) -> Call {
-        let small = ctx.window.is_some()
+        let chunk = ctx.order.as_ref().map_or(0, |order| order.chunk_size);
+        let largest = self.storage.fills().config().max_window.max(chunk.into());
+        let small = ctx.window.is_some_and(|window| window.len() <= largest)
             || session.req_header().method == Method::HEAD
             || session.req_header().headers.contains_key(header::RANGE)
             || session.cache.maybe_cache_meta().is_some();
         Call {
             upstream: ctx.route().upstream.clone(),
-            key: digest(&ctx.key),
+            part: Part {
+                key: digest(&ctx.key),
+                offset: ctx.first_byte_asked(),
+            },
             urgency: match small {
                 _ if ctx.errand.is_some() => Urgency::ReadAhead,
                 true => Urgency::Range,

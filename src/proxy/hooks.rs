@@ -163,6 +163,9 @@ impl ProxyHttp for Proxy {
         request.set_uri(uri(&ctx.keyed.target)?);
         ctx.keyed.fields.apply(request)?;
         request.append_header(header::VIA, self.hop.via(session.req_header().version))?;
+        if ctx.route().upstream.passes_host() {
+            request.insert_header(header::HOST, ctx.host.as_str())?;
+        }
         ctx.window = None;
         ctx.backlog = Arc::default();
         if session.cache.enabled() || session.cache.bypassing() {

@@ -3,7 +3,7 @@
 use super::super::parse;
 use super::{altered, mistakes};
 use crate::{
-    domain::HostPattern,
+    domain::{Groups, HostPattern},
     origin::{Balance, Breaker, Check, Config, Limit, Redirects, Resolving, Retry, Tls},
 };
 use http::StatusCode;
@@ -38,6 +38,7 @@ origins:
   a:
     servers: [{url: "https://one.example", weight: 1000}, {url: "https://two.example"}]
     balance: hash
+    hash_group: 4MiB
     host: media.example.com:8443
     sni: media.example.com
     http2: true
@@ -69,6 +70,7 @@ origins:
     let urls = ["https://one.example", "https://two.example"].map(|text| text.parse().unwrap());
     let mut expected = Config {
         balance: Balance::Hash,
+        groups: Groups::of(4 << 20),
         host: Some("media.example.com:8443".into()),
         sni: Some("media.example.com".into()),
         http2: true,
@@ -125,6 +127,7 @@ origins:
 fn words_and_switches_are_read() {
     assert_eq!(read("balance: round_robin").balance, Balance::RoundRobin);
     assert_eq!(read("balance: least_loaded").balance, Balance::LeastLoaded);
+    assert!(read("pass_host: true").pass_host);
     let tls = read("tls: {verify: false, certificate: a, key: b}").tls;
     assert!(!tls.verify && tls.identity.is_some());
     assert_eq!(
@@ -163,9 +166,17 @@ fn each_mistake_in_an_origin_is_told() {
 
 #[rustfmt::skip]
 const WRONG: &[(&str, &str)] = &[
-    ("balanse: hash", "balanse: unknown key; did you mean balance? (known here: servers, connect_timeout, read_timeout, balance, host, sni, http2, tls, tls_timeout, first_byte_timeout, idle_timeout, min_rate, limit, breaker, check, retry, redirects, credentials)"),
+    ("balanse: hash", "balanse: unknown key; did you mean balance? (known here: servers, connect_timeout, read_timeout, balance, hash_group, pass_host, host, sni, http2, tls, tls_timeout, first_byte_timeout, idle_timeout, min_rate, limit, breaker, check, retry, redirects, credentials)"),
     ("balance: random", "balance: expected round_robin, least_loaded or hash, found \"random\""),
     ("balance: 1", "balance: expected round_robin, least_loaded or hash, found 1"),
+    ("balance: hash, hash_group: 3MiB", "hash_group: expected a power of two from 1MiB (a chunk) to 1EiB, found \"3MiB\""),
+    ("balance: hash, hash_group: 512KiB", "hash_group: expected a power of two from 1MiB (a chunk) to 1EiB, found \"512KiB\""),
+    ("balance: hash, hash_group: 0", "hash_group: expected a power of two from 1MiB (a chunk) to 1EiB, found 0"),
+    ("balance: hash, hash_group: much", "hash_group: expected a size such as 64KiB or 10GiB, found \"much\""),
+    ("hash_group: 64MiB", "hash_group: needs balance: hash, by which groups are shared out"),
+    ("balance: least_loaded, hash_group: 64MiB", "hash_group: needs balance: hash, by which groups are shared out"),
+    ("pass_host: true, host: x", "host: contradicts pass_host: true, by which it is the client's"),
+    ("pass_host: true, redirects: {follow: 1}", "redirects: contradicts pass_host: true; they are for the servers to follow, which are caches as well"),
     ("host: 'http://x'", "host: expected a host, with its port if need be, such as media.example.com, found \"http://x\""),
     ("host: 'a@x'", "host: expected a host, with its port if need be, such as media.example.com, found \"a@x\""),
     ("sni: 'x:443'", "sni: expected a host name without port such as media.example.com, found \"x:443\""),
@@ -218,6 +229,18 @@ fn each_mistake_elsewhere_is_told() {
         (
             "origins: {media: {servers: [{url: \"http://x\", weight: 0}]}}",
             "origins.media.servers[0].weight: expected a whole number from 1 to 1000, found 0",
+        ),
+        (
+            "cache: {directory: d, max_size: 1GiB, chunk_size: 4MiB}\norigins: {media: {servers: [{url: \"http://x\"}], balance: hash, hash_group: 2MiB}}",
+            "origins.media.hash_group: expected a power of two from 4MiB (a chunk) to 1EiB, found \"2MiB\"",
+        ),
+        (
+            "origins: {media: {servers: [{url: \"http://x\"}], balance: hash, hash_group: 2MiB}}\nroutes: [{path: /, origins: [media], chunk_size: 4MiB}]",
+            "routes[0].chunk_size: expected at most the hash_group of the origin media (2MiB), found 4MiB",
+        ),
+        (
+            "origins: {media: {servers: [{url: \"http://x\"}], pass_host: true}}\nroutes: [{path: /, origins: [media], key: {host: films}}]",
+            "routes[0].key: host contradicts pass_host of the origin media, which would get the host of whoever asks first; leave out one of the two",
         ),
         (
             "resolver: {servers: [ns.example.com]}",
