@@ -320,12 +320,18 @@ impl Cursor {
         }
     }
 
-    /// Who reads on after the head of a movie gets its index before it is asked for.
+    /// Who reads on after the head of a movie, and up to its index, gets that before it is asked for.
+    /// Another Tidegate that asks for a part may have the index from elsewhere.
     fn fetch_index(&self) {
         if !self.ahead.goes_on() || !self.visit.reads_ahead() {
             return;
         }
-        if let Some((run, flight)) = self.board().claim_index() {
+        let Some((first, end)) = self.board().index(self.ahead.limit()) else {
+            return;
+        };
+        let size = self.board().object().chunk_size();
+        let end = self.visit.groups().limit(size, first, end);
+        if let Some((run, flight)) = self.board().claim_index(first, end) {
             self.launch(run, flight, Urgency::ReadAhead);
         }
     }

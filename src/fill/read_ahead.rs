@@ -67,6 +67,11 @@ impl ReadAhead {
         self.several
     }
 
+    /// One past the last chunk that the reader has asked for.
+    pub fn limit(&self) -> ChunkIndex {
+        self.limit
+    }
+
     /// One past the last chunk that the reader is sure to come to: where it said that it ends or,
     /// where it did not, anywhere once it has read on at all.
     pub fn certain_end(&self) -> ChunkIndex {

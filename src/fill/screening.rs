@@ -38,26 +38,29 @@ impl Board {
         Some(total / seconds)
     }
 
-    /// Where the index of a movie begins, which stands behind its media: the first time that this
-    /// is asked since that is known.
-    fn index(&self) -> Option<(ChunkIndex, ChunkIndex)> {
+    /// Where the index of a movie is, which stands behind its media: the first time that one asks
+    /// who reads so far, up to `limit`, since that is known.
+    pub(super) fn index(&self, limit: ChunkIndex) -> Option<(ChunkIndex, ChunkIndex)> {
         if self.index_sought.load(Relaxed) {
             return None;
         }
         let at = self.movie.lock().index_behind()?;
-        if self.index_sought.swap(true, Relaxed) {
+        let size = self.object().chunk_size();
+        if chunk_at(size, at) >= limit || self.index_sought.swap(true, Relaxed) {
             return None;
         }
-        let size = self.object().chunk_size();
         let total = self.object().total().filter(|total| at < *total)?;
         let end = total.min(at.saturating_add(INDEX));
         Some((chunk_at(size, at), chunk_at(size, end - 1).next()))
     }
 
-    /// A player that has seen the head of such a movie will want its index next: the run to fetch
-    /// for it, whose flight has departed.
-    pub(super) fn claim_index(&self) -> Option<(ChunkRun, super::flights::FlightId)> {
-        let (first, end) = self.index()?;
+    /// A player that has seen the head of such a movie will want its index next, which is from
+    /// `first` up to `end`: the run to fetch for it, whose flight has departed.
+    pub(super) fn claim_index(
+        &self,
+        first: ChunkIndex,
+        end: ChunkIndex,
+    ) -> Option<(ChunkRun, super::flights::FlightId)> {
         if !self.comes_in_parts() || !self.is_unasked(first, first) {
             return None;
         }
