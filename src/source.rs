@@ -111,6 +111,8 @@ pub struct Ranged {
     pub range: ByteRange,
     /// The `If-Range` that keeps parts of two versions apart, where there is a validator for it.
     pub if_range: Option<String>,
+    /// Whether caches on the way are to ask the origin themselves.
+    pub past_caches: bool,
 }
 
 /// The head of an answer, and its body still to come.

@@ -72,6 +72,7 @@ impl Readings {
             Box::new(fills.running.clone()),
             Box::new(fills.chunks.clone()),
             Box::new(fills.lies.clone()),
+            Box::new(fills.disputes.clone()),
             Box::new(origins.clone()),
             Box::new(requests.requests.clone()),
             Box::new(requests.sent.clone()),

@@ -16,6 +16,7 @@ mod config;
 mod cursor;
 mod detached;
 mod disk_ahead;
+mod doubts;
 mod flights;
 mod gather;
 mod intake;
@@ -36,6 +37,7 @@ pub use catalogue::Catalogue;
 pub use config::{Config, FinishWhen};
 pub use cursor::{Cursor, Tally};
 pub use detached::Offer;
+pub use doubts::Doubts;
 pub use gather::Gathered;
 pub use intake::{Flow, Intake};
 pub use scene::{Scene, Transfer, UnderWay};
@@ -62,6 +64,7 @@ pub struct Fills {
     config: RwLock<Config>,
     in_flight: InFlight,
     unkept: Unkept,
+    doubts: Doubts,
     boards: Mutex<HashMap<u64, Weak<Board>>>,
     sink: OnceLock<Arc<dyn Sink>>,
     stats: Stats,
@@ -152,6 +155,7 @@ impl Fills {
     pub fn new(store: Arc<Store>, config: Config) -> Arc<Self> {
         Arc::new(Self {
             unkept: Unkept::new(config.in_flight / 2),
+            doubts: Doubts::new(),
             in_flight: InFlight::new(config.in_flight, store.config().chunk_size),
             store,
             config: RwLock::new(config),
@@ -189,6 +193,11 @@ impl Fills {
     /// What has happened so far.
     pub fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    /// What caches before the origin differ about.
+    pub fn doubts(&self) -> &Doubts {
+        &self.doubts
     }
 
     /// The board of an object's generation.

@@ -12,6 +12,8 @@ pub struct Stats {
     pub chunks: IntCounterVec,
     /// Answers of the origin that contradicted themselves or the object.
     pub lies: IntCounter,
+    /// Answers of caches before the origin that were of another version, and not believed as such.
+    pub disputes: IntCounter,
 }
 
 impl Default for Stats {
@@ -34,6 +36,11 @@ impl Default for Stats {
             lies: IntCounter::new(
                 "tidegate_origin_untrusted_answers_total",
                 "Partial answers of origins that contradicted themselves or the object; none was kept. A rise says that an origin or something before it mishandles ranges.",
+            )
+            .expect(WELL_FORMED),
+            disputes: IntCounter::new(
+                "tidegate_version_disputes_total",
+                "Answers of caches before an origin that were of another version than the object; the origin itself was asked for each. A rise after a new version says that the caches learn of it one after the other, one that stays that an origin has different files behind one name.",
             )
             .expect(WELL_FORMED),
         }

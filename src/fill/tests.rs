@@ -1,5 +1,7 @@
 //! The fills as a whole: a store on a real directory, and a source that does as it is told.
 
+mod peers;
+
 use super::*;
 use crate::{
     domain::{ByteRange, ChunkIndex, ChunkRun, Groups},
@@ -45,6 +47,8 @@ struct Script {
     /// Bytes of each answer after which it breaks.
     breaks_after: Option<u64>,
     ignores_ranges: bool,
+    /// The version that a cache before it has, which is asked unless it is to be passed.
+    cached: Option<u64>,
     groups: Groups,
 }
 
@@ -63,6 +67,7 @@ impl Scripted {
             gate: u64::MAX,
             breaks_after: None,
             ignores_ranges: false,
+            cached: None,
             groups: Groups::ONE,
         };
         Arc::new(Self {
@@ -105,11 +110,18 @@ impl Source for Scripted {
         self.urgencies.lock().push(urgency);
         let asked = ranged.map(|r| r.range);
         self.asked.lock().push(asked);
-        let script = self.script.borrow().clone();
+        let mut script = self.script.borrow().clone();
+        let mut headers = HeaderMap::new();
+        let cached = script
+            .cached
+            .filter(|_| !ranged.is_some_and(|r| r.past_caches));
+        if let Some(version) = cached {
+            script.version = version;
+            headers.insert(header::AGE, HeaderValue::from_static("7"));
+        }
         let whole = ByteRange::new(0, TOTAL).unwrap();
         let other = ranged.and_then(|r| r.if_range.clone()) != Some(etag(script.version));
         let range = asked.filter(|_| !script.ignores_ranges && !other);
-        let mut headers = HeaderMap::new();
         headers.insert(
             header::ETAG,
             HeaderValue::try_from(etag(script.version)).unwrap(),

@@ -10,9 +10,10 @@ use super::{
 };
 use crate::{
     domain::{ByteRange, ChunkIndex, ChunkRun},
-    source::{Body, Ranged},
+    source::{Answer, Body, Ranged, SourceError},
     traffic::Urgency,
 };
+use http::{HeaderMap, header};
 use std::{sync::Arc, time::Duration};
 
 /// One flight, from the request to its landing.
@@ -55,23 +56,34 @@ async fn bring(
         .ok_or(FillError::Lost)?;
     let total = object.total().ok_or(FillError::Lost)?;
     let stored = object.validators();
-    let part = Ranged {
+    let mut part = Ranged {
         id: object.id().0,
         total,
         range: asked,
         if_range: stored.for_if_range().map(str::to_owned),
+        past_caches: false,
     };
-    let ranged = Some(&part).filter(|_| board.comes_in_parts());
+    let in_parts = board.comes_in_parts();
     if urgency == Urgency::ReadAhead && fills.is_pressed() {
         return Err(FillError::NotAsked(Duration::ZERO));
     }
-    let source = errand.source.clone();
-    let fetch = source.fetch(&errand.request, ranged, urgency);
-    let Some(answer) = unless_deserted(board, urgency, fetch).await else {
+    let judge = |head: &Answer| judge(head.status, &head.headers, asked, total, &stored);
+    let ranged = Some(&part).filter(|_| in_parts);
+    let Some(answer) = ask(board, errand, ranged, urgency).await else {
         return Ok(());
     };
-    let answer = answer?;
-    match judge(answer.status, &answer.headers, asked, total, &stored) {
+    let mut answer = answer?;
+    let by_caches = came_by_caches(&answer.headers);
+    if by_caches && in_parts && judge(&answer) == Verdict::Changed {
+        // It may be that cache that is behind: the origin's word decides.
+        fills.stats.disputes.inc();
+        part.past_caches = true;
+        let Some(confirmed) = ask(board, errand, Some(&part), urgency).await else {
+            return Ok(());
+        };
+        answer = confirmed?;
+    }
+    match judge(&answer) {
         Verdict::Part => stream(answer.body, asked, intake).await,
         Verdict::Whole => {
             board.comes_whole();
@@ -84,6 +96,9 @@ async fn bring(
             stream(answer.body, bytes, intake).await
         }
         Verdict::Changed => {
+            if by_caches {
+                fills.doubts.note(errand.request.key);
+            }
             board.end(FillError::Changed);
             fills.store().remove(object);
             Err(FillError::Changed)
@@ -96,6 +111,25 @@ async fn bring(
             Err(FillError::Lying(fault))
         }
     }
+}
+
+async fn ask(
+    board: &Board,
+    errand: &Errand,
+    ranged: Option<&Ranged>,
+    urgency: Urgency,
+) -> Option<Result<Answer, SourceError>> {
+    let fetch = errand
+        .source
+        .clone()
+        .fetch(&errand.request, ranged, urgency);
+    unless_deserted(board, urgency, fetch).await
+}
+
+/// Whether an answer has passed a cache, whose word may be an old one (RFC 9111, section 5.1; RFC
+/// 9211, section 2).
+fn came_by_caches(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::AGE) || headers.contains_key("cache-status")
 }
 
 /// Waits for an answer as long as somebody wants it: what waits in a queue for nobody holds a place

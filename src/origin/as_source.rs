@@ -66,19 +66,25 @@ fn head(
     request: &Request,
     range: Option<&Ranged>,
 ) -> Result<RequestHeader, Box<pingora_core::Error>> {
-    let fields = request.headers.len() + 3;
+    let fields = request.headers.len() + 4;
     let mut head = RequestHeader::build(Method::GET, request.target.as_bytes(), Some(fields))?;
     for (name, value) in &request.headers {
         head.append_header(name.clone(), value.clone())?;
     }
     if let Some(Ranged {
-        range, if_range, ..
+        range,
+        if_range,
+        past_caches,
+        ..
     }) = range
     {
         let field = format!("bytes={}-{}", range.start(), range.last());
         head.insert_header(header::RANGE, field)?;
         if let Some(validator) = if_range {
             head.insert_header(header::IF_RANGE, validator.as_str())?;
+        }
+        if *past_caches {
+            head.insert_header(header::CACHE_CONTROL, "no-cache")?;
         }
     }
     Ok(head)

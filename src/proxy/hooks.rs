@@ -10,7 +10,10 @@ use super::{
     foundation::Proxy,
     headers, journal, store_first,
 };
-use crate::{fill::FinishWhen, origin};
+use crate::{
+    fill::FinishWhen,
+    origin::{self, digest},
+};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{StatusCode, header};
@@ -178,6 +181,9 @@ impl ProxyHttp for Proxy {
         if let Some(window) = ctx.window {
             let field = format!("bytes={}-{}", window.start(), window.last());
             request.insert_header(header::RANGE, field)?;
+        }
+        if ctx.kept_back && self.storage.fills().doubts().take(digest(&ctx.key)) {
+            request.insert_header(header::CACHE_CONTROL, "no-cache")?;
         }
         self.detach_body(session, ctx);
         if let Some(order) = &ctx.order {
