@@ -16,6 +16,7 @@ mod gate;
 mod model;
 mod origin;
 mod patience;
+mod ring;
 mod s3;
 
 mod cases {
@@ -52,6 +53,7 @@ mod cases {
     mod origins_ways;
     mod pacing;
     mod package;
+    mod peers;
     mod players;
     mod prefetch;
     mod purge;

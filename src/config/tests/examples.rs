@@ -166,3 +166,21 @@ fn each_kind_of_path_goes_by_the_route_that_is_meant_for_it() {
         );
     }
 }
+
+#[test]
+fn an_edge_leads_to_the_shields_that_are_told_of() {
+    let all = all();
+    let settings = |name: &str| &all.iter().find(|(of, _)| of == name).unwrap().1;
+    let edge = settings("peers-edge");
+    let ring = &edge.origins[0];
+    assert_eq!(ring.balance, Balance::Hash);
+    assert_eq!(ring.groups.size(), Some(4 << 20));
+    assert!(ring.pass_host);
+    for (nth, name) in ["peers-shield-a", "peers-shield-b"].iter().enumerate() {
+        let shield = settings(name);
+        let url = format!("http://{}/", shield.listen[0].address);
+        assert_eq!(ring.servers[nth].url, url.as_str());
+        assert_eq!(shield.store.chunk_size, edge.store.chunk_size);
+        assert_ne!(shield.clients.name, edge.clients.name);
+    }
+}
