@@ -23,7 +23,10 @@ const TABLE: &[(&str, &[&str])] = &[
         &["domain", "traffic", "secret", "traces", "source"],
     ),
     ("fill", &["domain", "traffic", "traces", "source", "store"]),
-    ("tier", &["domain", "traffic", "source", "store", "fill"]),
+    (
+        "tier",
+        &["domain", "traffic", "secret", "source", "store", "fill"],
+    ),
     ("cache", &["domain", "traffic", "traces", "store", "fill"]),
     (
         "proxy",
@@ -144,7 +147,7 @@ const SETTINGS: &[(&str, &str, &[&str])] = &[
         ],
     ),
     ("config", "admin", &["Config"]),
-    ("config", "tier", &["Config", "OnError", "Place", "Secret"]),
+    ("config", "tier", &["Config", "OnError", "Place"]),
     (
         "config",
         "server",

@@ -126,6 +126,7 @@ impl Reader {
                 total,
                 range,
                 if_range: object.validators().for_if_range().map(str::to_owned),
+                past_caches: false,
             })
         })
     }

@@ -1,16 +1,14 @@
 //! The section `tier`: the object store that a fleet shares.
 
 use super::{
-    credentials, files,
+    credentials::secret,
+    files,
     scalar::{DAY, count, duration, size, spelled, text, timeout},
     section::Section,
     spot::Spot,
     storage::LARGEST,
 };
-use crate::{
-    origin::SecretSource,
-    tier::{Config, OnError, Place, Secret},
-};
+use crate::tier::{Config, OnError, Place};
 use std::time::Duration;
 
 pub(super) fn tier(at: &Spot) -> Option<Config> {
@@ -100,13 +98,6 @@ enum Kind {
     Google,
     Azure,
     Directory,
-}
-
-fn secret(at: &Spot) -> Option<Secret> {
-    Some(match credentials::secret(at)? {
-        SecretSource::File(path) => Secret::File(path),
-        SecretSource::Environment(name) => Secret::Variable(name),
-    })
 }
 
 fn kind(at: &Spot) -> Option<Kind> {

@@ -1,7 +1,10 @@
 //! What an origin may be told.
 
 pub use crate::traffic::breaker::Settings as Breaker;
-use crate::{domain::{Groups, HostPattern}, secret::SecretSource};
+use crate::{
+    domain::{Groups, HostPattern},
+    secret::SecretSource,
+};
 use http::{HeaderName, StatusCode, Uri};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 

@@ -152,11 +152,8 @@ fn say_answered(said: &mut Attributes, session: &Session, ctx: &Context) {
     }
     let sent = session.body_bytes_sent() as u64;
     say("http.response.body.size", sent.into());
-    let cache = cache_status::field(ctx.handling, ctx.collapsed, ctx.detail);
-    say(
-        "tidegate.cache",
-        cache_status::done(&cache).to_owned().into(),
-    );
+    let cache = cache_status::done(ctx.handling, ctx.collapsed, ctx.detail);
+    say("tidegate.cache", cache.into());
     if let Some(first_byte) = journal::first_byte(ctx) {
         say("tidegate.first_byte_ms", first_byte.into());
     }

@@ -1,5 +1,6 @@
 //! What the tier may be told.
 
+use crate::secret::SecretSource;
 use std::{path::PathBuf, time::Duration};
 
 /// Settings of the second tier.
@@ -51,7 +52,7 @@ pub enum Place {
         /// Its region.
         region: String,
         /// Access key and secret key; those of the environment or of the instance when absent.
-        keys: Option<(Secret, Secret)>,
+        keys: Option<(SecretSource, SecretSource)>,
     },
     /// A bucket of Google Cloud Storage.
     Google {
@@ -71,22 +72,13 @@ pub enum Place {
         /// Another URL of the service.
         endpoint: Option<String>,
         /// The account's key; that of the environment or of the instance when absent.
-        key: Option<Secret>,
+        key: Option<SecretSource>,
     },
     /// A directory that all edges have mounted.
     Directory {
         /// Its path.
         path: PathBuf,
     },
-}
-
-/// Where a secret is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Secret {
-    /// A file that holds nothing else.
-    File(PathBuf),
-    /// An environment variable.
-    Variable(String),
 }
 
 /// What is done where the tier can't be used at the start.

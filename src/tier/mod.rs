@@ -45,7 +45,7 @@ mod stats;
 mod survey;
 mod upload;
 
-pub use config::{Config, OnError, Place, Secret};
+pub use config::{Config, OnError, Place};
 pub use entry::{Entry, Run};
 pub use fleet::Stranger;
 pub use layout::Layout;

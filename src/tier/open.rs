@@ -1,23 +1,32 @@
 //! From settings to the service.
 
 use super::{
-    config::{Config, Place, Secret},
+    config::{Config, Place},
     layout::Layout,
     remote::Remote,
     stats::Stats,
 };
+use crate::secret::{LoadError, Rotating, SecretSource};
 use object_store::{
     BackoffConfig, ClientOptions, ObjectStore, RetryConfig, aws::AmazonS3Builder,
     azure::MicrosoftAzureBuilder, gcp::GoogleCloudStorageBuilder, local::LocalFileSystem,
 };
-use std::{fs, path::Path, sync::Arc, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 /// Why the settings lead to no service.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// A file with a secret.
+    /// A secret can't be had.
+    #[error(transparent)]
+    Secret(#[from] LoadError),
+    /// A file with an account can't be read.
     #[error("{0} can't be read: {1}")]
-    Secret(String, std::io::Error),
+    Account(String, std::io::Error),
     /// Something in the settings.
     #[error("{0}")]
     Settings(String),
@@ -127,19 +136,14 @@ fn retry(config: &Config) -> RetryConfig {
 }
 
 /// A secret, from where it is.
-fn reveal(secret: &Secret) -> Result<String, OpenError> {
-    match secret {
-        Secret::File(path) => line(path),
-        Secret::Variable(name) => std::env::var(name).map_err(|e| {
-            let why = std::io::Error::new(std::io::ErrorKind::NotFound, e);
-            OpenError::Secret(name.clone(), why)
-        }),
-    }
+fn reveal(source: &SecretSource) -> Result<String, OpenError> {
+    let secret = Rotating::load(source)?.current(SystemTime::now());
+    Ok(secret.reveal().to_owned())
 }
 
 /// The content of a file with a secret, without the end of its line.
 fn line(path: &Path) -> Result<String, OpenError> {
     let text = fs::read_to_string(path);
-    let text = text.map_err(|e| OpenError::Secret(path.display().to_string(), e))?;
+    let text = text.map_err(|e| OpenError::Account(path.display().to_string(), e))?;
     Ok(text.trim().to_owned())
 }

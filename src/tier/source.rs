@@ -7,7 +7,7 @@ use super::{
     pieces::{Piece, pieces},
 };
 use crate::{
-    domain::{ByteRange, Partial},
+    domain::{ByteRange, Groups, Partial},
     fill::Catalogue,
     source::{Answer, Ranged, Request, Source, SourceError},
     store::{Manifest, ObjectId},
@@ -44,7 +44,7 @@ impl Tiered {
 
     /// What the tier has of a part, if it has anything of it.
     async fn plan(&self, ranged: &Ranged) -> Option<(Arc<Entry>, Vec<Piece>)> {
-        if !self.tier.is_ready() {
+        if !self.tier.is_ready() || ranged.past_caches {
             return None;
         }
         let id = ObjectId(ranged.id);
@@ -98,6 +98,10 @@ impl Source for Tiered {
             headers,
             body: Box::new(body),
         })
+    }
+
+    fn groups(&self) -> Groups {
+        self.origins.groups()
     }
 
     fn prepare(self: Arc<Self>, request: &Request) -> Option<Box<dyn Any + Send + Sync>> {

@@ -11,7 +11,10 @@ use crate::{
 use std::{fs, time::Duration};
 use std::{path::PathBuf, process::Stdio};
 use tempfile::TempDir;
-use tidegate::tier::{Config, OnError, Place, Secret};
+use tidegate::{
+    origin::SecretSource,
+    tier::{Config, OnError, Place},
+};
 use tokio::{process::Command, time::sleep};
 
 const SIZE: u64 = 11 * CHUNK + 1234;
@@ -40,7 +43,7 @@ impl Fleet {
     }
 
     fn config(&self) -> Config {
-        let key = |name: &str| Secret::File(self.keys.path().join(name));
+        let key = |name: &str| SecretSource::File(self.keys.path().join(name));
         Config {
             run: 4 * CHUNK,
             read: 2 * CHUNK,
