@@ -1,0 +1,83 @@
+//! Tidegate's way: chunks of objects, and the budget of its own store, compiled in from there.
+
+use super::Served;
+use crate::{bits::Bits, catalogue::Object};
+use budget::{Budget, Key};
+use std::ops::Range;
+use tidegate::{domain::ChunkIndex, store::ObjectId};
+
+#[path = "../../../src/store/budget.rs"]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the store does more with it, and its tests are run there"
+)]
+mod budget;
+
+/// What a store knows of its chunks.
+pub struct Chunks {
+    budget: Budget,
+    /// By their number in the catalogue.
+    present: Bits,
+    chunk: u32,
+    /// Whether a chunk's first viewer reads it from the disk.
+    read_back: bool,
+}
+
+/// A chunk is read in four segments or more; the policy counts no further than this.
+const TOUCHES: usize = 2;
+
+impl Chunks {
+    pub fn new(bytes: u64, chunk: u32, catalogue: u32, read_back: bool) -> Self {
+        Self {
+            budget: Budget::new(bytes, chunk),
+            present: Bits::new(catalogue),
+            chunk,
+            read_back,
+        }
+    }
+
+    pub fn serve(&mut self, object: Object, wanted: Range<u32>) -> Served {
+        let mut served = Served::default();
+        for chunk in wanted {
+            let number = object.start + chunk;
+            let key = key(number);
+            if self.present.contains(number) {
+                served.hit += 1;
+                self.read(key);
+            } else {
+                served.lacks(chunk);
+                served.written += u64::from(self.keep(key));
+            }
+        }
+        served
+    }
+
+    pub fn used(&self) -> u64 {
+        self.present.len()
+    }
+
+    fn read(&mut self, key: Key) {
+        (0..TOUCHES).for_each(|_| self.budget.touch(key));
+    }
+
+    fn keep(&mut self, key: Key) -> bool {
+        let reservation = self.budget.reserve(key, u64::from(self.chunk));
+        for (_, _, ChunkIndex(victim)) in reservation.victims {
+            self.present.remove(victim);
+        }
+        if reservation.granted {
+            self.budget.settle(key, true);
+            self.present.insert(key.2.0);
+            if self.read_back {
+                self.read(key);
+            }
+        }
+        reservation.granted
+    }
+}
+
+/// Chunks are told apart by their number in the catalogue, whatever object they are of.
+fn key(number: u32) -> Key {
+    (ObjectId([0; 16]), 1, ChunkIndex(number))
+}
