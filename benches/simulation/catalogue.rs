@@ -59,8 +59,9 @@ impl Catalogue {
         };
         for rank in 0..model.titles {
             let weight = f64::from(rank + 1).powf(-model.zipf);
-            // Ages are spread evenly, and over popular and unpopular titles alike.
-            let mut born = -LIFE * (f64::from(rank) * GOLDEN_RATIO).fract();
+            // Ages are spread evenly, over popular and unpopular titles alike; the most popular one
+            // is neither new nor about to go.
+            let mut born = -LIFE * (0.5 + f64::from(rank) * GOLDEN_RATIO).fract();
             while born < end {
                 let title = all.title(&mut random, born, weight, model.chunk);
                 all.titles.push(title);

@@ -47,10 +47,13 @@ fn simulate(options: &Options) -> io::Result<()> {
     let model = options.model();
     let fleets = runs::fleets(&model, &options.fleets());
     let disks = runs::disks(&model, &options.disks());
-    println!("{}", table::fleets(&model, &fleets, options.markdown));
-    println!("{}", table::requests(&model, &fleets, options.markdown));
-    println!("{}", table::new_edges(&fleets, options.markdown));
-    println!("{}", table::disks(&model, &disks, options.markdown));
+    if !fleets.is_empty() {
+        println!("{}", table::fleets(&model, &fleets, options.markdown));
+        println!("{}", table::requests(&model, &fleets, options.markdown));
+    }
+    if !disks.is_empty() {
+        println!("{}", table::disks(&model, &disks, options.markdown));
+    }
     println!("{}", table::describe(&model));
     let file = options.json_file();
     let json = table::json(&model, &fleets, &disks);

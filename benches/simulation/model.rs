@@ -64,6 +64,14 @@ pub const POLICIES: [Design; 4] = [
 ];
 
 impl Model {
+    /// The same, warm only when disks are full that are much larger.
+    pub fn patient(&self) -> Self {
+        Self {
+            warm_up: 4 * self.warm_up,
+            ..self.clone()
+        }
+    }
+
     /// Chunks in so many bytes.
     pub fn chunks(&self, bytes: u64) -> u64 {
         bytes / u64::from(self.chunk)

@@ -1,12 +1,14 @@
 //! What can be said on the command line.
 
 use crate::model::Model;
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use std::path::{Path, PathBuf};
 
 /// Simulates fleets of edges in front of the viewers of a video service.
 #[derive(Parser)]
 pub struct Options {
+    /// What to simulate; all of it when none is named
+    what: Vec<What>,
     /// Edges in each fleet [default: 1,4,16,64,256]
     #[arg(long, value_delimiter = ',', value_name = "NUMBERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     edges: Vec<u16>,
@@ -14,10 +16,10 @@ pub struct Options {
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(10..=20_000))]
     titles: u32,
     /// Exponent of the titles' popularity
-    #[arg(long, default_value_t = 0.8)]
+    #[arg(long, default_value_t = 0.8, value_parser = exponent)]
     zipf: f64,
     /// Views a day for each edge
-    #[arg(long, default_value_t = 1200, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     views: u32,
     /// Disk of each edge
     #[arg(long, default_value_t = 256, value_name = "GB", value_parser = clap::value_parser!(u32).range(1..=65_536))]
@@ -50,6 +52,15 @@ pub struct Options {
     bench: bool,
 }
 
+/// What can be simulated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// Fleets of several sizes, with and without a ring and a tier
+    Fleets,
+    /// Edges by themselves, with disks of several sizes
+    Disks,
+}
+
 impl Options {
     pub fn quick(&self) -> bool {
         self.quick || !self.bench
@@ -72,6 +83,7 @@ impl Options {
     /// How many edges each fleet has.
     pub fn fleets(&self) -> Vec<usize> {
         match (self.edges.as_slice(), self.quick()) {
+            _ if !self.wants(What::Fleets) => Vec::new(),
             ([], true) => vec![1, 4],
             ([], false) => vec![1, 4, 16, 64, 256],
             (edges, _) => edges.iter().map(|&it| usize::from(it)).collect(),
@@ -82,9 +94,14 @@ impl Options {
     pub fn disks(&self) -> Vec<u64> {
         let disk = self.model().disk;
         match self.quick() {
+            _ if !self.wants(What::Disks) => Vec::new(),
             true => vec![disk, 2 * disk],
             false => vec![disk / 4, disk / 2, disk, 2 * disk, 4 * disk, 8 * disk],
         }
+    }
+
+    fn wants(&self, what: What) -> bool {
+        self.what.is_empty() || self.what.contains(&what)
     }
 
     pub fn json_file(&self) -> PathBuf {
@@ -95,4 +112,10 @@ impl Options {
         let named = || own.join(format!("simulation{quick}.json"));
         self.json.clone().unwrap_or_else(named)
     }
+}
+
+fn exponent(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok();
+    let sound = number.filter(|it| (0.0..=3.0).contains(it));
+    sound.ok_or_else(|| "a number from 0 (all titles alike) to 3 is expected".into())
 }

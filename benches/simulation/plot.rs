@@ -24,13 +24,17 @@ pub fn all(model: &Model, fleets: &[Outcome], disks: &[Outcome]) -> Vec<(&'stati
         .filter(|it| *it <= 64)
         .max();
     let shown = shown.unwrap_or(most);
-    vec![
-        ("origin.svg", origin(model, fleets)),
-        ("sources.svg", sources(fleets, shown)),
-        ("new-edge.svg", new_edge(fleets, shown)),
-        ("disk-hits.svg", disk_hits(model, disks)),
-        ("disk-writes.svg", disk_writes(model, disks)),
-    ]
+    let mut all = Vec::new();
+    if !fleets.is_empty() {
+        all.push(("origin.svg", origin(model, fleets)));
+        all.push(("sources.svg", sources(fleets, shown)));
+        all.push(("new-edge.svg", new_edge(fleets, shown)));
+    }
+    if !disks.is_empty() {
+        all.push(("disk-hits.svg", disk_hits(model, disks)));
+        all.push(("disk-writes.svg", disk_writes(model, disks)));
+    }
+    all
 }
 
 fn origin(model: &Model, fleets: &[Outcome]) -> String {
@@ -110,11 +114,14 @@ fn new_edge(fleets: &[Outcome], edges: usize) -> String {
 
 fn disk_hits(model: &Model, disks: &[Outcome]) -> String {
     let hits = |it: &Outcome| it.books.share(it.books.hit) * 100.0;
+    let mut lines = by_disk(model, disks, hits);
+    // Whole objects answer more, by having brought what nobody wants.
+    lines.remove(0);
     Lines {
         title: "What the disk of an edge answers",
         x: Axis::new("disk, % of the catalogue", Scale::Log(2.0)),
         y: Axis::new("% of what viewers get", Scale::Linear),
-        lines: by_disk(model, disks, hits),
+        lines,
     }
     .draw()
 }
@@ -122,7 +129,7 @@ fn disk_hits(model: &Model, disks: &[Outcome]) -> String {
 fn disk_writes(model: &Model, disks: &[Outcome]) -> String {
     let writes = |it: &Outcome| it.books.share(it.books.written) * 100.0;
     Lines {
-        title: "What is written to the disk of an edge",
+        title: "What an edge fetches, and writes to its disk",
         x: Axis::new("disk, % of the catalogue", Scale::Log(2.0)),
         y: Axis::new("% of what viewers get", Scale::Log(10.0)),
         lines: by_disk(model, disks, writes),
@@ -130,6 +137,7 @@ fn disk_writes(model: &Model, disks: &[Outcome]) -> String {
     .draw()
 }
 
+/// A line for each policy, the whole objects' first.
 fn by_disk(model: &Model, disks: &[Outcome], value: impl Fn(&Outcome) -> f64) -> Vec<Line> {
     let classes = ["c0", "c1", "c2", "c2 dashed"];
     let lines = POLICIES.iter().zip(classes).map(|(policy, class)| {

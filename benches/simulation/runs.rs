@@ -59,7 +59,8 @@ pub fn fleets(model: &Model, edges: &[usize]) -> Vec<Outcome> {
 /// Each policy with each size of disk, on edges by themselves, one in each region.
 pub fn disks(model: &Model, disks: &[u64]) -> Vec<Outcome> {
     const EDGES: usize = 8;
-    let catalogue = Catalogue::new(model);
+    let patient = model.patient();
+    let catalogue = Catalogue::new(&patient);
     let pairs = disks
         .iter()
         .flat_map(|disk| POLICIES.iter().map(move |policy| (*disk, policy)));
@@ -68,7 +69,7 @@ pub fn disks(model: &Model, disks: &[u64]) -> Vec<Outcome> {
             eprintln!("{} GB · {}", disk / 1_000_000_000, policy.name);
             let model = Model {
                 disk,
-                ..model.clone()
+                ..patient.clone()
             };
             run(&model, &catalogue, EDGES, policy)
         })

@@ -19,8 +19,10 @@ pub fn fleets(model: &Model, outcomes: &[Outcome], markdown: bool) -> String {
         "origin, %",
         "origin at its busiest, Gbit/s",
         "disk writes, %",
+        "origin in an empty edge's first hour, %",
     ])];
     for outcome in outcomes {
+        let first = outcome.first_hour();
         let (books, design) = (&outcome.books, outcome.design);
         lines.push(vec![
             outcome.edges.to_string(),
@@ -31,6 +33,7 @@ pub fn fleets(model: &Model, outcomes: &[Outcome], markdown: bool) -> String {
             percent(books.share(books.origin)),
             short(gigabits(model, outcome.busiest_hour())),
             percent(books.share(books.written)),
+            percent(first.share(first.origin)),
         ]);
     }
     grid(&lines, 2, markdown)
@@ -65,26 +68,6 @@ pub fn requests(model: &Model, outcomes: &[Outcome], markdown: bool) -> String {
     grid(&lines, 2, markdown)
 }
 
-/// What an empty edge asks for in its first hour.
-pub fn new_edges(outcomes: &[Outcome], markdown: bool) -> String {
-    let mut lines = vec![cells(&[
-        "edges",
-        "design",
-        "an empty edge's first hour: own disk, %",
-        "shields, %",
-        "tier, %",
-        "origin, %",
-    ])];
-    for outcome in outcomes {
-        let books = outcome.first_hour();
-        let shares = [books.hit, books.shield, books.tier, books.origin];
-        let mut line = vec![outcome.edges.to_string(), outcome.design.name.into()];
-        line.extend(shares.map(|count| percent(books.share(count))));
-        lines.push(line);
-    }
-    grid(&lines, 2, markdown)
-}
-
 /// One row for each disk and policy.
 pub fn disks(model: &Model, outcomes: &[Outcome], markdown: bool) -> String {
     let mut lines = vec![cells(&[
@@ -111,10 +94,12 @@ pub fn disks(model: &Model, outcomes: &[Outcome], markdown: bool) -> String {
 pub fn describe(model: &Model) -> String {
     let catalogue = Catalogue::new(model);
     let bytes = catalogue.bytes(model);
+    let counted = f64::from(model.warm_up) + 0.5;
     format!(
         "{} titles of {:.1} TB with all renditions, {:.0} new each day; {:.0} views a day for each \
          edge; {} GB of disk ({:.1} % of the catalogue); chunks of {} MiB; groups of {} MiB; a day \
-         counted after {} days; {:.0} % of views go to titles of the last seven days; seed {}",
+         counted after {} days, {} for edges by themselves; {:.0} % of views go to titles of the \
+         last seven days; seed {}",
         model.titles,
         bytes / 1e12,
         f64::from(model.titles) / LIFE,
@@ -124,7 +109,8 @@ pub fn describe(model: &Model) -> String {
         model.chunk >> 20,
         GROUP >> 20,
         model.warm_up,
-        catalogue.wanted(0.0).share_of_news(0.0, 7.0) * 100.0,
+        model.patient().warm_up,
+        catalogue.wanted(counted).share_of_news(counted, 7.0) * 100.0,
         model.seed,
     )
 }
