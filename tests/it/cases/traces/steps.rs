@@ -137,7 +137,9 @@ async fn who_joins_waits_for_the_lock() {
         .iter()
         .find(|span| lock.parent.as_ref() == Some(&span.id));
     let joined = joined.unwrap();
-    assert_eq!(joined.says("tidegate.cache"), "fwd=miss; collapsed");
+    // All of it may be here by the time that it has waited.
+    let told = joined.says("tidegate.cache");
+    assert!(["fwd=miss; collapsed", "hit"].contains(&told), "{told}");
     let steps = collector.steps_of(joined);
     assert!(!names(&steps).contains(&"origin"), "{steps:#?}");
 }
