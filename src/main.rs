@@ -6,7 +6,10 @@ use clap::{CommandFactory, Parser, Subcommand};
 use std::{path::PathBuf, process::ExitCode};
 use tidegate::{config, demo, logs::Logger, server};
 
-/// Memory that is given back is given back to the system: streams come and go in bursts.
+/// Streams come and go in bursts, and memory that is given back should go back to the system. Under a
+/// thousand clients the system's own allocator and this one take the same CPU and memory (mimalloc
+/// some tenths more memory); half a minute after 800 of them have left this one holds 56 MB, the
+/// system's 138 and mimalloc 158.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
