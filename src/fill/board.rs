@@ -394,7 +394,10 @@ impl Board {
 
     /// What comes in from now on is offered to others as well.
     pub fn share(&self) {
-        self.shared.store(true, Relaxed);
+        // Nearly always it is known: who only reads leaves the line to the other cores.
+        if !self.is_shared() {
+            self.shared.store(true, Relaxed);
+        }
     }
 
     pub(super) fn is_shared(&self) -> bool {

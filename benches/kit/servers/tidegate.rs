@@ -73,6 +73,7 @@ origins:
 routes:
   - path: /
     origins: [bench]
+    key: {{host: bench}}
 "
     )
 }
