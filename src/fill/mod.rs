@@ -42,6 +42,7 @@ pub use gather::Gathered;
 pub use intake::{Flow, Intake};
 pub use scene::{Scene, Transfer, UnderWay};
 pub use stats::Stats;
+pub use verdict::{Verdict, judge};
 pub use visit::Visit;
 
 use crate::{

@@ -7,8 +7,8 @@ use super::{
     pieces::{Piece, pieces},
 };
 use crate::{
-    domain::{ByteRange, Groups, Partial},
-    fill::Catalogue,
+    domain::{ByteRange, Groups},
+    fill::{Catalogue, Verdict, judge},
     source::{Answer, Ranged, Request, Source, SourceError},
     store::{Manifest, ObjectId},
     traffic::Urgency,
@@ -119,14 +119,9 @@ pub(super) fn of_part(ranged: &Ranged, part: ByteRange) -> Ranged {
 
 /// Whether an origin's answer is the part that it was asked for, of the version that the tier has.
 pub(super) fn is_part(answer: &Answer, asked: &Ranged, entry: &Entry) -> bool {
-    let part = Partial::judge(asked.range, &answer.headers);
     let stored = entry.object.meta.validators();
-    answer.status == StatusCode::PARTIAL_CONTENT
-        && part.is_ok_and(|part| {
-            part.total == asked.total
-                && part.range == asked.range
-                && stored.same_version(&part.validators)
-        })
+    let (range, total) = (asked.range, asked.total);
+    judge(answer.status, &answer.headers, range, total, &stored) == Verdict::Part
 }
 
 /// What an origin would have said of the part.
