@@ -4,7 +4,7 @@ use super::{
     OnError, Tier, fleet,
     fleet::Stranger,
     history::{Notice, Standing},
-    remote::{Put, Trouble},
+    remote::{Put, Remote, Trouble},
 };
 use crate::{
     domain::Selector,
@@ -105,16 +105,14 @@ impl Tier {
                 "the tier does not know conditional writes: of two purges by two edges within a second one may not reach all"
             );
         }
-        let layout = self.remote().layout();
-        let names = self.remote().names(&layout.purges()).await?;
-        let numbers = names.iter().filter_map(|name| layout.number_of(name));
+        let numbers = numbers(self.remote()).await?.into_iter();
         let (first, last) = numbers.fold((u64::MAX, 0), |(first, last), n| {
             (first.min(n), last.max(n))
         });
         // What lies before the first that is kept was removed long ago.
         let kept = first.min(last + 1) - 1;
         let begin = kept.max(last.saturating_sub(super::history::REMEMBERED as u64));
-        let notices = self.read(begin + 1..=last).await?;
+        let notices = read_notices(self.remote(), begin + 1..=last).await?;
         let carried_out = self.read_cursor().unwrap_or(0);
         let missed = last.saturating_sub(carried_out);
         let mut selectors = Vec::new();
@@ -143,19 +141,6 @@ impl Tier {
             self.config().fleet
         );
         Ok(())
-    }
-
-    async fn read(&self, numbers: std::ops::RangeInclusive<u64>) -> Result<Vec<Notice>, Trouble> {
-        let layout = self.remote().layout();
-        let read = stream::iter(numbers).map(|number| async move {
-            let got = self.remote().get(&layout.purge(number)).await?;
-            // One that is gone, or can't be read, means everything.
-            Ok(Notice::decode(
-                got.as_ref().map_or(&[], |(document, _)| document),
-            ))
-        });
-        let read: Vec<Result<Notice, Trouble>> = read.buffered(AT_A_TIME).collect().await;
-        read.into_iter().collect()
     }
 
     /// Tells of one purge, or carries one out; false where there is nothing to do.
@@ -278,6 +263,32 @@ impl Tier {
         let config = self.config();
         format!("{}/{} {:?}", config.prefix, config.fleet, config.place)
     }
+}
+
+/// The numbers of the purges that the tier keeps, in no order.
+pub(super) async fn numbers(remote: &Remote) -> Result<Vec<u64>, Trouble> {
+    let layout = remote.layout();
+    let names = remote.names(&layout.purges()).await?;
+    Ok(names
+        .iter()
+        .filter_map(|name| layout.number_of(name))
+        .collect())
+}
+
+/// The purges with these numbers, in their order. One that is gone, or can't be read, means
+/// everything.
+pub(super) async fn read_notices(
+    remote: &Remote,
+    numbers: impl IntoIterator<Item = u64>,
+) -> Result<Vec<Notice>, Trouble> {
+    let read = stream::iter(numbers).map(|number| async move {
+        let got = remote.get(&remote.layout().purge(number)).await?;
+        Ok(Notice::decode(
+            got.as_ref().map_or(&[], |(document, _)| document),
+        ))
+    });
+    let read: Vec<Result<Notice, Trouble>> = read.buffered(AT_A_TIME).collect().await;
+    read.into_iter().collect()
 }
 
 /// Why following the fleet's purges has stopped.

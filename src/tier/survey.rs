@@ -3,10 +3,11 @@
 use super::{
     entry::{Entry, Run},
     folders::{Folder, walk},
-    history::{History, Notice, REMEMBERED, Standing},
+    history::{History, REMEMBERED, Standing},
+    purges,
     remote::{Put, Remote, Trouble},
 };
-use futures_util::{StreamExt, stream};
+use futures_util::StreamExt;
 use object_store::PutMode;
 use serde::Serialize;
 use std::{
@@ -70,8 +71,6 @@ pub struct Report {
 const YOUNG: Duration = Duration::from_secs(60 * 60);
 /// Damaged runs that are listed by name.
 const LISTED: usize = 1000;
-/// Notices that are read at a time.
-const AT_A_TIME: usize = 8;
 
 /// What is to become of what lies there of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,7 +91,7 @@ pub async fn survey(
     mut tell: impl FnMut(&Report),
 ) -> Result<Report, Trouble> {
     let mut report = Report::default();
-    let history = purges(remote, task, now, &mut report).await?;
+    let history = known_purges(remote, task, now, &mut report).await?;
     let all = remote.layout().all();
     walk(remote, &all, async |folder| {
         look(remote, task, &history, folder, now, &mut report).await?;
@@ -104,30 +103,18 @@ pub async fn survey(
 }
 
 /// The purges that are kept; those that are too old are removed, the earliest first.
-async fn purges(
+async fn known_purges(
     remote: &Remote,
     task: &Task,
     now: SystemTime,
     report: &mut Report,
 ) -> Result<History, Trouble> {
     let layout = remote.layout();
-    let mut numbers: Vec<u64> = remote
-        .names(&layout.purges())
-        .await?
-        .iter()
-        .filter_map(|name| layout.number_of(name))
-        .collect();
+    let mut numbers = purges::numbers(remote).await?;
     numbers.sort_unstable();
     let last = numbers.last().copied().unwrap_or(0);
     let from = numbers.len().saturating_sub(REMEMBERED);
-    let read = stream::iter(&numbers[from..]).map(|number| async move {
-        let got = remote.get(&layout.purge(*number)).await?;
-        Ok(Notice::decode(
-            got.as_ref().map_or(&[], |(document, _)| document),
-        ))
-    });
-    let read: Vec<Result<Notice, Trouble>> = read.buffered(AT_A_TIME).collect().await;
-    let notices = read.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let notices = purges::read_notices(remote, numbers[from..].iter().copied()).await?;
     (report.purges, report.last_purge) = (numbers.len() as u64, last);
     if task.erase {
         // The last one stays: it says how far the numbers have come.
