@@ -23,6 +23,8 @@ pub struct Pending {
 
 #[derive(Debug)]
 struct Waiting {
+    /// Chunks that make a group.
+    per_group: usize,
     /// Chunks that have come, by their group.
     groups: HashMap<u32, BTreeSet<u32>>,
     last: Instant,
@@ -60,6 +62,7 @@ impl Pending {
             return false;
         }
         let waiting = self.objects.entry(of).or_insert_with(|| Waiting {
+            per_group: per_group as usize,
             groups: HashMap::new(),
             last: now,
             busy: false,
@@ -72,20 +75,15 @@ impl Pending {
 
     /// An object of which something is to go up, with the groups that are, which wait no more.
     /// Until [`Pending::done`] it is not named again.
-    pub fn take(
-        &mut self,
-        per_group: impl Fn(Generation) -> u32,
-        now: Instant,
-    ) -> Option<(Generation, Vec<u32>)> {
+    pub fn take(&mut self, now: Instant) -> Option<(Generation, Vec<u32>)> {
         let (linger, mut found) = (self.linger, None);
         for (of, waiting) in &self.objects {
             if waiting.busy {
                 continue;
             }
             let is_over = now.saturating_duration_since(waiting.last) >= linger;
-            let full = per_group(*of) as usize;
             let due = waiting.groups.iter();
-            let due = due.filter(|(_, chunks)| is_over || chunks.len() >= full);
+            let due = due.filter(|(_, chunks)| is_over || chunks.len() >= waiting.per_group);
             let mut due: Vec<u32> = due.map(|(group, _)| *group).collect();
             if !due.is_empty() {
                 due.sort_unstable();
@@ -137,19 +135,13 @@ mod tests {
         for chunk in [0, 1, 2, 4] {
             assert!(pending.add(film(1), ChunkIndex(chunk), 4, start));
         }
-        assert_eq!(pending.take(|_| 4, start), None);
+        assert_eq!(pending.take(start), None);
         assert!(pending.add(film(1), ChunkIndex(3), 4, start));
-        assert_eq!(pending.take(|_| 4, start), Some((film(1), vec![0])));
-        assert_eq!(
-            (pending.take(|_| 4, start + LINGER), pending.len()),
-            (None, 1)
-        );
+        assert_eq!(pending.take(start), Some((film(1), vec![0])));
+        assert_eq!((pending.take(start + LINGER), pending.len()), (None, 1));
         pending.done(film(1));
-        assert_eq!(pending.take(|_| 4, start + LINGER / 2), None);
-        assert_eq!(
-            pending.take(|_| 4, start + LINGER),
-            Some((film(1), vec![1]))
-        );
+        assert_eq!(pending.take(start + LINGER / 2), None);
+        assert_eq!(pending.take(start + LINGER), Some((film(1), vec![1])));
         pending.done(film(1));
         assert_eq!((pending.len(), pending.objects.len()), (0, 0));
     }
@@ -170,7 +162,7 @@ mod tests {
         let now = Instant::now();
         assert!(pending.add(film(1), ChunkIndex(0), 4, now));
         pending.hurry();
-        assert_eq!(pending.take(|_| 4, now), Some((film(1), vec![0])));
+        assert_eq!(pending.take(now), Some((film(1), vec![0])));
     }
 
     proptest! {
@@ -188,7 +180,7 @@ mod tests {
                 }
                 prop_assert_eq!(pending.len(), waiting.len());
                 prop_assert!(pending.len() <= 6);
-                if seconds % 2 == 0 && let Some((of, groups)) = pending.take(|_| 4, now) {
+                if seconds % 2 == 0 && let Some((of, groups)) = pending.take(now) {
                     for group in groups {
                         prop_assert!(waiting.remove(&(of, group)));
                     }

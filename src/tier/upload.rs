@@ -103,7 +103,7 @@ impl Tier {
 
     fn next_job(&self) -> Option<(Generation, Vec<u32>)> {
         let mut pending = self.pending.lock();
-        let job = pending.take(|of| self.chunks_per_run(of), Instant::now());
+        let job = pending.take(Instant::now());
         self.stats().waiting.set(pending.len() as i64);
         job
     }
