@@ -63,23 +63,24 @@ const OFTEN: Duration = Duration::from_millis(500);
 
 /// Goes through the tier.
 pub fn run_tier(asked: Tier) -> Done {
-    let plain = |version| Task {
-        version,
+    // The version is the configuration's.
+    let look = Task {
+        version: 0,
         verify: false,
         repair: false,
         erase: false,
         max_age: None,
         purges: Duration::MAX,
     };
-    let (common, fit): (Common, Box<dyn FnOnce(Task) -> Task>) = match asked.what {
-        What::Status(common) => (common, Box::new(|task| task)),
+    let (common, task) = match asked.what {
+        What::Status(common) => (common, look),
         What::Verify { common, repair } => {
-            let fit = move |task| Task {
+            let task = Task {
                 verify: true,
                 repair,
-                ..task
+                ..look
             };
-            (common, Box::new(fit))
+            (common, task)
         }
         What::Gc {
             common,
@@ -87,20 +88,23 @@ pub fn run_tier(asked: Tier) -> Done {
             max_age,
             purges,
         } => {
-            let fit = move |task| Task {
+            let task = Task {
                 erase: !dry_run,
                 max_age,
                 purges,
-                ..task
+                ..look
             };
-            (common, Box::new(fit))
+            (common, task)
         }
     };
     let settings = config::load(&common.config)?;
     let config = settings
         .tier
         .ok_or("this configuration has no section tier")?;
-    let task = fit(plain(settings.cache_version));
+    let task = Task {
+        version: settings.cache_version,
+        ..task
+    };
     wait_for(async {
         let remote = tier::open(&config, Stats::default())?;
         let mut told = Instant::now();

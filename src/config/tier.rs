@@ -22,7 +22,7 @@ pub(super) fn tier(at: &Spot) -> Option<Config> {
         let shortest = Duration::from_millis(100);
         let config = Config {
             prefix: keys.optional("prefix", prefix).unwrap_or(default.prefix),
-            fleet: keys.optional("fleet", fleet).unwrap_or(default.fleet),
+            fleet: keys.optional("fleet", name).unwrap_or(default.fleet),
             run: keys.or("run", default.run, size(SMALLEST..=LARGEST_RUN)),
             read: keys.or("read", default.read, size(SMALLEST..=LARGEST_RUN)),
             parallel: keys.or("parallel", default.parallel, count(1..=32)),
@@ -120,16 +120,12 @@ fn on_error(at: &Spot) -> Option<OnError> {
     }
 }
 
-/// The name of a bucket, an account or a region.
+/// The name of a bucket, an account, a region or a fleet.
 fn name(at: &Spot) -> Option<String> {
     const EXPECTED: &str = "a name of letters, digits, \".\", \"-\" and \"_\"";
     spelled(at, EXPECTED, |c| {
         c.is_ascii_alphanumeric() || ".-_".contains(c)
     })
-}
-
-fn fleet(at: &Spot) -> Option<String> {
-    name(at)
 }
 
 /// What all names begin with.

@@ -131,11 +131,6 @@ impl Stats {
             .inc_by(bytes as u64);
     }
 
-    /// How many requests there were, by operation, outcomes taken together.
-    pub fn requests(&self) -> &IntCounterVec {
-        &self.requests
-    }
-
     /// All of them, for the metrics.
     pub fn collectors(&self) -> Vec<Box<dyn Collector>> {
         let counters = [
