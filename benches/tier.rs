@@ -10,7 +10,8 @@ mod kit;
 use clap::Parser;
 use kit::{
     client::{Client, Reading},
-    machine, measure, namespace,
+    measure,
+    options::Measuring,
     origin::{self, Origin},
     report::{Report, Value, value},
     run,
@@ -19,7 +20,7 @@ use kit::{
 use std::{
     cell::Cell,
     io,
-    path::{Path, PathBuf},
+    path::Path,
     process::ExitCode,
     thread,
     time::{Duration, Instant},
@@ -36,50 +37,28 @@ const UPLOADS: Duration = Duration::from_secs(60);
 /// Measures the second tier on this machine.
 #[derive(Parser)]
 struct Options {
-    /// How often each case runs
-    #[arg(long, default_value_t = 5)]
-    repetitions: u64,
-    /// Print the table as Markdown
-    #[arg(long)]
-    markdown: bool,
-    /// Write the numbers to this file, too
-    #[arg(long)]
-    json: Option<PathBuf>,
-    /// Only check that everything starts
-    #[arg(long, alias = "test")]
-    quick: bool,
-    /// The tidegate to measure, if not the one just built
-    #[arg(long, default_value = env!("CARGO_BIN_EXE_tidegate"))]
-    tidegate: PathBuf,
-    /// Stay in the machine's own network
-    #[arg(long)]
-    no_namespace: bool,
-    #[arg(long, hide = true)]
-    bench: bool,
+    #[command(flatten)]
+    measuring: Measuring,
 }
 
 const NAMES: [&str; 2] = ["without", "with a tier"];
 
 fn main() -> ExitCode {
-    let options = Options::parse();
-    run::prepare(options.no_namespace);
-    let repetitions = match options.quick || !options.bench {
-        true => 0,
-        false => options.repetitions,
-    };
-    run::exit_code(compare(&options, repetitions))
+    let Options { measuring } = Options::parse();
+    run::prepare(measuring.no_namespace);
+    run::exit_code(compare(&measuring))
 }
 
-/// Runs all cases; with no repetitions each once, on little.
-fn compare(options: &Options, repetitions: u64) -> io::Result<bool> {
-    let quick = repetitions == 0;
+/// Runs all cases; where it is only checked that they start, each once, on little.
+fn compare(measuring: &Measuring) -> io::Result<bool> {
+    let quick = measuring.is_quick();
     let mut report = Report::default();
-    for repetition in 0..repetitions.max(1) {
+    for repetition in 0..measuring.repetitions() {
         for turn in 0..NAMES.len() {
             let which = (turn + repetition as usize) % NAMES.len();
             eprintln!("{} · {}", repetition + 1, NAMES[which]);
             let shared = tempfile::tempdir()?;
-            let stage = Stage::new(&options.tidegate, (which == 1).then_some(&shared))?;
+            let stage = Stage::new(&measuring.tidegate, (which == 1).then_some(&shared))?;
             report.add(
                 "64 KB range hits",
                 which,
@@ -91,18 +70,12 @@ fn compare(options: &Options, repetitions: u64) -> io::Result<bool> {
             report.add(
                 "cold 1 MB ranges, origin 50 ms away",
                 which,
-                &stage.seeks(options, seeks)?,
+                &stage.seeks(measuring, seeks)?,
             );
         }
     }
-    let version = Kind::Tidegate.version(&options.tidegate);
-    let control = namespace::congestion_control()?;
-    let machine = machine::describe(&[version.unwrap_or_default()], &control, repetitions);
-    println!("{}", report.table(&NAMES, options.markdown));
-    println!("{machine}");
-    if let Some(file) = &options.json {
-        report.write_json(file, &NAMES, &machine)?;
-    }
+    let version = Kind::Tidegate.version(&measuring.tidegate);
+    measuring.show(&report, &NAMES, &[version.unwrap_or_default()])?;
     Ok(true)
 }
 
@@ -161,12 +134,12 @@ impl<'a> Stage<'a> {
     }
 
     /// An edge with an empty disk is asked for parts of what another has.
-    fn seeks(&self, options: &Options, count: u64) -> io::Result<Vec<Value>> {
+    fn seeks(&self, measuring: &Measuring, count: u64) -> io::Result<Vec<Value>> {
         let path = origin::path(200 * MB, "seeks");
         Client::new(self.server.address()).get(&path, None, Reading::Check)?;
         self.settled(200 * MB)?;
         self.origin.delay(FAR);
-        let empty = edge(&options.tidegate, &self.origin, self.shared)?;
+        let empty = edge(&measuring.tidegate, &self.origin, self.shared)?;
         let mut client = Client::new(empty.address());
         let mut first_bytes = Vec::new();
         for nth in 0..count {

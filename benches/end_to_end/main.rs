@@ -13,13 +13,14 @@ mod load;
 use cases::{Case, Stage};
 use clap::Parser;
 use kit::{
-    machine, measure, namespace,
+    measure,
+    options::Measuring,
     origin::Origin,
     report::{Report, Value},
     run,
     servers::Kind,
 };
-use std::{io, path::PathBuf, process::ExitCode};
+use std::{io, process::ExitCode};
 
 /// Of every server's cache, in bytes: more than any case fills.
 const CAPACITY: u64 = 8 << 30;
@@ -32,29 +33,11 @@ struct Options {
     /// Servers to compare: the first is the one that the ratios are about
     #[arg(long, value_delimiter = ',', default_value = "tidegate,nginx-slice")]
     servers: Vec<Kind>,
-    /// How often each case runs on each server
-    #[arg(long, default_value_t = 5)]
-    repetitions: u64,
-    /// Print the table as Markdown
-    #[arg(long)]
-    markdown: bool,
-    /// Write the numbers to this file, too
-    #[arg(long)]
-    json: Option<PathBuf>,
-    /// Only check that everything starts
-    #[arg(long, alias = "test")]
-    quick: bool,
     /// List the cases
     #[arg(long)]
     list: bool,
-    /// The tidegate to measure, if not the one just built
-    #[arg(long, default_value = env!("CARGO_BIN_EXE_tidegate"))]
-    tidegate: PathBuf,
-    /// Stay in the machine's own network
-    #[arg(long)]
-    no_namespace: bool,
-    #[arg(long, hide = true)]
-    bench: bool,
+    #[command(flatten)]
+    measuring: Measuring,
 }
 
 fn main() -> ExitCode {
@@ -65,9 +48,8 @@ fn main() -> ExitCode {
             .for_each(|it| println!("{:<14} {}", it.name, it.title));
         return ExitCode::SUCCESS;
     }
-    run::prepare(options.no_namespace);
-    let quick = options.quick || !options.bench;
-    run::exit_code(if quick {
+    run::prepare(options.measuring.no_namespace);
+    run::exit_code(if options.measuring.is_quick() {
         check(&options)
     } else {
         compare(&options)
@@ -78,8 +60,8 @@ fn main() -> ExitCode {
 fn check(options: &Options) -> io::Result<bool> {
     let origin = Origin::start()?;
     let mut all_right = true;
-    for (kind, _) in run::present(&options.servers, &options.tidegate) {
-        let server = kind.start(&options.tidegate, origin.address(), CAPACITY)?;
+    for (kind, _) in run::present(&options.servers, &options.measuring.tidegate) {
+        let server = kind.start(&options.measuring.tidegate, origin.address(), CAPACITY)?;
         let stage = Stage {
             origin: &origin,
             server: &server,
@@ -98,7 +80,7 @@ fn check(options: &Options) -> io::Result<bool> {
 /// Runs the cases; whether none of them failed.
 fn compare(options: &Options) -> io::Result<bool> {
     let (kinds, versions): (Vec<Kind>, Vec<String>) =
-        run::present(&options.servers, &options.tidegate)
+        run::present(&options.servers, &options.measuring.tidegate)
             .into_iter()
             .unzip();
     if let Some(load) = measure::foreign_load() {
@@ -107,7 +89,7 @@ fn compare(options: &Options) -> io::Result<bool> {
     let mut report = Report::default();
     let mut all_right = true;
     for case in cases::ALL.iter().filter(|it| options.picks(it)) {
-        for repetition in 0..options.repetitions {
+        for repetition in 0..options.measuring.repetitions() {
             for (server, kind) in run::in_turns(&kinds, repetition) {
                 eprintln!("{} · {} · {}", case.name, repetition + 1, kind.name());
                 match run_once(options, case, kind, repetition) {
@@ -120,14 +102,8 @@ fn compare(options: &Options) -> io::Result<bool> {
             }
         }
     }
-    let congestion_control = namespace::congestion_control()?;
     let names: Vec<_> = kinds.iter().map(|it| it.name()).collect();
-    let machine = machine::describe(&versions, &congestion_control, options.repetitions);
-    println!("{}", report.table(&names, options.markdown));
-    println!("{machine}");
-    if let Some(file) = &options.json {
-        report.write_json(file, &names, &machine)?;
-    }
+    options.measuring.show(&report, &names, &versions)?;
     Ok(all_right)
 }
 
@@ -137,7 +113,7 @@ fn run_once(options: &Options, case: &Case, kind: Kind, repetition: u64) -> io::
         return Ok(Vec::new());
     }
     let origin = Origin::start()?;
-    let server = kind.start(&options.tidegate, origin.address(), CAPACITY)?;
+    let server = kind.start(&options.measuring.tidegate, origin.address(), CAPACITY)?;
     let stage = Stage {
         origin: &origin,
         server: &server,

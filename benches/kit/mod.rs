@@ -11,6 +11,7 @@ pub mod machine;
 pub mod measure;
 pub mod memory;
 pub mod namespace;
+pub mod options;
 pub mod origin;
 pub mod random;
 pub mod report;
