@@ -163,13 +163,9 @@ impl History {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::{
-        domain::ObjectKey,
-        store::{Meta, ObjectId},
-    };
-    use http::{HeaderMap, HeaderValue};
-    use std::time::SystemTime;
+    use super::{super::entry::tests::entry, *};
+    use crate::domain::ObjectKey;
+    use http::HeaderValue;
 
     fn object(path: &str, tag: &'static str) -> Manifest {
         let key = ObjectKey {
@@ -179,27 +175,11 @@ mod tests {
             query: None,
             extras: Vec::new(),
         };
-        let mut headers = HeaderMap::new();
+        let mut object = entry("\"a\"", 0, &[]).object;
+        object.key = key.encode();
+        let headers = &mut object.meta.headers;
         headers.insert("cache-tag", HeaderValue::from_static(tag));
-        let now = SystemTime::UNIX_EPOCH;
-        Manifest {
-            id: ObjectId([1; 16]),
-            key: key.encode(),
-            generation: 0,
-            total: Some(1),
-            chunk_size: 4096,
-            meta: Meta {
-                status: 200,
-                headers,
-                created: now,
-                validated: now,
-                epoch: now,
-                fresh_until: now,
-                stale_while_revalidate: 0,
-                stale_if_error: 0,
-                variance: None,
-            },
-        }
+        object
     }
 
     fn notice(selector: Selector, soft: bool) -> Notice {

@@ -134,7 +134,7 @@ impl S3 {
     /// The files of the objects below the bucket whose name has this in it.
     pub fn files(&self, part: &str) -> Vec<PathBuf> {
         let mut found = Vec::new();
-        let mut folders = vec![self.directory()];
+        let mut folders = vec![self.directory.path().join(BUCKET)];
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
                 let path = entry.path();
@@ -147,11 +147,6 @@ impl S3 {
         }
         found.sort();
         found
-    }
-
-    /// Where the bucket's objects lie.
-    pub fn directory(&self) -> PathBuf {
-        self.directory.path().join(BUCKET)
     }
 
     /// Stores an object.

@@ -4,6 +4,17 @@ use super::*;
 
 const KEY: u64 = 0;
 
+/// None of the parts that were asked for crosses a group's border.
+fn each_within_one_group(bench: &Bench, groups: Groups) {
+    for range in bench.source.asked().into_iter().flatten() {
+        assert_eq!(
+            groups.at(range.start()),
+            groups.at(range.last()),
+            "{range:?}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn no_request_is_for_two_groups() {
     for chunks in [1, 3, 4, 7] {
@@ -16,13 +27,7 @@ async fn no_request_is_for_two_groups() {
         assert_eq!(read(&mut two, 5 * u64::from(CHUNK)).await.unwrap(), end);
         assert_eq!(read(&mut one, 0).await.unwrap(), TOTAL);
         assert_eq!(bench.source.sent(), TOTAL);
-        for range in bench.source.asked().into_iter().flatten() {
-            assert_eq!(
-                groups.at(range.start()),
-                groups.at(range.last()),
-                "{range:?}"
-            );
-        }
+        each_within_one_group(&bench, groups);
     }
 }
 
@@ -40,13 +45,7 @@ async fn what_is_brought_in_for_nobody_stays_in_its_group_too() {
     while (bench.stored().len() as u64) < CHUNKS {
         tokio::task::yield_now().await;
     }
-    for range in bench.source.asked().into_iter().flatten() {
-        assert_eq!(
-            groups.at(range.start()),
-            groups.at(range.last()),
-            "{range:?}"
-        );
-    }
+    each_within_one_group(&bench, groups);
 }
 
 /// The cache that has the next part is behind the one that the object came from.

@@ -141,6 +141,16 @@ impl Fleet {
     }
 }
 
+/// Waits until an edge has carried out a purge of the fleet.
+async fn purge_reaches(edge: &Gate) {
+    let carried_out = async {
+        while edge.metric("tidegate_tier_purges").await < 1.0 {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    within("the purge to be carried out", carried_out).await;
+}
+
 fn is_manifest(path: &std::path::Path) -> bool {
     path.ends_with("manifest")
 }
@@ -276,12 +286,7 @@ async fn a_purge_on_one_edge_reaches_all_and_is_not_undone() {
     fleet.part(&first, 0, 9).await;
     assert!(fleet.asked() > asked);
     let asked = fleet.asked();
-    let seen = async {
-        while third.metric("tidegate_tier_purges").await < 1.0 {
-            sleep(Duration::from_millis(20)).await;
-        }
-    };
-    within("the purge to reach the others", seen).await;
+    purge_reaches(&third).await;
     fleet.part(&third, 5 * CHUNK, 5 * CHUNK + 9).await;
     assert!(fleet.asked() > asked);
     let asked = fleet.asked();
@@ -313,12 +318,7 @@ async fn a_purge_that_the_tier_does_not_take_is_told_later() {
     assert!(fleet.asked() > asked, "what the tier has was purged");
     assert_eq!(first.metric("tidegate_tier_purges_untold").await, 1.0);
     fleet.s3.heal();
-    let seen = async {
-        while second.metric("tidegate_tier_purges").await < 1.0 {
-            sleep(Duration::from_millis(50)).await;
-        }
-    };
-    within("the purge to be told", seen).await;
+    purge_reaches(&second).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -425,12 +425,7 @@ async fn a_service_without_conditional_writes_is_named_and_does_its_best() {
         first.ask(Request::new("PURGE", "/film")).await.status(),
         200
     );
-    let seen = async {
-        while second.metric("tidegate_tier_purges").await < 1.0 {
-            sleep(Duration::from_millis(50)).await;
-        }
-    };
-    within("the purge to reach the other", seen).await;
+    purge_reaches(&second).await;
     let (status, said) = fleet.command(&["check", "--online"]).await;
     assert_eq!(status, Some(0), "{said}");
     assert!(
@@ -524,12 +519,7 @@ async fn what_was_purged_is_erased_and_how_much_is_said() {
         first.ask(Request::new("PURGE", "/film")).await.status(),
         200
     );
-    let told = async {
-        while first.metric("tidegate_tier_purges").await < 1.0 {
-            sleep(Duration::from_millis(20)).await;
-        }
-    };
-    within("the purge to be told", told).await;
+    purge_reaches(&first).await;
     let (_, said) = fleet.command(&["tier", "gc", "--dry-run"]).await;
     assert!(said.contains("1 objects out of service"), "{said}");
     assert_eq!(fleet.runs(), 3);
