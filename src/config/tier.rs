@@ -33,6 +33,7 @@ pub(super) fn tier(at: &Spot) -> Option<Config> {
             min_requests: keys.or("min_requests", default.min_requests, count(1..=1000)),
             min_size: keys.or("min_size", default.min_size, size(0..=LARGEST)),
             timeout: keys.or("timeout", default.timeout, timeout),
+            patience: keys.or("patience", default.patience, timeout),
             negative: keys.or("negative", default.negative, duration(Duration::ZERO..=DAY)),
             poll: keys.or("poll", default.poll, duration(shortest..=DAY)),
             on_error: keys.or("on_error", default.on_error, on_error),

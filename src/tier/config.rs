@@ -32,6 +32,9 @@ pub struct Config {
     pub min_size: u64,
     /// Longest wait for an answer, and then for each chunk.
     pub timeout: Duration,
+    /// How long a client waits for a look-up before the origin is asked, as long as too little is
+    /// known of how long they take.
+    pub patience: Duration,
     /// How long it is remembered that an object is not there.
     pub negative: Duration,
     /// Time between two looks for purges of other edges.
@@ -108,6 +111,7 @@ impl Config {
             min_requests: 1,
             min_size: 0,
             timeout: Duration::from_secs(5),
+            patience: Duration::from_millis(250),
             negative: Duration::from_secs(10),
             poll: Duration::from_secs(2),
             on_error: OnError::default(),

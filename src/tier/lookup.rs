@@ -1,6 +1,7 @@
 //! What the tier has of an object: asked once for all who want to know, and remembered.
 
 use super::{
+    config::Config,
     entry::Entry,
     history::{History, Standing},
     remote::Remote,
@@ -25,6 +26,7 @@ pub struct Lookup {
     remote: Arc<Remote>,
     history: Arc<Mutex<History>>,
     version: Arc<AtomicU32>,
+    patience: Duration,
     negative: Duration,
     known: Mutex<Known>,
     flying: Mutex<HashMap<ObjectId, watch::Receiver<Answer>>>,
@@ -51,8 +53,6 @@ const MOST_WEIGHT: usize = 16 << 20;
 /// The least that one weighs.
 const LEAST: usize = 300;
 
-/// As long as too little is known of the tier, a look-up may hold a client up for so long.
-const UNKNOWN: Duration = Duration::from_millis(250);
 /// A quick tier that stumbles is waited for at least so long.
 const SHORTEST: Duration = Duration::from_millis(20);
 
@@ -62,13 +62,14 @@ impl Lookup {
         remote: Arc<Remote>,
         history: Arc<Mutex<History>>,
         version: Arc<AtomicU32>,
-        negative: Duration,
+        config: &Config,
     ) -> Arc<Self> {
         Arc::new(Self {
             remote,
             history,
             version,
-            negative,
+            patience: config.patience,
+            negative: config.negative,
             known: Mutex::new(Known {
                 entries: LruCache::unbounded(),
                 weight: 0,
@@ -146,7 +147,7 @@ impl Lookup {
     /// How long a client may wait for the tier before the origin is asked.
     fn patience(&self) -> Duration {
         let usual = self.latency.lock().quantile(0.95);
-        let usual = usual.map_or(UNKNOWN, |usual| usual * 2);
+        let usual = usual.map_or(self.patience, |usual| usual * 2);
         usual.max(SHORTEST).min(self.remote.timeout())
     }
 

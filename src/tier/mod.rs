@@ -111,7 +111,7 @@ impl Tier {
         let remote = Arc::new(open(&config, Stats::default())?);
         let history = Arc::new(Mutex::new(History::default()));
         Ok(Arc::new(Self {
-            lookup: Lookup::new(remote.clone(), history.clone(), version, config.negative),
+            lookup: Lookup::new(remote.clone(), history.clone(), version, &config),
             pending: Mutex::new(Pending::new(config.queue, config.linger)),
             ahead: Arc::new(Semaphore::new((config.ahead / 1024) as usize)),
             config,
