@@ -61,7 +61,10 @@ pub enum Merged {
         unused: Vec<String>,
     },
     /// What is there is newer, or has all of it.
-    Keep,
+    Keep {
+        /// Names of runs that were brought for nothing.
+        unused: Vec<String>,
+    },
 }
 
 const MAGIC: &[u8] = b"tidegate tier manifest 1\n";
@@ -139,6 +142,13 @@ impl Entry {
                 .same_version(&theirs.meta.validators())
     }
 
+    /// Names of its runs that are not among those of another.
+    pub fn runs_beside(&self, other: Option<&Self>) -> Vec<String> {
+        let known = |run: &&Run| other.is_some_and(|other| other.runs.contains(run));
+        let beside = self.runs.iter().filter(|run| !known(run));
+        beside.map(|run| run.name.clone()).collect()
+    }
+
     /// Brings what this says to what is `there`, of which nothing counts where it has not
     /// survived the fleet's purges.
     pub fn merge(self, there: Option<Self>, there_is_valid: bool) -> Merged {
@@ -152,7 +162,9 @@ impl Entry {
         if !there_is_valid || !self.is_like(&there) {
             let is_older = self.object.meta.validated <= there.object.meta.validated;
             if there_is_valid && is_older {
-                return Merged::Keep;
+                return Merged::Keep {
+                    unused: names(&self.runs),
+                };
             }
             return Merged::Write {
                 unused: names(&there.runs),
@@ -169,7 +181,7 @@ impl Entry {
             }
         }
         if runs.len() == before {
-            return Merged::Keep;
+            return Merged::Keep { unused };
         }
         runs.sort_unstable_by_key(|run| run.first);
         let newer = self.object.meta.validated > there.object.meta.validated;
@@ -250,7 +262,7 @@ pub(super) mod tests {
     fn written(merged: Merged) -> (Entry, Vec<String>) {
         match merged {
             Merged::Write { entry, unused } => (*entry, unused),
-            Merged::Keep => panic!("nothing to write"),
+            Merged::Keep { .. } => panic!("nothing to write"),
         }
     }
 
@@ -320,7 +332,8 @@ pub(super) mod tests {
         let new = || entry("\"b\"", 2, &[(4, 4, "b")]);
         let (merged, unused) = written(new().merge(Some(old()), true));
         assert_eq!((merged, unused), (new(), vec!["a".to_owned()]));
-        assert_eq!(old().merge(Some(new()), true), Merged::Keep);
+        let unused = vec!["a".to_owned()];
+        assert_eq!(old().merge(Some(new()), true), Merged::Keep { unused });
         // What was purged counts for nothing, however new.
         let (merged, unused) = written(old().merge(Some(new()), false));
         assert_eq!((merged, unused), (old(), vec!["b".to_owned()]));
@@ -329,7 +342,15 @@ pub(super) mod tests {
     #[test]
     fn what_is_there_already_is_not_written_again() {
         let there = entry("\"a\"", 1, &[(0, 4, "a")]);
-        assert_eq!(there.clone().merge(Some(there), true), Merged::Keep);
+        // A write whose answer was lost: what it has entered is in use.
+        let unused = Vec::new();
+        assert_eq!(
+            there.clone().merge(Some(there.clone()), true),
+            Merged::Keep { unused }
+        );
+        let again = entry("\"a\"", 1, &[(0, 4, "b")]);
+        let unused = vec!["b".to_owned()];
+        assert_eq!(again.merge(Some(there), true), Merged::Keep { unused });
     }
 
     #[test]

@@ -213,13 +213,19 @@ impl Tier {
                 None => (None, None),
             };
             let is_valid = there.as_ref().is_some_and(|there| self.is_valid(there));
+            let not_entered = mine.runs_beside(there.as_ref());
             let merged = mine.clone().merge(there, is_valid);
             // What was purged meanwhile is not to come back.
             if object.is_retired() {
-                return self.withdraw(id, &mine).await;
+                self.erase_runs(id, &not_entered).await;
+                return Ok(());
             }
-            let Merged::Write { entry, unused } = merged else {
-                return self.withdraw(id, &mine).await;
+            let (entry, unused) = match merged {
+                Merged::Write { entry, unused } => (entry, unused),
+                Merged::Keep { unused } => {
+                    self.erase_runs(id, &unused).await;
+                    return Ok(());
+                }
             };
             match self.write(&path, &entry, version).await? {
                 Put::Done => {
@@ -231,8 +237,8 @@ impl Tier {
                 Put::Conflict => sleep(backoff(attempt.min(4)).mul_f64(fastrand::f64())).await,
             }
         }
+        // The runs may be entered all the same; if not, tidegate tier gc finds them.
         log::debug!("the manifest of {id} in the tier changes too often");
-        self.withdraw(id, &mine).await?;
         Err(Left::Failed)
     }
 
@@ -252,13 +258,6 @@ impl Tier {
                 .put_if(path, document.clone().into(), mode.clone())
         })
         .await
-    }
-
-    /// Runs that nothing refers to go.
-    async fn withdraw(&self, id: ObjectId, mine: &Entry) -> Result<(), Left> {
-        let names: Vec<String> = mine.runs.iter().map(|run| run.name.clone()).collect();
-        self.erase_runs(id, &names).await;
-        Ok(())
     }
 
     async fn erase_runs(&self, id: ObjectId, names: &[String]) {
