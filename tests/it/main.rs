@@ -31,6 +31,7 @@ mod cases {
     mod differential;
     mod disk;
     mod errors;
+    mod farewell;
     mod first_contact;
     mod following;
     mod freshness;

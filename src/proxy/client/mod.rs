@@ -6,6 +6,7 @@
 
 mod connections;
 mod date_line;
+mod farewell;
 mod head_read;
 mod held_head;
 mod http2;

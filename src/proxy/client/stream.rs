@@ -10,6 +10,7 @@
 
 use super::{
     date_line::{Date, DateLine},
+    farewell::Farewell,
     head_read::{Excess, HeadLimits, HeadRead},
     held_head::HeldHead,
     http2::Http2Stream,
@@ -36,7 +37,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
     time::Instant,
 };
 
@@ -57,6 +58,8 @@ pub struct ClientStream {
     line: Option<DateLine>,
     /// The head that goes with its body.
     held: HeldHead,
+    /// The wait for the client to close its side, as ours is closed.
+    farewell: Option<Farewell>,
 }
 
 /// The head of an answer that is to be written.
@@ -84,6 +87,7 @@ impl ClientStream {
             next: Mutex::default(),
             line: None,
             held: HeldHead::default(),
+            farewell: None,
         })
     }
 
@@ -267,7 +271,11 @@ impl AsyncWrite for ClientStream {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         ready!(this.held.poll_write_before(&mut this.inner, cx, &[]))?;
-        Pin::new(&mut this.inner).poll_shutdown(cx)
+        if this.farewell.is_none() {
+            ready!(Pin::new(&mut this.inner).poll_shutdown(cx))?;
+        }
+        let farewell = this.farewell.get_or_insert_default();
+        farewell.poll(cx, &mut this.inner).map(Ok)
     }
 }
 
@@ -294,7 +302,8 @@ impl AsyncRead for ClientStream {
 #[async_trait]
 impl Shutdown for ClientStream {
     async fn shutdown(&mut self) {
-        self.inner.shutdown().await;
+        // Gone already is as good as shut down.
+        let _ = AsyncWriteExt::shutdown(self).await;
     }
 }
 

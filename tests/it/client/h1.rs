@@ -1,11 +1,11 @@
 //! HTTP/1.1 on a raw socket: sees exactly what was sent and where it ended.
 
-use super::{Answer, Cut, Head, Request};
+use super::{Answer, Cut, Head, Request, narrow};
 use crate::patience::within;
 use std::{collections::VecDeque, net::SocketAddr};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::{TcpSocket, TcpStream},
+    net::TcpStream,
 };
 
 /// One connection, usable for one request after the other.
@@ -35,7 +35,8 @@ enum Body {
 
 impl Client {
     pub async fn connect(address: SocketAddr) -> Self {
-        Self::over(TcpSocket::new_v4().unwrap(), address).await
+        let stream = within("a connection", TcpStream::connect(address)).await;
+        Self::tcp(stream.unwrap())
     }
 
     /// One that asks for the address itself, as an operator does.
@@ -48,20 +49,13 @@ impl Client {
 
     /// A client whose kernel takes in little that it does not read.
     pub async fn narrow(address: SocketAddr) -> Self {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.set_recv_buffer_size(4096).unwrap();
-        Self::over(socket, address).await
+        Self::tcp(narrow(address).await)
     }
 
     /// Nothing when nobody listens.
     pub async fn try_connect(address: SocketAddr) -> Option<Self> {
         let stream = within("a connection", TcpStream::connect(address)).await;
         stream.ok().map(Self::tcp)
-    }
-
-    async fn over(socket: TcpSocket, address: SocketAddr) -> Self {
-        let stream = within("a connection", socket.connect(address)).await;
-        Self::tcp(stream.unwrap())
     }
 
     fn tcp(stream: TcpStream) -> Self {
@@ -82,9 +76,10 @@ impl Client {
 
     /// Asks and reads the whole answer.
     pub async fn ask(&mut self, request: &Request) -> Answer {
-        self.try_ask(request)
-            .await
-            .unwrap_or_else(|cut| panic!("no answer to {request:?}: {cut:?}"))
+        self.try_ask(request).await.unwrap_or_else(|cut| {
+            let Request { method, target, .. } = request;
+            panic!("no answer to {method} {target}: {cut:?}")
+        })
     }
 
     /// Like `ask`; a connection that ends before the header is an error.

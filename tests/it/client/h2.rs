@@ -1,6 +1,6 @@
 //! HTTP/2 by prior knowledge, with a window that can be withheld.
 
-use super::{Answer, Cut, Head, Request, Stream};
+use super::{Answer, Cut, Head, Request, Stream, narrow};
 use crate::patience::within;
 use bytes::Bytes;
 use h2::{
@@ -35,6 +35,11 @@ impl H2 {
             .await
             .unwrap();
         Self::on(stream, stream_window).await
+    }
+
+    /// The same with a kernel that takes in little that is not read.
+    pub async fn narrow(address: SocketAddr, stream_window: u32) -> Self {
+        Self::on(narrow(address).await, stream_window).await
     }
 
     /// The same on a connection that is there already.

@@ -6,7 +6,9 @@ mod multipart;
 
 pub use self::{h1::Client, h1::Stream, h2::H2, h2::H2Asked, multipart::parts};
 
-use std::fmt;
+use crate::patience::within;
+use std::{fmt, net::SocketAddr};
+use tokio::net::{TcpSocket, TcpStream};
 
 /// What a client asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +38,15 @@ pub struct Answer {
 /// The connection ended before the answer did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cut(pub String);
+
+/// A connection whose kernel takes in little that is not read.
+async fn narrow(address: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    within("a connection", socket.connect(address))
+        .await
+        .unwrap()
+}
 
 impl Request {
     pub fn new(method: &str, target: &str) -> Self {
