@@ -147,8 +147,10 @@ impl Lookup {
     /// How long a client may wait for the tier before the origin is asked.
     fn patience(&self) -> Duration {
         let usual = self.latency.lock().quantile(0.95);
-        let usual = usual.map_or(self.patience, |usual| usual * 2);
-        usual.max(SHORTEST).min(self.remote.timeout())
+        usual
+            .unwrap_or(self.patience)
+            .max(SHORTEST)
+            .min(self.remote.timeout())
     }
 
     /// The look-up that is under way, or one that begins; nothing where there are too many.
