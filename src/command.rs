@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tidegate::{
-    admin::{Ask, Order, Outcome, read_token},
+    admin::{Ask, Fleet, Order, Outcome, read_token},
     config,
 };
 
@@ -63,6 +63,10 @@ pub struct Purge {
     /// Only say what would be purged
     #[arg(long)]
     dry_run: bool,
+    /// Erase it from the tier of --config as well, for good, and say what was erased: everything
+    /// there that was purged, by now or earlier
+    #[arg(long, requires = "config", conflicts_with_all = ["soft", "dry_run"])]
+    erase: bool,
     #[command(flatten)]
     running: Running,
     /// Print JSON
@@ -138,8 +142,16 @@ pub fn run_purge(asked: Purge) -> Done {
         Ok(with_patience("purging", ask.purge(&order)).await?)
     })?;
     match asked.json {
-        true => say(&format!("{}\n", serde_json::to_string(&outcome)?)),
-        false => say(&format!("{}\n", told(&outcome))),
+        true => say(&format!("{}\n", serde_json::to_string(&outcome)?))?,
+        false => say(&format!("{}\n", told(&outcome)))?,
+    }
+    match asked.running.config.filter(|_| asked.erase) {
+        None => Ok(()),
+        Some(_) if !outcome.fleet.is_some_and(|fleet| fleet.told) => Err(
+            "nothing was erased from the tier: the running Tidegate has none, or can't tell it of the purge"
+                .into(),
+        ),
+        Some(config) => tier::erase_purged(&config, asked.json),
     }
 }
 
@@ -163,8 +175,16 @@ const TELL_EVERY: Duration = Duration::from_secs(3);
 impl Running {
     /// Whom to ask: what was said, else the configuration's address, else the usual one.
     async fn ask(&self) -> Result<Ask, Box<dyn std::error::Error>> {
-        let configured = self.config.as_deref().map(admin_of).transpose()?;
-        let (address, token_file) = configured.map_or((None, None), |(a, t)| (Some(a), t));
+        let configured = match &self.config {
+            Some(file) => config::load(file)?.admin,
+            None => None,
+        };
+        if self.config.is_some() && configured.is_none() && self.whom.admin.is_none() {
+            return Err("this configuration has no admin section: nobody can be asked".into());
+        }
+        let (address, token_file) = configured.map_or((None, None), |admin| {
+            (Some(admin.address), admin.token_file)
+        });
         self.whom.at(address, token_file).await
     }
 }
@@ -184,13 +204,6 @@ impl Whom {
         };
         Ok(Ask::new(address, token))
     }
-}
-
-/// The admin address and token file of a configuration.
-fn admin_of(file: &Path) -> Result<(SocketAddr, Option<PathBuf>), Box<dyn std::error::Error>> {
-    let admin = config::load(file)?.admin;
-    let admin = admin.ok_or("this configuration has no admin section: nobody can be asked")?;
-    Ok((admin.address, admin.token_file))
 }
 
 fn wait_for<T>(
@@ -234,7 +247,18 @@ fn told(outcome: &Outcome) -> String {
         1 => "1 object".to_owned(),
         many => format!("{many} objects"),
     };
-    format!("{objects} {done}, {} bytes on disk", outcome.bytes)
+    let fleet = match outcome.fleet {
+        None => String::new(),
+        Some(Fleet {
+            last_purge: Some(number),
+            ..
+        }) => format!("; the fleet is told, as of purge {number}"),
+        Some(_) => {
+            "; the fleet is not told yet: the tier can't be written to, which is tried again"
+                .to_owned()
+        }
+    };
+    format!("{objects} {done}, {} bytes on disk{fleet}", outcome.bytes)
 }
 
 /// The address that an admin URL stands for.

@@ -24,7 +24,7 @@ pub use explain::{Asked, Configured, Explanation, Key, Shown, Unexplained};
 pub use guard::{Guard, Stranger};
 pub use inspect::{Inspected, Inspection};
 pub use pages::Pages;
-pub use purge::{Order, Outcome};
+pub use purge::{Fleet, Order, Outcome};
 pub use registry::Readings;
 pub use state::{InForce, State};
 pub use token::{NoToken, is_open_to_all, read_token};

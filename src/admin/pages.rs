@@ -247,7 +247,11 @@ impl Pages {
     async fn purge(&self, body: &[u8]) -> Outcomes {
         let (target, how) = Order::parse(body).map_err(Answer::bad)?;
         let purged = self.purger.purge(&target, how).await.map_err(unpurged)?;
-        Ok(Answer::json(&Outcome::new(purged, how)))
+        let fleet = match how.dry_run {
+            true => None,
+            false => self.purger.fleet().await,
+        };
+        Ok(Answer::json(&Outcome::new(purged, how, fleet)))
     }
 }
 

@@ -43,6 +43,20 @@ pub struct Outcome {
     pub soft: bool,
     /// Whether nothing was done.
     pub dry_run: bool,
+    /// What the edges that share its tier know of it; only where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fleet: Option<Fleet>,
+}
+
+/// What the edges that share a tier know of a purge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Fleet {
+    /// Whether the purge lies in the tier, where all edges find it within tier.poll. If not, the
+    /// tier can't be written to at the moment; it is tried again until it can.
+    pub told: bool,
+    /// The number that the last purge of the fleet has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_purge: Option<u64>,
 }
 
 fn is_off(switch: &bool) -> bool {
@@ -78,13 +92,17 @@ impl Order {
 }
 
 impl Outcome {
-    /// Of what was found and how.
-    pub fn new(purged: Purged, how: How) -> Self {
+    /// Of what was found and how, and of the fleet's number of it.
+    pub fn new(purged: Purged, how: How, fleet: Option<Option<u64>>) -> Self {
         Self {
             objects: purged.objects,
             bytes: purged.bytes,
             soft: how.soft,
             dry_run: how.dry_run,
+            fleet: fleet.map(|last_purge| Fleet {
+                told: last_purge.is_some(),
+                last_purge,
+            }),
         }
     }
 }

@@ -4,12 +4,12 @@ use super::{Done, print, say, wait_for};
 use clap::{Args, Subcommand};
 use std::{
     io::{IsTerminal, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant, SystemTime},
 };
 use tidegate::{
     config,
-    tier::{self, Report, Stats, Task},
+    tier::{self, Erase, Report, Stats, Task},
 };
 
 /// What to do with it.
@@ -61,24 +61,25 @@ struct Common {
 /// How often it is told how far it has come.
 const OFTEN: Duration = Duration::from_millis(500);
 
+/// Looks at everything, and changes nothing; the version is the configuration's.
+const LOOK: Task = Task {
+    version: 0,
+    verify: false,
+    repair: false,
+    erase: Erase::Nothing,
+    max_age: None,
+    purges: Duration::MAX,
+};
+
 /// Goes through the tier.
 pub fn run_tier(asked: Tier) -> Done {
-    // The version is the configuration's.
-    let look = Task {
-        version: 0,
-        verify: false,
-        repair: false,
-        erase: false,
-        max_age: None,
-        purges: Duration::MAX,
-    };
     let (common, task) = match asked.what {
-        What::Status(common) => (common, look),
+        What::Status(common) => (common, LOOK),
         What::Verify { common, repair } => {
             let task = Task {
                 verify: true,
                 repair,
-                ..look
+                ..LOOK
             };
             (common, task)
         }
@@ -88,22 +89,55 @@ pub fn run_tier(asked: Tier) -> Done {
             max_age,
             purges,
         } => {
+            let erase = if dry_run {
+                Erase::Nothing
+            } else {
+                Erase::Useless
+            };
             let task = Task {
-                erase: !dry_run,
+                erase,
                 max_age,
                 purges,
-                ..look
+                ..LOOK
             };
             (common, task)
         }
     };
-    let settings = config::load(&common.config)?;
+    let report = go_through(&common.config, &task)?;
+    if common.json {
+        return print(true, &report);
+    }
+    say(&report.to_string())?;
+    match report.damaged.is_empty() {
+        true => Ok(()),
+        false if task.repair => Ok(()),
+        false => Err("there are damaged runs: --repair takes them out".into()),
+    }
+}
+
+/// Erases what was purged from the tier of a configuration, and says what it was.
+pub fn erase_purged(config: &Path, json: bool) -> Done {
+    let erase = Erase::Purged;
+    let report = go_through(config, &Task { erase, ..LOOK })?;
+    if json {
+        return print(true, &report);
+    }
+    let size = bytesize::ByteSize(report.erased_bytes).display().iec();
+    say(&format!(
+        "{} objects ({size}) erased from the tier\n",
+        report.purged
+    ))
+}
+
+/// Goes through the tier of a configuration, and tells who looks on how far it has come.
+fn go_through(config: &Path, task: &Task) -> Result<Report, Box<dyn std::error::Error>> {
+    let settings = config::load(config)?;
     let config = settings
         .tier
         .ok_or("this configuration has no section tier")?;
     let task = Task {
         version: settings.cache_version,
-        ..task
+        ..task.clone()
     };
     wait_for(async {
         let remote = tier::open(&config, Stats::default())?;
@@ -119,15 +153,7 @@ pub fn run_tier(asked: Tier) -> Done {
         if is_watched {
             eprint!("\r\x1b[K");
         }
-        if common.json {
-            return print(true, &report);
-        }
-        say(&report.to_string())?;
-        match report.damaged.is_empty() {
-            true => Ok(()),
-            false if task.repair => Ok(()),
-            false => Err("there are damaged runs: --repair takes them out".into()),
-        }
+        Ok(report)
     })
 }
 

@@ -71,6 +71,8 @@ pub enum Unpurged {
     Store(#[from] PurgeError),
 }
 
+/// How long the answer to a purge waits until the fleet has been told.
+const TOLD: Duration = Duration::from_secs(3);
 /// The most variants of one URL that are looked at.
 pub const MOST_INSPECTED: usize = 256;
 
@@ -104,6 +106,14 @@ impl Purger {
         };
         self.stats.purged(target.label(), outcome);
         done
+    }
+
+    /// Whether the edges that share a tier with this one can know of all that was purged here by
+    /// now, and under which number; `None` where there is no tier.
+    pub async fn fleet(&self) -> Option<Option<u64>> {
+        let store = self.storage.fills().store();
+        let herald = store.herald()?;
+        Some(herald.known(TOLD).await)
     }
 
     /// What is stored under a URL, in all its variants, up to 256 of them.

@@ -56,6 +56,7 @@ pub use reading::{Read, SlowRead};
 pub use stats::Stats;
 
 use crate::domain::{Selector, Tags, place_of};
+use async_trait::async_trait;
 use budget::Budget;
 use index::Index;
 use memory::Memory;
@@ -71,12 +72,17 @@ use table::Table;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 /// Who is told of what is about to be taken out of service here, for others that have it too.
+#[async_trait]
 pub trait Herald: Send + Sync + std::fmt::Debug {
     /// A purge, or a client's write, means these objects. Returns at once.
     fn takes_out(&self, selector: &Selector, soft: bool);
 
     /// It is over; `done` tells whether all that was meant is out of service.
     fn has_taken_out(&self, done: bool);
+
+    /// Waits, and no longer than this, until the others can know of all that was taken out by now.
+    /// The number that the last of it has with them; `None` where they have yet to be told.
+    async fn known(&self, within: Duration) -> Option<u64>;
 }
 
 /// What a herald is told of, from its beginning to its end, however that comes.
@@ -408,9 +414,14 @@ impl Store {
         let _ = self.herald.set(herald);
     }
 
+    /// Who is told, where somebody is.
+    pub fn herald(&self) -> Option<&Arc<dyn Herald>> {
+        self.herald.get()
+    }
+
     /// These are about to be taken out; until what comes back is dropped they are not yet.
     fn telling(&self, selector: &Selector, soft: bool) -> Telling<'_> {
-        let herald = self.herald.get();
+        let herald = self.herald();
         if let Some(herald) = herald {
             herald.takes_out(selector, soft);
         }

@@ -54,7 +54,7 @@ pub use probe::{Findings, probe};
 pub use remote::{Remote, Trouble};
 pub use source::Tiered;
 pub use stats::Stats;
-pub use survey::{Report, Task, survey};
+pub use survey::{Erase, Report, Task, survey};
 
 use crate::store::Store;
 use history::History;

@@ -10,6 +10,7 @@ use crate::{
     domain::Selector,
     store::{Herald, How, PurgeError},
 };
+use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use object_store::PutMode;
 use std::{
@@ -21,17 +22,20 @@ use std::{
     },
     time::{Duration, Instant, SystemTime},
 };
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 /// Time between two attempts to begin with a tier that can't be used.
 const AGAIN: Duration = Duration::from_secs(10);
 /// Longest wait for purges of our own that are under way.
 const OWN: Duration = Duration::from_secs(5);
+/// How often it is looked whether the fleet has been told.
+const TOLD: Duration = Duration::from_millis(10);
 /// More purges than this are not caught up with one by one: all goes instead.
 const CAUGHT_UP: u64 = 1000;
 /// Notices that are read at a time.
 const AT_A_TIME: usize = 8;
 
+#[async_trait]
 impl Herald for Tier {
     fn takes_out(&self, selector: &Selector, soft: bool) {
         let at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
@@ -54,6 +58,18 @@ impl Herald for Tier {
         }
         self.under_way.fetch_sub(1, SeqCst);
     }
+
+    async fn known(&self, within: Duration) -> Option<u64> {
+        let all_told = async {
+            loop {
+                if let Some(last) = self.last_if_all_told() {
+                    return last;
+                }
+                sleep(TOLD).await;
+            }
+        };
+        timeout(within, all_told).await.ok()
+    }
 }
 
 impl Tier {
@@ -61,6 +77,12 @@ impl Tier {
     pub(super) fn is_valid(&self, entry: &super::entry::Entry) -> bool {
         let standing = self.history.lock().standing(&entry.object, entry.purges);
         standing != Standing::Gone
+    }
+
+    /// The number of the last purge, where the fleet can know of all.
+    fn last_if_all_told(&self) -> Option<u64> {
+        let history = self.history.lock();
+        (self.is_ready() && history.untold() == 0).then(|| history.last())
     }
 
     /// Carries out what other edges purge, and tells them of what is purged here, for as long as

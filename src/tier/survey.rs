@@ -26,12 +26,23 @@ pub struct Task {
     pub verify: bool,
     /// What is damaged is taken out of its manifest.
     pub repair: bool,
-    /// What is of no use is removed.
-    pub erase: bool,
+    /// What is removed.
+    pub erase: Erase,
     /// Objects of which nothing was written for so long are of no use either.
     pub max_age: Option<Duration>,
     /// Purges older than this are forgotten: edges that were off for longer drop what they have.
     pub purges: Duration,
+}
+
+/// What is removed of what is of no use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Erase {
+    /// None of it.
+    Nothing,
+    /// Objects that were purged.
+    Purged,
+    /// All of it.
+    Useless,
 }
 
 /// What was found, and done.
@@ -116,7 +127,7 @@ async fn known_purges(
     let from = numbers.len().saturating_sub(REMEMBERED);
     let notices = purges::read_notices(remote, numbers[from..].iter().copied()).await?;
     (report.purges, report.last_purge) = (numbers.len() as u64, last);
-    if task.erase {
+    if task.erase == Erase::Useless {
         // The last one stays: it says how far the numbers have come.
         for number in numbers.iter().filter(|number| **number != last) {
             let path = layout.purge(*number);
@@ -200,7 +211,12 @@ async fn look(
             gone.extend(folder.manifest.iter().chain(&folder.others));
         }
     }
-    if task.erase {
+    let is_erased = match task.erase {
+        Erase::Nothing => false,
+        Erase::Purged => fate == Fate::Purged,
+        Erase::Useless => true,
+    };
+    if is_erased {
         for meta in gone {
             remote.delete(&meta.location).await?;
             report.erased += 1;

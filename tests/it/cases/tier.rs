@@ -540,6 +540,52 @@ async fn what_was_purged_is_erased_and_how_much_is_said() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_purges_hears_whether_the_fleet_knows_and_may_erase_for_good() {
+    let fleet = Fleet::new().await;
+    let token = fleet.keys.path().join("token");
+    fs::write(&token, "s3cret-of-operators\n").unwrap();
+    let edge = Gate::with(&fleet.origin, |settings| {
+        settings.tier = Some(fleet.config());
+        settings.admin.as_mut().unwrap().token_file = Some(token.clone());
+    })
+    .await;
+    fleet.whole(&edge).await;
+    fleet.uploaded(SIZE).await;
+    let admin = format!("http://{}", edge.admin_address());
+    let with = ["--admin", &admin, "--token-file", token.to_str().unwrap()];
+    let purge = [&["purge", "--url", "http://media.test/film"], &with[..]].concat();
+    let erase = [&purge[..], &["--erase"]].concat();
+
+    fleet.s3.refuse_writes(true);
+    let (status, said) = fleet.command(&erase).await;
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("not told yet"), "{said}");
+    assert_eq!(fleet.runs(), 3);
+    fleet.s3.heal();
+    purge_reaches(&edge).await;
+
+    // It is some time until it is believed that the tier can be written to again.
+    let told = async {
+        loop {
+            let (status, said) = fleet.command(&purge).await;
+            assert_eq!(status, Some(0), "{said}");
+            if said.contains("the fleet is told, as of purge ") {
+                return;
+            }
+        }
+    };
+    within("the fleet to be told", told).await;
+    assert_eq!(fleet.runs(), 3);
+    let (status, said) = fleet.command(&erase).await;
+    assert_eq!(status, Some(0), "{said}");
+    assert!(
+        said.contains("1 objects") && said.contains("erased from the tier"),
+        "{said}"
+    );
+    assert_eq!((fleet.runs(), fleet.s3.files("manifest").len()), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_tier_that_cannot_be_used_is_found_when_it_is_checked() {
     let fleet = Fleet::new().await;
     let (status, said) = fleet.command(&["check", "--online"]).await;
