@@ -61,6 +61,8 @@ pub struct Asked {
 /// What the server goes by, and what it has seen.
 #[derive(Default)]
 struct Record {
+    /// One write at a time: the file server looks at a condition first and writes then.
+    writes: Arc<tokio::sync::Mutex<()>>,
     fault: Option<(Fault, &'static str)>,
     refuses_writes: bool,
     ignores_conditions: bool,
@@ -200,7 +202,7 @@ async fn answer(
         request.method().to_string(),
         request.uri().path().to_owned(),
     );
-    let (fault, refuses, ignores) = {
+    let (fault, refuses, ignores, writes) = {
         let mut record = record.lock().unwrap();
         record.asked.push(Asked {
             method: method.clone(),
@@ -209,7 +211,8 @@ async fn answer(
         let fault = record.fault.filter(|(_, of)| path.contains(of));
         let fault = fault.filter(|_| method == "GET");
         let fault = fault.map(|(fault, _)| fault);
-        (fault, record.refuses_writes, record.ignores_conditions)
+        let (refuses, ignores) = (record.refuses_writes, record.ignores_conditions);
+        (fault, refuses, ignores, record.writes.clone())
     };
     let status = |status: StatusCode| {
         let answer = Response::builder().status(status);
@@ -227,6 +230,10 @@ async fn answer(
     if !path.starts_with(&format!("/{BUCKET}/")) && path != format!("/{BUCKET}") {
         return status(StatusCode::NOT_FOUND);
     }
+    let _alone = match method == "PUT" {
+        true => Some(writes.lock().await),
+        false => None,
+    };
     if ignores && method == "PUT" {
         return overwrite(request, service, &directory.join(&path[1..])).await;
     }
