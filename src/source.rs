@@ -161,6 +161,9 @@ pub trait Sink: Send + Sync + std::fmt::Debug {
 
     /// A request has found an object, as one of so many since the start.
     fn found(&self, id: [u8; 16], generation: u64, times: u64);
+
+    /// The origin has said that an object may be used for so long.
+    fn refreshed(&self, id: [u8; 16], generation: u64, fresh: Duration);
 }
 
 /// A complete chunk.

@@ -141,6 +141,23 @@ impl ChunkStorage {
         self.generation.fetch_add(1, Relaxed) + 1
     }
 
+    /// What the origin says now of an object whose bytes stay.
+    async fn refresh(&self, object: &Arc<Object>, meta: &CacheMeta, order: &Order) -> bool {
+        let meta = meta::stored(meta);
+        let fresh = meta.fresh_until.duration_since(SystemTime::now());
+        let store = self.fills.store();
+        if !store.update(object, meta, order.asked()).await {
+            return false;
+        }
+        if order.errand.catalogue.is_some()
+            && let Some(sink) = self.fills.sink()
+        {
+            let fresh = fresh.unwrap_or_default();
+            sink.refreshed(object.id().0, object.generation(), fresh);
+        }
+        true
+    }
+
     /// The stored object, where the answer is of the very version that is stored: its chunks stay.
     async fn same(&self, key: &CacheKey, meta: &CacheMeta, order: &Order) -> Option<Arc<Object>> {
         let store = self.fills.store();
@@ -154,9 +171,7 @@ impl ChunkStorage {
             && object.is_versioned()
             && self.fills.board(&object).ended().is_none();
         if same {
-            store
-                .update(&object, meta::stored(meta), order.asked())
-                .await;
+            self.refresh(&object, meta, order).await;
         }
         // It may have been replaced or removed meanwhile.
         let current = store.open_object(object.id());
@@ -316,8 +331,7 @@ impl Storage for ChunkStorage {
         if order.found() != object.generation() {
             return Ok(false);
         }
-        let meta = meta::stored(meta);
-        Ok(store.update(&object, meta, order.asked()).await)
+        Ok(self.refresh(&object, meta, &order).await)
     }
 
     fn support_streaming_partial_write(&self) -> bool {

@@ -131,9 +131,9 @@ impl Entry {
         self.object.total == Some(total) && own.is_some() && own == if_range
     }
 
-    /// Whether both are the same version, on the same grid.
-    fn is_like(&self, other: &Self) -> bool {
-        let (own, theirs) = (&self.object, &other.object);
+    /// Whether an object is of the same version, on the same grid.
+    pub fn is_version_of(&self, theirs: &Manifest) -> bool {
+        let own = &self.object;
         own.total == theirs.total
             && own.chunk_size == theirs.chunk_size
             && own
@@ -150,18 +150,22 @@ impl Entry {
     }
 
     /// Brings what this says to what is `there`, of which nothing counts where it has not
-    /// survived the fleet's purges.
+    /// survived the fleet's purges. Without runs it only says how long those there may be used.
     pub fn merge(self, there: Option<Self>, there_is_valid: bool) -> Merged {
+        let unused = Vec::new();
         let Some(there) = there else {
-            return Merged::Write {
-                entry: Box::new(self),
-                unused: Vec::new(),
+            return match self.runs.is_empty() {
+                true => Merged::Keep { unused },
+                false => Merged::Write {
+                    entry: Box::new(self),
+                    unused,
+                },
             };
         };
         let names = |runs: &[Run]| runs.iter().map(|run| run.name.clone()).collect();
-        if !there_is_valid || !self.is_like(&there) {
+        if !there_is_valid || !self.is_version_of(&there.object) {
             let is_older = self.object.meta.validated <= there.object.meta.validated;
-            if there_is_valid && is_older {
+            if self.runs.is_empty() || (there_is_valid && is_older) {
                 return Merged::Keep {
                     unused: names(&self.runs),
                 };
@@ -180,11 +184,12 @@ impl Entry {
                 false => runs.push(run),
             }
         }
-        if runs.len() == before {
+        let newer = self.object.meta.validated > there.object.meta.validated;
+        let longer = self.object.meta.fresh_until > there.object.meta.fresh_until;
+        if runs.len() == before && !(newer && (longer || self.purges > there.purges)) {
             return Merged::Keep { unused };
         }
         runs.sort_unstable_by_key(|run| run.first);
-        let newer = self.object.meta.validated > there.object.meta.validated;
         Merged::Write {
             entry: Box::new(Self {
                 object: if newer { self.object } else { there.object },
@@ -351,6 +356,23 @@ pub(super) mod tests {
         let again = entry("\"a\"", 1, &[(0, 4, "b")]);
         let unused = vec!["b".to_owned()];
         assert_eq!(again.merge(Some(there), true), Merged::Keep { unused });
+    }
+
+    #[test]
+    fn how_long_it_may_be_used_is_said_without_runs_and_only_where_there_are_some() {
+        let there = || entry("\"a\"", 1, &[(0, 4, "a")]);
+        let (merged, _) = written(entry("\"a\"", 2, &[]).merge(Some(there()), true));
+        assert_eq!(merged, entry("\"a\"", 2, &[(0, 4, "a")]));
+        let keep = Merged::Keep { unused: Vec::new() };
+        assert_eq!(entry("\"a\"", 1, &[]).merge(Some(there()), true), keep);
+        assert_eq!(entry("\"b\"", 2, &[]).merge(Some(there()), true), keep);
+        assert_eq!(entry("\"a\"", 2, &[]).merge(Some(there()), false), keep);
+        assert_eq!(entry("\"a\"", 2, &[]).merge(None, false), keep);
+        // A soft purge is behind it by now.
+        let mut later = entry("\"a\"", 2, &[]);
+        (later.purges, later.object.meta.fresh_until) = (4, there().object.meta.fresh_until);
+        let (merged, _) = written(later.merge(Some(there()), true));
+        assert_eq!((merged.purges, merged.runs), (4, there().runs));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What waits to go up: a plain value.
 //!
 //! Chunks go up in runs: groups of neighbours on a grid of their own, so that edges agree on them.
-//! A group goes when all of it is here, or when nothing of its object has come for a while.
+//! A group goes when all of it is here, or when nothing of its object has come for a while. An
+//! object may also wait as a whole, to be looked through for what the tier does not know of it.
 
 use crate::{domain::ChunkIndex, store::ObjectId};
 use std::{
@@ -12,11 +13,11 @@ use std::{
 /// Names one generation of an object.
 pub type Generation = (ObjectId, u64);
 
-/// Groups that wait.
+/// Groups that wait, and objects that do as a whole.
 #[derive(Debug)]
 pub struct Pending {
     objects: HashMap<Generation, Waiting>,
-    groups: usize,
+    count: usize,
     most: usize,
     linger: Duration,
 }
@@ -27,9 +28,19 @@ struct Waiting {
     per_group: usize,
     /// Chunks that have come, by their group.
     groups: HashMap<u32, BTreeSet<u32>>,
+    as_a_whole: bool,
     last: Instant,
     /// It is being uploaded.
     busy: bool,
+}
+
+/// What is to go up of one object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// These groups, in order.
+    Groups(Vec<u32>),
+    /// Whatever is here of it and not there.
+    Whole,
 }
 
 impl Pending {
@@ -37,15 +48,15 @@ impl Pending {
     pub fn new(most: usize, linger: Duration) -> Self {
         Self {
             objects: HashMap::new(),
-            groups: 0,
+            count: 0,
             most,
             linger,
         }
     }
 
-    /// Groups that wait.
+    /// How much waits: groups, and objects as a whole.
     pub fn len(&self) -> usize {
-        self.groups
+        self.count
     }
 
     /// Whether nothing waits, and nothing is on its way.
@@ -58,46 +69,78 @@ impl Pending {
         let group = chunk.0 / per_group.max(1);
         let known = self.objects.get(&of);
         let is_new = known.is_none_or(|waiting| !waiting.groups.contains_key(&group));
-        if is_new && self.groups >= self.most {
+        if is_new && self.count >= self.most {
             return false;
         }
-        let waiting = self.objects.entry(of).or_insert_with(|| Waiting {
-            per_group: per_group as usize,
-            groups: HashMap::new(),
-            last: now,
-            busy: false,
-        });
+        let waiting = self.waiting(of, now);
+        waiting.per_group = per_group as usize;
         waiting.groups.entry(group).or_default().insert(chunk.0);
         waiting.last = now;
-        self.groups += usize::from(is_new);
+        self.count += usize::from(is_new);
         true
     }
 
-    /// An object of which something is to go up, with the groups that are, which wait no more.
-    /// Until [`Pending::done`] it is not named again.
-    pub fn take(&mut self, now: Instant) -> Option<(Generation, Vec<u32>)> {
+    /// An object is to be looked through. False where too many wait.
+    pub fn look_through(&mut self, of: Generation, now: Instant) -> bool {
+        let known = self.objects.get(&of);
+        if known.is_some_and(|waiting| waiting.as_a_whole) {
+            return true;
+        }
+        if self.count >= self.most {
+            return false;
+        }
+        self.waiting(of, now).as_a_whole = true;
+        self.count += 1;
+        true
+    }
+
+    fn waiting(&mut self, of: Generation, now: Instant) -> &mut Waiting {
+        self.objects.entry(of).or_insert_with(|| Waiting {
+            per_group: 1,
+            groups: HashMap::new(),
+            as_a_whole: false,
+            last: now,
+            busy: false,
+        })
+    }
+
+    /// An object of which something is to go up, and what, which waits no more. Until
+    /// [`Pending::done`] it is not named again.
+    pub fn take(&mut self, now: Instant) -> Option<(Generation, What)> {
         let (linger, mut found) = (self.linger, None);
         for (of, waiting) in &self.objects {
             if waiting.busy {
                 continue;
             }
             let is_over = now.saturating_duration_since(waiting.last) >= linger;
+            if waiting.as_a_whole && is_over {
+                found = Some((*of, What::Whole));
+                break;
+            }
             let due = waiting.groups.iter();
             let due = due.filter(|(_, chunks)| is_over || chunks.len() >= waiting.per_group);
             let mut due: Vec<u32> = due.map(|(group, _)| *group).collect();
             if !due.is_empty() {
                 due.sort_unstable();
-                found = Some((*of, due));
+                found = Some((*of, What::Groups(due)));
                 break;
             }
         }
         let (of, due) = found?;
         let waiting = self.objects.get_mut(&of)?;
-        for group in &due {
-            waiting.groups.remove(group);
-        }
         waiting.busy = true;
-        self.groups -= due.len();
+        self.count -= match &due {
+            What::Groups(groups) => {
+                for group in groups {
+                    waiting.groups.remove(group);
+                }
+                groups.len()
+            }
+            What::Whole => {
+                waiting.as_a_whole = false;
+                waiting.groups.drain().count() + 1
+            }
+        };
         Some((of, due))
     }
 
@@ -105,7 +148,7 @@ impl Pending {
     pub fn done(&mut self, of: Generation) {
         if let Some(waiting) = self.objects.get_mut(&of) {
             waiting.busy = false;
-            if waiting.groups.is_empty() {
+            if waiting.groups.is_empty() && !waiting.as_a_whole {
                 self.objects.remove(&of);
             }
         }
@@ -137,13 +180,32 @@ mod tests {
         }
         assert_eq!(pending.take(start), None);
         assert!(pending.add(film(1), ChunkIndex(3), 4, start));
-        assert_eq!(pending.take(start), Some((film(1), vec![0])));
+        assert_eq!(pending.take(start), Some((film(1), What::Groups(vec![0]))));
         assert_eq!((pending.take(start + LINGER), pending.len()), (None, 1));
         pending.done(film(1));
         assert_eq!(pending.take(start + LINGER / 2), None);
-        assert_eq!(pending.take(start + LINGER), Some((film(1), vec![1])));
+        let rest = Some((film(1), What::Groups(vec![1])));
+        assert_eq!(pending.take(start + LINGER), rest);
         pending.done(film(1));
         assert_eq!((pending.len(), pending.objects.len()), (0, 0));
+    }
+
+    #[test]
+    fn an_object_as_a_whole_has_its_groups_in_it() {
+        let mut pending = Pending::new(100, LINGER);
+        let start = Instant::now();
+        assert!(pending.look_through(film(1), start));
+        assert!(pending.look_through(film(1), start));
+        assert!(pending.add(film(1), ChunkIndex(5), 4, start));
+        assert_eq!((pending.take(start), pending.len()), (None, 2));
+        assert_eq!(pending.take(start + LINGER), Some((film(1), What::Whole)));
+        assert_eq!(pending.len(), 0);
+        // What comes meanwhile is for the next time.
+        assert!(pending.look_through(film(1), start));
+        pending.done(film(1));
+        assert_eq!(pending.take(start + LINGER), Some((film(1), What::Whole)));
+        pending.done(film(1));
+        assert!(pending.is_done());
     }
 
     #[test]
@@ -162,27 +224,38 @@ mod tests {
         let now = Instant::now();
         assert!(pending.add(film(1), ChunkIndex(0), 4, now));
         pending.hurry();
-        assert_eq!(pending.take(now), Some((film(1), vec![0])));
+        let all = Some((film(1), What::Groups(vec![0])));
+        assert_eq!(pending.take(now), all);
     }
 
     proptest! {
         #[test]
         fn every_chunk_goes_once_and_the_count_is_right(
-            steps in prop::collection::vec((0u8..4, 0u32..20, 0u64..6), 1..200),
+            steps in prop::collection::vec((0u8..4, 0u32..24, 0u64..6), 1..200),
         ) {
             let mut pending = Pending::new(6, LINGER);
             let mut now = Instant::now();
             let mut waiting = std::collections::HashSet::new();
             for (object, chunk, seconds) in steps {
                 now += Duration::from_secs(seconds);
-                if pending.add(film(object), ChunkIndex(chunk), 4, now) {
+                let is_taken = match chunk < 20 {
+                    true => pending.add(film(object), ChunkIndex(chunk), 4, now),
+                    false => pending.look_through(film(object), now),
+                };
+                if is_taken {
                     waiting.insert((film(object), chunk / 4));
                 }
                 prop_assert_eq!(pending.len(), waiting.len());
                 prop_assert!(pending.len() <= 6);
-                if seconds % 2 == 0 && let Some((of, groups)) = pending.take(now) {
-                    for group in groups {
-                        prop_assert!(waiting.remove(&(of, group)));
+                if seconds % 2 == 0 && let Some((of, what)) = pending.take(now) {
+                    match what {
+                        What::Groups(groups) => for group in groups {
+                            prop_assert!(waiting.remove(&(of, group)));
+                        }
+                        What::Whole => {
+                            prop_assert!(waiting.contains(&(of, 5)));
+                            waiting.retain(|(other, _)| *other != of);
+                        }
                     }
                     pending.done(of);
                 }

@@ -3,26 +3,31 @@
 use super::{
     Tier,
     entry::{Entry, Merged, Run},
+    history::Standing,
     layout::run_name,
-    pending::Generation,
+    pending::{Generation, What},
     remote::{Put, Trouble},
 };
 use crate::{
     domain::{ChunkIndex, ChunkRun},
     source::{Offered, Sink},
-    store::{Object, ObjectId, Read},
+    store::{Manifest, Meta, Object, ObjectId, Read},
     traffic::backoff,
 };
 use bytes::Bytes;
 use object_store::{PutMode, PutPayload, UpdateVersion};
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 use tokio::{task::JoinSet, time::sleep};
 
 /// How often a run is sent, or a manifest written, before it is given up.
 const ATTEMPTS: u32 = 5;
+/// What is fresh for less than this is not told anew with each answer of the origin.
+const WORTH_TELLING: Duration = Duration::from_secs(60);
+/// Runs of one object that are sent before its manifest tells of them.
+const AT_ONCE: usize = 16;
 /// How often it is looked whether something is to go up, where nothing calls for it.
 const TICK: Duration = Duration::from_millis(500);
 
@@ -41,20 +46,16 @@ impl Sink for Tier {
     }
 
     fn found(&self, id: [u8; 16], generation: u64, times: u64) {
-        let least = self.config().min_requests;
-        if least <= 1 || times != least {
-            return;
+        // The request that has brought it in was one as well, but may be of another start.
+        let is_enough = times == self.config().min_requests.saturating_sub(1).max(1);
+        if is_enough {
+            self.look_through((ObjectId(id), generation));
         }
-        // It is wanted often enough by now: what has come before goes up as well.
-        let Some(object) = self.store().open_object(ObjectId(id)) else {
-            return;
-        };
-        for chunk in object.present().iter() {
-            self.offer(&Offered {
-                id,
-                generation,
-                chunk,
-            });
+    }
+
+    fn refreshed(&self, id: [u8; 16], generation: u64, fresh: Duration) {
+        if fresh >= WORTH_TELLING {
+            self.look_through((ObjectId(id), generation));
         }
     }
 }
@@ -88,8 +89,8 @@ impl Tier {
             {
                 let own = self.clone();
                 under_way.spawn(async move {
-                    let (of, groups) = job;
-                    own.bring(of, &groups).await;
+                    let (of, what) = job;
+                    own.bring(of, what).await;
                     own.pending.lock().done(of);
                 });
             }
@@ -101,16 +102,23 @@ impl Tier {
         }
     }
 
-    fn next_job(&self) -> Option<(Generation, Vec<u32>)> {
+    /// What is here of an object, and not there, is to go up.
+    fn look_through(&self, of: Generation) {
+        if self.is_ready() && !self.pending.lock().look_through(of, Instant::now()) {
+            self.stats().upload("full");
+        }
+    }
+
+    fn next_job(&self) -> Option<(Generation, What)> {
         let mut pending = self.pending.lock();
         let job = pending.take(Instant::now());
         self.stats().waiting.set(pending.len() as i64);
         job
     }
 
-    /// Brings groups of an object up, and then says so in its manifest.
-    async fn bring(&self, of: Generation, groups: &[u32]) {
-        let outcome = match self.try_bring(of, groups).await {
+    /// Brings parts of an object up, and then says so in its manifest.
+    async fn bring(&self, of: Generation, what: What) {
+        let outcome = match self.try_bring(of, what).await {
             Ok(0) => "known",
             Ok(_) => "stored",
             Err(Left::Gone) => "gone",
@@ -120,7 +128,7 @@ impl Tier {
     }
 
     /// Returns how many runs were brought.
-    async fn try_bring(&self, (id, generation): Generation, groups: &[u32]) -> Result<usize, Left> {
+    async fn try_bring(&self, (id, generation): Generation, what: What) -> Result<usize, Left> {
         self.calm().await;
         // Before the object is looked at: purges up to here have been carried out on it.
         let purges = self.carried_out.load(Relaxed);
@@ -136,34 +144,44 @@ impl Tier {
             return Err(Left::Gone);
         }
         let known = self.lookup().find(id, Some(object.key())).await;
-        let known = known.map(|(entry, _)| entry);
-        let mut mine = Entry {
-            object: manifest,
-            purges,
-            runs: Vec::new(),
-        };
+        let known = known.filter(|(entry, _)| entry.is_version_of(&manifest));
         let is_there = |chunk: ChunkIndex| {
-            let total = mine.object.total.unwrap_or_default();
-            let validators = mine.object.meta.validators();
-            known.as_ref().is_some_and(|entry| {
-                entry.is_version(validators.for_if_range(), total)
-                    && entry.object.chunk_size == mine.object.chunk_size
-                    && entry.run_of(chunk).is_some()
-            })
+            let entry = known.as_ref().map(|(entry, _)| entry);
+            entry.is_some_and(|entry| entry.run_of(chunk).is_some())
         };
         let per_run = self.chunks_per_run((id, generation));
+        let groups = match what {
+            What::Groups(groups) => groups,
+            What::Whole => {
+                let chunks = object.grid().map_or(0, |grid| grid.count());
+                (0..chunks.div_ceil(per_run)).collect()
+            }
+        };
         let lacking: Vec<ChunkRun> = groups
             .iter()
             .flat_map(|group| runs_of(&object, *group, per_run, &is_there))
             .collect();
-        for run in lacking {
-            if let Some(run) = self.send(&object, run).await? {
-                mine.runs.push(run);
+        let entry = |runs| Entry {
+            object: manifest.clone(),
+            purges,
+            runs,
+        };
+        if lacking.is_empty() {
+            if known.is_some_and(|known| is_outdated(&known, &manifest, SystemTime::now())) {
+                self.enter(id, entry(Vec::new()), &object).await?;
             }
+            return Ok(0);
         }
-        let brought = mine.runs.len();
-        if brought > 0 {
-            self.enter(id, mine, &object).await?;
+        let mut brought = 0;
+        for some in lacking.chunks(AT_ONCE) {
+            let mut runs = Vec::new();
+            for run in some {
+                runs.extend(self.send(&object, *run).await?);
+            }
+            if !runs.is_empty() {
+                brought += runs.len();
+                self.enter(id, entry(runs), &object).await?;
+            }
         }
         Ok(brought)
     }
@@ -293,6 +311,18 @@ impl Tier {
             }
         }
     }
+}
+
+/// Whether an edge that starts with what the tier says of an object would ask the origin for what
+/// is known here: it is stale there, or will be in less than half of the time.
+fn is_outdated(
+    (there, standing): &(Arc<Entry>, Standing),
+    here: &Manifest,
+    now: SystemTime,
+) -> bool {
+    let left = |meta: &Meta| meta.fresh_until.duration_since(now).unwrap_or_default();
+    let (own, theirs) = (left(&here.meta), left(&there.object.meta));
+    !own.is_zero() && (*standing == Standing::Stale || theirs < own / 2)
 }
 
 /// The runs of a group that are here and not there.

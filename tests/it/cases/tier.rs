@@ -194,6 +194,69 @@ async fn what_one_edge_has_fetched_another_does_not_ask_the_origin_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_stored_before_there_was_a_tier_goes_up_when_it_is_found() {
+    let fleet = Fleet::new().await;
+    let mut first = Gate::before(&fleet.origin).await;
+    fleet.whole(&first).await;
+    fleet.origin.settled().await;
+    first.stop().await;
+    first.settings().tier = Some(fleet.config());
+    first.start_again().await;
+    let asked = fleet.asked();
+    fleet.part(&first, 0, 9).await;
+    fleet.uploaded(SIZE).await;
+    let second = fleet.edge().await;
+    fleet.whole(&second).await;
+    assert_eq!(fleet.asked(), asked);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wanted_twice_goes_up_where_that_is_asked() {
+    let fleet = Fleet::new().await;
+    let first = fleet.edge_with(|config| config.min_requests = 2).await;
+    fleet.whole(&first).await;
+    let looked_at = async {
+        while !first
+            .metrics()
+            .await
+            .contains("uploads_total{outcome=\"gone\"}")
+        {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    within("what has come once to be passed over", looked_at).await;
+    assert_eq!(fleet.runs(), 0);
+    fleet.part(&first, 0, 9).await;
+    fleet.uploaded(SIZE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_origin_says_of_an_object_again_all_edges_hear() {
+    let fleet = Fleet::new().await;
+    let first = fleet.filled().await;
+    let soft = Request::new("PURGE", "/film").header("Soft-Purge", "1");
+    assert_eq!(first.ask(soft).await.status(), 200);
+    purge_reaches(&first).await;
+    // It is asked once whether it may be used still, for the whole fleet.
+    let asked = fleet.asked();
+    fleet.part(&first, 0, 9).await;
+    let told = async {
+        loop {
+            let manifests = fleet.s3.files("manifest");
+            if manifests.iter().any(|path| said_of(path)["purges"] == 1) {
+                return;
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    within("the manifest to be written anew", told).await;
+    assert_eq!(fleet.asked(), asked + 1);
+    let second = fleet.edge().await;
+    fleet.whole(&second).await;
+    assert_eq!(fleet.asked(), asked + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn edges_that_have_different_parts_add_up() {
     let fleet = Fleet::new().await;
     let (one, other) = (fleet.edge().await, fleet.edge().await);
