@@ -47,8 +47,10 @@ pub struct Cursor {
     attempts: u32,
     /// The chunk that this reader has last asked for because it needs it.
     asked: Option<ChunkIndex>,
-    /// The run that was last fetched for this reader.
+    /// What was last fetched for this reader, in one piece.
     own: Option<ChunkRun>,
+    /// The chunk that was last counted as used by this reader.
+    used: Option<ChunkIndex>,
     tally: Arc<Tally>,
 }
 
@@ -116,6 +118,7 @@ impl Cursor {
             attempts: 0,
             asked: None,
             own: None,
+            used: None,
             tally,
         }
     }
@@ -128,7 +131,13 @@ impl Cursor {
 
     /// Counts what comes in by `run` as caused by this reader.
     pub fn owns(&mut self, run: ChunkRun) {
-        self.own = Some(run);
+        let before = self.own.filter(|own| own.end == run.start);
+        let start = before.map_or(run.start, |own| own.start);
+        self.own = Some(ChunkRun { start, ..run });
+    }
+
+    fn is_own(&self, chunk: ChunkIndex) -> bool {
+        self.own.is_some_and(|run| run.contains(chunk))
     }
 
     /// The next bytes; `None` at the end.
@@ -271,7 +280,7 @@ impl Cursor {
             }
             Claim::Wait => self.wait(board.changed(chunk)).await,
             Claim::Fetch(run, flight) => {
-                self.own = Some(run);
+                self.owns(run);
                 self.asked = Some(chunk);
                 self.ahead.fetched();
                 self.launch(run, flight, self.urgency());
@@ -314,7 +323,7 @@ impl Cursor {
         };
         let end = self.end_of_window(first);
         if let Claim::Fetch(run, flight) = board.claim(first, end, now()) {
-            self.own = Some(run);
+            self.owns(run);
             self.ahead.fetched();
             self.launch(run, flight, Urgency::ReadAhead);
         }
@@ -370,6 +379,7 @@ impl Cursor {
     }
 
     fn read_stored(&mut self, chunk: ChunkIndex, range: ByteRange) -> Option<(Bytes, Source)> {
+        self.count_use(chunk);
         let store = self.visit.fills().store();
         let found = match store.read(self.visit.board().object(), chunk, range) {
             Read::Memory(bytes) => Some((bytes, Source::Memory)),
@@ -383,6 +393,17 @@ impl Cursor {
         };
         self.read_ahead_from_disk(chunk);
         found
+    }
+
+    /// A chunk is used once by each reader, and not yet by the one that it was fetched for, which
+    /// may be so slow that it has to read it back.
+    fn count_use(&mut self, chunk: ChunkIndex) {
+        if self.used == Some(chunk) || self.is_own(chunk) {
+            return;
+        }
+        self.used = Some(chunk);
+        let store = self.visit.fills().store();
+        store.used(self.board().object(), chunk);
     }
 
     /// Who reads on through what lies on disk need not wait for each chunk of it.
@@ -454,7 +475,7 @@ impl Cursor {
     }
 
     fn source_of(&self, chunk: ChunkIndex) -> Source {
-        match self.own.is_some_and(|run| run.contains(chunk)) {
+        match self.is_own(chunk) {
             true => Source::Origin,
             false => Source::Flight,
         }

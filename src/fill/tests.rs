@@ -193,9 +193,15 @@ struct Bench {
 
 impl Bench {
     async fn new() -> Self {
+        Self::of(1 << 30).await
+    }
+
+    /// One whose store has room for so many bytes.
+    async fn of(max_size: u64) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let config = crate::store::Config {
             chunk_size: CHUNK,
+            max_size,
             ..crate::store::Config::new(directory.path().to_owned())
         };
         let store = Store::open(config).unwrap();
@@ -460,6 +466,44 @@ async fn a_client_s_own_stream_is_stored_and_followed() {
     assert!(bench.source.asked().is_empty());
     bench.settled().await;
     assert_eq!(bench.stored().len() as u64, CHUNKS);
+}
+
+#[tokio::test]
+async fn who_reads_back_what_was_fetched_for_it_pushes_out_nobody() {
+    let bench = Bench::of(5 << 20).await;
+    let whole = ChunkRun {
+        start: ChunkIndex(0),
+        end: ChunkIndex(CHUNKS as u32),
+    };
+    // What is being written can't be evicted: one chunk at a time.
+    let bring = async |board: Arc<Board>| {
+        let visit = Visit::planned(bench.fills.clone(), board.clone(), bench.errand());
+        visit.come();
+        let mut viewer = Cursor::new(visit, None, false, Arc::default());
+        viewer.owns(whole);
+        let mut client = Intake::of_client(bench.fills.clone(), board, whole, true);
+        for chunk in 0..CHUNKS {
+            let range = chunk_range(chunk, chunk + 1).unwrap();
+            client.push(content(1, range)).await.unwrap();
+            bench.settled().await;
+            while viewer.position() < range.end() {
+                viewer.next().await.unwrap();
+            }
+        }
+        client.finish().await;
+    };
+    bring(bench.board()).await;
+    for _ in 0..2 {
+        assert_eq!(read(&mut bench.cursor(None), 0).await.unwrap(), TOTAL);
+    }
+    for number in 2..12 {
+        let board = bench.other_board(number);
+        let store = bench.fills.store();
+        store.publish(board.object(), store.mark()).await;
+        bring(board).await;
+    }
+    assert_eq!(bench.stored().len() as u64, CHUNKS);
+    assert_eq!(bench.source.sent(), 0);
 }
 
 #[tokio::test(start_paused = true)]

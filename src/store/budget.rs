@@ -165,7 +165,7 @@ impl Budget {
         }
     }
 
-    /// A chunk was read.
+    /// A chunk was of use once more.
     pub fn touch(&mut self, key: Key) {
         self.chunks.get(&key);
     }

@@ -75,19 +75,23 @@ impl Store {
         };
         if let Some(memory) = &self.memory {
             if let Some(bytes) = memory.read(object, chunk, range) {
-                self.budget.lock().touch(object.name_of(chunk));
                 return Read::Memory(bytes);
             }
         } else if ticket.verified && !self.is_given_away() {
             let now = object.read_cached(range).ok().flatten();
             let stayed = || object.end_read(chunk, ticket) && !self.is_given_away();
             if let Some(bytes) = now.filter(|_| stayed()) {
-                self.budget.lock().touch(object.name_of(chunk));
                 return Read::Ready(bytes);
             }
         }
         let read = self.clone().read_in_turn(object.clone(), chunk, range);
         Read::Slow(SlowRead(Box::pin(read)))
+    }
+
+    /// A chunk is of use to somebody beside whom it was fetched for: eviction goes by that. Reading
+    /// alone says nothing of it: a chunk is read in pieces, or to be uploaded.
+    pub fn used(&self, object: &Object, chunk: ChunkIndex) {
+        self.budget.lock().touch(object.name_of(chunk));
     }
 
     async fn read_in_turn(
@@ -150,7 +154,6 @@ impl Store {
                 self.read_slow(object, chunk, range)
             }
             Ok(bytes) if object.end_read(chunk, ticket) => {
-                self.budget.lock().touch(object.name_of(chunk));
                 (bytes.len() as u64 == range.len()).then_some(bytes)
             }
             Ok(_) => None,
