@@ -156,7 +156,7 @@ impl Fleet {
                 books.origin_requests += match self.kind {
                     Kind::Whole => 1,
                     Kind::Slices => self.scale.requests(chunks, SLICE),
-                    Kind::Chunks | Kind::ReadBack => self.scale.requests(chunks, WINDOW),
+                    Kind::Chunks => self.scale.requests(chunks, WINDOW),
                 };
             }
             from = to;

@@ -56,11 +56,10 @@ pub const DESIGNS: [Design; 6] = [
 ];
 
 /// What is compared on edges by themselves.
-pub const POLICIES: [Design; 4] = [
+pub const POLICIES: [Design; 3] = [
     Design::alone("whole objects, LRU", Kind::Whole),
     Design::alone("slices, LRU", Kind::Slices),
     Design::alone("Tidegate", Kind::Chunks),
-    Design::alone("Tidegate, read back", Kind::ReadBack),
 ];
 
 impl Model {

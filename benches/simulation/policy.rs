@@ -17,11 +17,9 @@ pub enum Kind {
     Whole,
     /// Each slice is an object by itself, evicted likewise.
     Slices,
-    /// Tidegate's chunks, with the policy that evicts them there. Who has a chunk fetched gets it
-    /// as it comes in, which is no use of what is on disk.
+    /// Tidegate's chunks, with the policy that evicts them there. Who has a chunk fetched does not
+    /// count as using what is on disk.
     Chunks,
-    /// The same where who has it fetched is so slow that it reads it back from the disk.
-    ReadBack,
 }
 
 /// What a request came to, in chunks.
@@ -48,8 +46,7 @@ impl Disk {
         match kind {
             Kind::Whole => Self::Whole(Whole::new(bytes / u64::from(chunk))),
             Kind::Slices => Self::Slices(Slices::new(bytes / u64::from(chunk))),
-            Kind::Chunks => Self::Chunks(Box::new(Chunks::new(bytes, chunk, catalogue, false))),
-            Kind::ReadBack => Self::Chunks(Box::new(Chunks::new(bytes, chunk, catalogue, true))),
+            Kind::Chunks => Self::Chunks(Box::new(Chunks::new(bytes, chunk, catalogue))),
         }
     }
 

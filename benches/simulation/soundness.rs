@@ -129,7 +129,7 @@ fn a_ring_moves_only_a_share() {
     assert!(Ring::new([].into_iter()).is_none());
 }
 
-const KINDS: [Kind; 4] = [Kind::Whole, Kind::Slices, Kind::Chunks, Kind::ReadBack];
+const KINDS: [Kind; 3] = [Kind::Whole, Kind::Slices, Kind::Chunks];
 
 fn requests(model: &Model, catalogue: &Catalogue) -> Vec<Request> {
     Trace::new(model, catalogue, 1).collect()

@@ -20,20 +20,14 @@ pub struct Chunks {
     /// By their number in the catalogue.
     present: Bits,
     chunk: u32,
-    /// Whether a chunk's first viewer reads it from the disk.
-    read_back: bool,
 }
 
-/// A chunk is read in four segments or more; the policy counts no further than this.
-const TOUCHES: usize = 2;
-
 impl Chunks {
-    pub fn new(bytes: u64, chunk: u32, catalogue: u32, read_back: bool) -> Self {
+    pub fn new(bytes: u64, chunk: u32, catalogue: u32) -> Self {
         Self {
             budget: Budget::new(bytes, chunk),
             present: Bits::new(catalogue),
             chunk,
-            read_back,
         }
     }
 
@@ -44,7 +38,7 @@ impl Chunks {
             let key = key(number);
             if self.present.contains(number) {
                 served.hit += 1;
-                self.read(key);
+                self.budget.touch(key);
             } else {
                 served.lacks(chunk);
                 served.written += u64::from(self.keep(key));
@@ -57,10 +51,6 @@ impl Chunks {
         self.present.len()
     }
 
-    fn read(&mut self, key: Key) {
-        (0..TOUCHES).for_each(|_| self.budget.touch(key));
-    }
-
     fn keep(&mut self, key: Key) -> bool {
         let reservation = self.budget.reserve(key, u64::from(self.chunk));
         for (_, _, ChunkIndex(victim)) in reservation.victims {
@@ -69,9 +59,6 @@ impl Chunks {
         if reservation.granted {
             self.budget.settle(key, true);
             self.present.insert(key.2.0);
-            if self.read_back {
-                self.read(key);
-            }
         }
         reservation.granted
     }
