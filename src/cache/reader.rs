@@ -131,6 +131,11 @@ impl Reader {
         })
     }
 
+    /// From now on what comes in is wanted.
+    pub(super) fn come(&self) {
+        self.visit.come();
+    }
+
     /// The object can't be read to its end: lookups find it no more.
     pub fn give_up(&self) {
         let fills = self.visit.fills();

@@ -215,6 +215,10 @@ impl Storage for ChunkStorage {
         if board.ended().is_some() || board.is_withdrawn() {
             return Ok(None);
         }
+        let reader = Reader::new(self.fills.clone(), board.clone(), order.clone());
+        if board.comes_once() {
+            reader.come();
+        }
         if !board.is_whole_or_coming() {
             self.fills.store().remove(&object);
             return Ok(None);
@@ -226,7 +230,6 @@ impl Storage for ChunkStorage {
                 sink.found(object.id().0, object.generation(), object.found().0);
             }
         }
-        let reader = Reader::new(self.fills.clone(), board, order);
         Ok(Some((meta::announced(&object)?, Box::new(reader))))
     }
 

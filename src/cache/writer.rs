@@ -51,7 +51,7 @@ impl HandleMiss for Writer {
             Ok(Flow::Continue) => {
                 let little = intake.left().is_some_and(|left| left <= LITTLE);
                 let client_waits = little && !self.order.has_left();
-                self.order.mark_unwanted(intake.is_idle() && !client_waits);
+                self.order.mark_unwanted(!client_waits && intake.is_idle());
                 self.intake = Some(intake);
             }
             Ok(Flow::Stop) => self.order.mark_landed(),

@@ -42,6 +42,8 @@ pub struct Board {
     unkept: AtomicU64,
     /// The lengths at which an object of unknown length is kept.
     sizes: OnceLock<Sizes>,
+    /// What is not there of it will not come: nobody was there for it. Set with the readers locked.
+    given_up: AtomicBool,
     /// Lookups are not to find it.
     withdrawn: AtomicBool,
     /// What comes in is offered to others.
@@ -94,6 +96,7 @@ impl Board {
             progress: AtomicU64::new(0),
             unkept: AtomicU64::new(0),
             sizes: OnceLock::new(),
+            given_up: AtomicBool::new(false),
             withdrawn: AtomicBool::new(false),
             shared: AtomicBool::new(false),
             movie: Mutex::default(),
@@ -331,16 +334,23 @@ impl Board {
         if self.reach(&state) != Reach::Once {
             return true;
         }
+        let goes_on = !self.given_up.load(SeqCst);
         let there = |c: &ChunkIndex| state.buffers.contains_key(c) || self.object.has(*c);
         match self.object.grid() {
             Some(grid) => (0..grid.count())
                 .map(ChunkIndex)
-                .all(|c| there(&c) || state.flights.will_bring(c)),
+                .all(|c| there(&c) || goes_on && state.flights.will_bring(c)),
             None => state
                 .flights
                 .first_next()
-                .is_some_and(|next| (0..next.0).map(ChunkIndex).all(|c| there(&c))),
+                .is_some_and(|next| goes_on && (0..next.0).map(ChunkIndex).all(|c| there(&c))),
         }
+    }
+
+    /// Whether what is missing can't be asked for: a reader has to be there before it is looked
+    /// whether all of it is coming.
+    pub fn comes_once(&self) -> bool {
+        self.reach(&self.state.lock()) == Reach::Once
     }
 
     /// Whether missing chunks can be asked for one by one.
@@ -407,6 +417,17 @@ impl Board {
     /// Whether anybody wants more of this object.
     pub fn is_wanted(&self) -> bool {
         !self.readers.lock().is_empty() || self.goes_on.load(SeqCst) && !self.is_withdrawn()
+    }
+
+    /// Whether a flight may end since nobody wants more. What can't be asked for again is given up
+    /// with it, so that nobody comes to it in that moment.
+    pub(super) fn is_deserted(&self) -> bool {
+        let readers = self.readers.lock();
+        let is_wanted = !readers.is_empty() || self.goes_on.load(SeqCst) && !self.is_withdrawn();
+        if !is_wanted && self.comes_once() {
+            self.given_up.store(true, SeqCst);
+        }
+        !is_wanted
     }
 
     /// A reader is there, if it was not already; its position shows from now on.

@@ -89,10 +89,11 @@ impl Intake {
         self.offset
     }
 
-    /// Whether it stands at the edge of a chunk, there is more to come, and nobody wants it.
+    /// Whether it stands at the edge of a chunk, there is more to come, and nobody wants it. Then it
+    /// is to end: what can't be asked for again is given up.
     pub fn is_idle(&self) -> bool {
         let more = self.board.will_go_on(self.flight, self.chunk());
-        self.is_at_edge() && more && !self.board.is_wanted()
+        self.is_at_edge() && more && self.board.is_deserted()
     }
 
     /// Bytes from here to the end of the object, where that is known.

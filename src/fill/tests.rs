@@ -469,6 +469,38 @@ async fn a_client_s_own_stream_is_stored_and_followed() {
 }
 
 #[tokio::test]
+async fn nobody_comes_to_what_is_being_given_up() {
+    let bench = Bench::new().await;
+    let mut unversioned = manifest();
+    unversioned.meta.headers.clear();
+    let whole = ChunkRun {
+        start: ChunkIndex(0),
+        end: ChunkIndex(CHUNKS as u32),
+    };
+    for (generation, total) in [(2, Some(TOTAL)), (3, None)] {
+        let object = bench.fills.store().conceive(Manifest {
+            generation,
+            total,
+            ..unversioned.clone()
+        });
+        let board = bench.fills.board(&object);
+        let mut flight = Intake::of_client(bench.fills.clone(), board.clone(), whole, true);
+        flight
+            .push(content(1, chunk_range(0, 1).unwrap()))
+            .await
+            .unwrap();
+        // Whoever is there in time has all of it coming.
+        let visit = Visit::planned(bench.fills.clone(), board.clone(), bench.errand());
+        visit.come();
+        assert!(!flight.is_idle() && board.is_whole_or_coming());
+        visit.leave();
+        // Whoever is not finds nothing, though the flight has yet to land.
+        assert!(flight.is_idle());
+        assert!(!board.is_whole_or_coming());
+    }
+}
+
+#[tokio::test]
 async fn who_reads_back_what_was_fetched_for_it_pushes_out_nobody() {
     let bench = Bench::of(5 << 20).await;
     let whole = ChunkRun {
