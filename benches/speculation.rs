@@ -170,6 +170,7 @@ impl Hit {
             request: Arc::new(request()),
             finish_when: FinishWhen::Never,
             parallel: true,
+            client: None,
         };
         let mut key = CacheKey::new("film", "");
         let order = Order::new(errand, 1 << 20, false, false);

@@ -71,6 +71,7 @@ impl Readings {
             Box::new(requests.ahead_bytes.clone()),
             Box::new(fills.running.clone()),
             Box::new(fills.chunks.clone()),
+            Box::new(fills.waits.clone()),
             Box::new(fills.lies.clone()),
             Box::new(fills.disputes.clone()),
             Box::new(origins.clone()),

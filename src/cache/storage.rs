@@ -282,6 +282,7 @@ impl Storage for ChunkStorage {
         // The flight departs before the object can be found, or whoever finds it would begin
         // another.
         let intake = Intake::of_client(self.fills.clone(), board.clone(), run, held);
+        let intake = intake.on_behalf_of(order.errand.client);
         if is_new {
             self.fills.store().publish(&object, order.asked()).await;
         }

@@ -50,6 +50,10 @@ pub(super) fn fill(at: &Spot, largest_chunk: u32) -> Option<fill::Config> {
                 size(SMALLEST_CHUNK.into()..=LARGEST),
             ),
             in_flight: keys.or("in_flight", default.in_flight, in_flight),
+            in_flight_per_client: keys.optional(
+                "in_flight_per_client",
+                size(u64::from(largest_chunk)..=LARGEST),
+            ),
             wait: keys.or("wait", default.wait, timeout),
             attempts: keys.or("attempts", default.attempts, count(1..=100)),
         })

@@ -64,7 +64,7 @@ listen:
 admin: {address: 127.0.0.1:0, token_file: token}
 cache: {directory: store, max_size: 1073741824, memory: 64MB, chunk_size: 256KiB, version: 4294967295,
         writes: 1, write_queue: 2, reads: 4, open_objects: 3}
-fill: {max_window: 1MiB, in_flight: 8MiB, wait: 250ms, attempts: 9}
+fill: {max_window: 1MiB, in_flight: 8MiB, in_flight_per_client: 9MiB, wait: 250ms, attempts: 9}
 clients: {idle_timeout: 1s, read_timeout: 2s, max_ranges: 5,
           request_id: {header: X-Trace, trust: nobody, show: true}, name: edge-1}
 origins:
@@ -110,6 +110,7 @@ routes:
     assert_eq!(settings.store.memory, 64_000_000);
     assert_eq!(settings.store.chunk_size, 256 << 10);
     assert_eq!(settings.fill.wait, Duration::from_millis(250));
+    assert_eq!(settings.fill.in_flight_per_client, Some(9 << 20));
     assert!(settings.listen[0].h2c && settings.listen[1].tls.is_some());
     let tls = settings.listen[1].tls.as_ref().unwrap();
     assert_eq!(tls.certificates[0].key, Path::new("b.pem"));

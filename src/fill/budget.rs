@@ -1,7 +1,13 @@
 //! The budget of bytes that have come in and are not yet on disk.
 
 use super::{Board, Fills};
-use std::sync::Arc;
+use crate::traffic::customer;
+use parking_lot::Mutex;
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Weak},
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Room for bytes in flight, over all objects. A chunk has its share from its beginning to when it
@@ -11,11 +17,33 @@ pub(super) struct InFlight {
     /// In KiB.
     room: Arc<Semaphore>,
     most: usize,
+    clients: Mutex<Clients>,
 }
+
+/// The rooms of the clients for whose requests something comes in.
+#[derive(Debug)]
+struct Clients {
+    rooms: HashMap<IpAddr, Weak<ClientRoom>>,
+    /// The number of them at which those without users are looked for.
+    sweep_at: usize,
+}
+
+/// What one client's requests may bring in at a time.
+#[derive(Debug)]
+pub(super) struct ClientRoom {
+    /// In KiB.
+    room: Arc<Semaphore>,
+    most: u32,
+}
+
+/// The least number of clients' rooms at which those without users are looked for.
+const SWEEP_FLOOR: usize = 256;
 
 /// A chunk's room, until this is dropped.
 #[derive(Debug)]
 pub(super) struct Share {
+    /// The room stays known as long as something of it is taken.
+    _of_client: Option<(OwnedSemaphorePermit, Arc<ClientRoom>)>,
     _of_object: OwnedSemaphorePermit,
     _of_all: OwnedSemaphorePermit,
 }
@@ -34,7 +62,30 @@ impl InFlight {
         Self {
             room: Arc::new(Semaphore::new(most)),
             most,
+            clients: Mutex::new(Clients {
+                rooms: HashMap::new(),
+                sweep_at: SWEEP_FLOOR,
+            }),
         }
+    }
+
+    /// The room of one client: of so many bytes, where it is new.
+    fn of_one_client(&self, client: IpAddr, bytes: u64) -> Arc<ClientRoom> {
+        let mut clients = self.clients.lock();
+        if clients.rooms.len() >= clients.sweep_at {
+            clients.rooms.retain(|_, room| room.strong_count() > 0);
+            clients.sweep_at = (2 * clients.rooms.len()).max(SWEEP_FLOOR);
+        }
+        let known = clients.rooms.entry(client).or_default();
+        known.upgrade().unwrap_or_else(|| {
+            let most = u32::try_from(bytes / 1024).unwrap_or(u32::MAX);
+            let room = Arc::new(ClientRoom {
+                room: Arc::new(Semaphore::new(most as usize)),
+                most,
+            });
+            *known = Arc::downgrade(&room);
+            room
+        })
     }
 
     /// The room of one object, in KiB.
@@ -47,7 +98,7 @@ impl InFlight {
 impl Fills {
     /// Bytes that come in and are not on disk yet, as far as room is kept for them.
     pub fn bytes_in_flight(&self) -> u64 {
-        let InFlight { room, most } = &self.in_flight;
+        let InFlight { room, most, .. } = &self.in_flight;
         (most - room.available_permits().min(*most)) as u64 * 1024
     }
 
@@ -57,19 +108,51 @@ impl Fills {
         self.in_flight.room.available_permits() < self.in_flight.most / LITTLE
     }
 
-    /// Waits for room for a chunk of an object, first in what it may have itself; `None` where
-    /// there will never be any.
-    pub(super) async fn share(&self, board: &Board) -> Option<Share> {
+    /// What a client may bring in, where that is limited.
+    pub(super) fn room_of(&self, client: IpAddr) -> Option<Arc<ClientRoom>> {
+        let bytes = self.config().in_flight_per_client?;
+        Some(self.in_flight.of_one_client(customer(client), bytes))
+    }
+
+    /// Waits for room for a chunk of an object, first in what its client and it may have
+    /// themselves; `None` where there will never be any.
+    pub(super) async fn share(
+        &self,
+        board: &Board,
+        client: Option<&Arc<ClientRoom>>,
+    ) -> Option<Share> {
         let (room, share) = (&self.in_flight.room, share_of(board.object().chunk_size()));
         let own = board.room.clone();
         let lacks = || own.available_permits().min(room.available_permits()) < share as usize;
         // What the disk did not take makes room for what comes.
         while lacks() && self.unkept.give_up_oldest() {}
-        let of_object = own.clone().acquire_many_owned(share).await.ok()?;
+        let of_client = match client {
+            Some(client) => {
+                let share = share.min(client.most);
+                let taken = self.take("client", &client.room, share).await?;
+                Some((taken, client.clone()))
+            }
+            None => None,
+        };
         Some(Share {
-            _of_object: of_object,
-            _of_all: room.clone().acquire_many_owned(share).await.ok()?,
+            _of_client: of_client,
+            _of_object: self.take("object", &own, share).await?,
+            _of_all: self.take("all", room, share).await?,
         })
+    }
+
+    /// Takes room in one of the budgets, and counts where that has to be waited for.
+    async fn take(
+        &self,
+        budget: &str,
+        room: &Arc<Semaphore>,
+        share: u32,
+    ) -> Option<OwnedSemaphorePermit> {
+        if let Ok(taken) = room.clone().try_acquire_many_owned(share) {
+            return Some(taken);
+        }
+        self.stats.waits.with_label_values(&[budget]).inc();
+        room.clone().acquire_many_owned(share).await.ok()
     }
 }
 

@@ -9,6 +9,8 @@ pub struct Config {
     pub max_window: u64,
     /// Bytes of chunks that have come in and are not yet on disk, over all objects.
     pub in_flight: u64,
+    /// Of these, the bytes that one client's requests may have caused, where that is limited.
+    pub in_flight_per_client: Option<u64>,
     /// Longest wait of a reader for the next byte that it needs.
     pub wait: Duration,
     /// Attempts to bring one chunk in before its readers get an error.
@@ -20,6 +22,7 @@ impl Default for Config {
         Self {
             max_window: 16 << 20,
             in_flight: 32 << 20,
+            in_flight_per_client: None,
             wait: Duration::from_secs(30),
             attempts: 3,
         }

@@ -4,7 +4,7 @@
 use super::{
     FillError, Fills,
     board::{Board, Wanted},
-    budget::Share,
+    budget::{ClientRoom, Share},
     chunk_buffer::ChunkBuffer,
     flights::{Driver, FlightId},
 };
@@ -13,7 +13,7 @@ use crate::{
     source::Offered,
 };
 use bytes::Bytes;
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 /// One flight's end at this side. Dropped without [`Intake::finish`] it is a broken flight.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub struct Intake {
     fills: Arc<Fills>,
     board: Arc<Board>,
     flight: FlightId,
+    /// What the client may have coming in, for whose request this is.
+    client: Option<Arc<ClientRoom>>,
     offset: u64,
     current: Current,
     outcome: Option<FillError>,
@@ -72,11 +74,18 @@ impl Intake {
             fills,
             board,
             flight,
+            client: None,
             offset,
             current: Current::Edge,
             outcome: None,
             landed: false,
         }
+    }
+
+    /// Counts what comes in as caused by this client.
+    pub fn on_behalf_of(mut self, client: Option<IpAddr>) -> Self {
+        self.client = client.and_then(|client| self.fills.room_of(client));
+        self
     }
 
     /// The board of the object that comes in.
@@ -186,7 +195,7 @@ impl Intake {
     /// Waits for room for a chunk, with the origin's answer in hand: who waits for the origin holds
     /// none.
     async fn acquire_share(&mut self) -> Result<Share, FillError> {
-        let share = self.fills.share(&self.board);
+        let share = self.fills.share(&self.board, self.client.as_ref());
         let share = tokio::time::timeout(self.fills.config().wait, share).await;
         match share {
             Ok(Some(share)) => Ok(share),

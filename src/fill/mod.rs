@@ -54,6 +54,7 @@ use budget::InFlight;
 use parking_lot::{Mutex, RwLock};
 use std::{
     collections::HashMap,
+    net::IpAddr,
     sync::{Arc, OnceLock, Weak},
 };
 use unkept::Unkept;
@@ -84,6 +85,8 @@ pub struct Errand {
     pub finish_when: FinishWhen,
     /// Whether the next window is fetched while the one before it is still coming in.
     pub parallel: bool,
+    /// Whose request it is for, as far as that counts.
+    pub client: Option<IpAddr>,
 }
 
 impl Errand {

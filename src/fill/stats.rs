@@ -10,6 +10,8 @@ pub struct Stats {
     pub running: IntGauge,
     /// Complete chunks by what became of them.
     pub chunks: IntCounterVec,
+    /// Waits for room for a chunk, by the budget that had none.
+    pub waits: IntCounterVec,
     /// Answers of the origin that contradicted themselves or the object.
     pub lies: IntCounter,
     /// Answers of caches before the origin that were of another version, and not believed as such.
@@ -19,7 +21,7 @@ pub struct Stats {
 impl Default for Stats {
     fn default() -> Self {
         const WELL_FORMED: &str = "names of metrics are well-formed";
-        Self {
+        let stats = Self {
             running: IntGauge::new(
                 "tidegate_fills_running",
                 "Transfers from origins into the store that are under way. A rise without more clients says that origins are slow.",
@@ -33,6 +35,14 @@ impl Default for Stats {
                 &["outcome"],
             )
             .expect(WELL_FORMED),
+            waits: IntCounterVec::new(
+                Opts::new(
+                    "tidegate_fill_waits_total",
+                    "Chunks that had to wait for room, by the budget that had none: all (fill.in_flight), object (half of it), client (fill.in_flight_per_client). A rise says that the disk can't follow, or that one of them wants more than its part.",
+                ),
+                &["budget"],
+            )
+            .expect(WELL_FORMED),
             lies: IntCounter::new(
                 "tidegate_origin_untrusted_answers_total",
                 "Partial answers of origins that contradicted themselves or the object; none was kept. A rise says that an origin or something before it mishandles ranges.",
@@ -43,7 +53,11 @@ impl Default for Stats {
                 "Answers of caches before an origin that were of another version than the object; the origin itself was asked for each. A rise after a new version says that the caches learn of it one after the other, one that stays that an origin has different files behind one name.",
             )
             .expect(WELL_FORMED),
+        };
+        for budget in ["all", "object", "client"] {
+            stats.waits.with_label_values(&[budget]);
         }
+        stats
     }
 }
 

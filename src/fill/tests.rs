@@ -252,6 +252,7 @@ impl Bench {
             catalogue: None,
             finish_when: self.finish_when,
             parallel: true,
+            client: None,
         }
     }
 
@@ -563,7 +564,7 @@ async fn a_read_ahead_that_stands_back_is_nobodys_failure() {
     let mut held = Vec::new();
     while !bench.fills.is_pressed() {
         let board = &others[held.len() % others.len()];
-        held.push(bench.fills.share(board).await.unwrap());
+        held.push(bench.fills.share(board, None).await.unwrap());
     }
     let board = bench.board();
     let claim = board.claim(ChunkIndex(3), ChunkIndex(4), now());
@@ -581,12 +582,43 @@ async fn a_read_ahead_that_stands_back_is_nobodys_failure() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_client_can_not_take_all_the_room() {
+    let bench = Bench::new().await;
+    let most = 4 * u64::from(CHUNK);
+    bench.fills.set_config(Config {
+        in_flight_per_client: Some(most),
+        ..bench.fills.config()
+    });
+    let address = |text: &str| text.parse().unwrap();
+    let greedy = bench.fills.room_of(address("2001:db8::1")).unwrap();
+    let mut held = Vec::new();
+    for number in 2..6 {
+        let board = bench.other_board(number);
+        let share = bench.fills.share(&board, Some(&greedy)).now_or_never();
+        held.push(share.expect("room for four chunks"));
+    }
+    let another = bench.other_board(7);
+    // The same customer, who has to wait, and another one.
+    let same = bench.fills.room_of(address("2001:db8::ffff")).unwrap();
+    let waiting = bench.fills.share(&another, Some(&same));
+    tokio::pin!(waiting);
+    assert!(waiting.as_mut().now_or_never().is_none());
+    let other = bench.fills.room_of(address("192.0.2.1")).unwrap();
+    let share = bench.fills.share(&another, Some(&other)).now_or_never();
+    assert!(share.is_some());
+    let waits = &bench.fills.stats.waits;
+    assert_eq!(waits.with_label_values(&["client"]).get(), 1);
+    held.pop();
+    assert!(waiting.now_or_never().is_some());
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_object_can_not_take_all_the_room() {
     let bench = Bench::new().await;
     let (board, other) = (bench.board(), bench.other_board(2));
     let mut held = Vec::new();
     while let Ok(share) =
-        tokio::time::timeout(Duration::from_secs(1), bench.fills.share(&board)).await
+        tokio::time::timeout(Duration::from_secs(1), bench.fills.share(&board, None)).await
     {
         held.push(share.unwrap());
     }
@@ -595,10 +627,10 @@ async fn one_object_can_not_take_all_the_room() {
         bench.fills.config().in_flight / 2
     );
     // Whoever waits takes nothing of what others may have.
-    let waiting = bench.fills.share(&board);
+    let waiting = bench.fills.share(&board, None);
     tokio::pin!(waiting);
     assert!(waiting.as_mut().now_or_never().is_none());
-    let others = bench.fills.share(&other).now_or_never();
+    let others = bench.fills.share(&other, None).now_or_never();
     assert!(others.is_some());
     held.pop();
     assert!(waiting.now_or_never().is_some());

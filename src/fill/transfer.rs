@@ -25,7 +25,8 @@ pub(super) async fn fly(
     flight: FlightId,
     urgency: Urgency,
 ) {
-    let mut intake = Intake::new(fills.clone(), board.clone(), flight, run.start);
+    let intake = Intake::new(fills.clone(), board.clone(), flight, run.start);
+    let mut intake = intake.on_behalf_of(errand.client);
     match bring(&fills, &board, &errand, run, urgency, &mut intake).await {
         Ok(()) => intake.finish().await,
         // Nobody waited for it, so it is nobody's failure.

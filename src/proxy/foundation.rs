@@ -181,6 +181,7 @@ impl Proxy {
             }),
             finish_when: bound.route.finish_when,
             parallel: bound.route.features.parallel_fetches,
+            client: ctx.address,
         };
         let chunk_size = bound.route.chunk_size.unwrap_or(self.chunk_size);
         let closed = ctx

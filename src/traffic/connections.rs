@@ -91,8 +91,8 @@ pub fn is_among(networks: &[IpNet], address: IpAddr) -> bool {
     networks.iter().any(|network| network.contains(&address))
 }
 
-/// Who is behind an address.
-pub(super) fn customer(address: IpAddr) -> IpAddr {
+/// Who is behind an address: in IPv6 a network of 64 bits is one customer's.
+pub fn customer(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let [a, b, c, d, ..] = address.segments();

@@ -12,7 +12,7 @@ mod segment;
 mod sequel;
 mod urgency;
 
-pub use connections::{ConnectionCount, ConnectionLimits, is_among};
+pub use connections::{ConnectionCount, ConnectionLimits, customer, is_among};
 pub use features::Features;
 pub use latency::Latency;
 pub use pace::{Burst, Pace, Pacer};
@@ -22,7 +22,6 @@ pub use segment::{Pieces, SegmentSize, Sending};
 pub use sequel::{Came, Row, Sequels};
 pub use urgency::{Class, Urgency};
 
-use connections::customer;
 use std::time::Duration;
 
 /// How long to wait before the next attempt, after `failures` in a row.
