@@ -4,6 +4,8 @@
 //! from then on serves any byte range of any object from the chunks that it has, fetching only
 //! those that it lacks. An object is a *manifest* and a sparse set of *chunks* on a fixed grid.
 //!
+//! # The house
+//!
 //! The rooms, from the ground up; imports point down only (`tests/layers.rs` proves it):
 //!
 //! | room | what it is for |
@@ -17,12 +19,138 @@
 //! | [`source`] | the seam between fills and where missing chunks come from |
 //! | [`origin`] | the origins as a [`source::Source`] |
 //! | [`fill`] | each missing chunk once: flights, read-ahead, the transfer task |
+//! | [`tier`] | an object store that edges share, before the origins |
 //! | [`cache`] | pingora-cache's face: storage, reader, writer |
 //! | [`proxy`] | Pingora's face: the hooks, keys, policy, errors to statuses |
 //! | [`admin`] | the operator's face: the status page, the API, metrics, health |
 //! | [`config`] | the file turned into checked settings |
 //! | [`server`] | building, running, reloading, draining |
 //! | [`demo`] | everything on loopback, for a first look |
+//!
+//! # The ways of a request
+//!
+//! ```text
+//!  client ──► server: the door ──► proxy: the hooks, in the order of hooks.rs
+//!                                    │ is it one? whose route? may it? what key?
+//!                                    ▼
+//!                              cache: look-up ◄───────────────┐ again, once it may be there
+//!                                │        │                   │
+//!                          found │        │ not found ──► pingora's lock: one goes, all others wait
+//!                                ▼        ▼
+//!           fresh, or stale and allowed   the first request goes to the origin: for the whole, or
+//!           │    stale ──► revalidation   for the window of chunks around what was asked;
+//!           ▼              (304: goes on) what may be stored is teed into the store
+//!     fill: a cursor per reader                            │
+//!       chunk on disk ─────► store: read                   │ cache: writer ──► fill: intake
+//!       chunk coming in ───► follow its buffer ◄───────────┘                      │
+//!       chunk nowhere ─────► claim it: one flight ──► source ──► fill: intake ────┤
+//!           │                for each run of chunks   │                           ▼
+//!           ▼                                         ├─► tier, if it has it   store: keep
+//!     segments, paced ──► client                      └─► origin                  │
+//!                                                                    tier: upload, behind
+//! ```
+//!
+//! * **Hit.** All chunks are on disk: no lock, no origin; each segment is read when the one before
+//!   it has gone out.
+//! * **Miss.** The client's own request brings chunks in and reads them on the way, byte for byte as
+//!   they come. When it leaves, [`fill::FinishWhen`] says whether they go on coming.
+//! * **Miss beside a miss.** Whoever waits for the lock looks up again when the head has come, and
+//!   finds an object of which chunks are coming: from then on it is a reader like any other.
+//! * **Range.** The first request for an object asks for whole chunks around the range, and learns
+//!   the length from `Content-Range`; later ones only for chunks that nobody has. `If-Range` and a
+//!   check of each 206 keep versions apart.
+//! * **Stale.** One request revalidates, the others get what is there where that is allowed. A 304
+//!   leaves the chunks; another version is another generation of the object, beside the old one
+//!   until its last reader has left.
+//! * **Not stored.** What may not be stored passes by, and the next such request does not wait.
+//!
+//! # To add a source
+//!
+//! Chunks come from a [`source::Source`]: the origins are one, and the tier is one that stands before
+//! them. Fills know no more of it than this trait.
+//!
+//! 1. Implement it in a room of its own, which may import [`domain`], [`traffic`] and [`source`]. Every
+//!    wait has a deadline, and an answer to a part says the same as an origin would: 206 with
+//!    `Content-Range` and the validator. A fill checks it and takes nothing else.
+//! 2. Have `server/build.rs` make it from the settings, and put it before a route's origins: where it
+//!    knows objects that are not stored here it is a [`fill::Catalogue`] as well, as the tier is.
+//! 3. If it can take chunks, implement [`source::Sink`] and hand it to `Fills::offer_to`.
+//! 4. Its keys stand in `conf/tidegate.yaml`, its metrics in the registry of [`admin`], its room in
+//!    `tests/layers.rs`; a test fails for each of these that is forgotten.
+//! 5. Cases in `tests/it` with a source that stalls, cuts and lies.
+//!
+//! The least that there is, one object in memory:
+//!
+//! ```
+//! use async_trait::async_trait;
+//! use bytes::Bytes;
+//! use http::{HeaderMap, StatusCode, header};
+//! use std::{any::Any, sync::Arc};
+//! use tidegate::{
+//!     domain::Groups,
+//!     source::{Answer, Body, Ranged, Request, Source, SourceError},
+//!     traffic::Urgency,
+//! };
+//!
+//! #[derive(Debug)]
+//! struct Shelf(Bytes);
+//!
+//! struct Rest(Option<Bytes>);
+//!
+//! #[async_trait]
+//! impl Body for Rest {
+//!     async fn next(&mut self) -> Result<Option<Bytes>, SourceError> {
+//!         Ok(self.0.take())
+//!     }
+//! }
+//!
+//! #[async_trait]
+//! impl Source for Shelf {
+//!     async fn fetch(
+//!         self: Arc<Self>,
+//!         _: &Request,
+//!         ranged: Option<&Ranged>,
+//!         _: Urgency,
+//!     ) -> Result<Answer, SourceError> {
+//!         let mut headers = HeaderMap::new();
+//!         headers.insert(header::ETAG, "\"1\"".parse().unwrap());
+//!         let (status, bytes) = match ranged {
+//!             None => (StatusCode::OK, self.0.clone()),
+//!             Some(Ranged { range, total, .. }) => {
+//!                 let field = format!("bytes {}-{}/{total}", range.start(), range.last());
+//!                 headers.insert(header::CONTENT_RANGE, field.parse().unwrap());
+//!                 let part = range.start() as usize..range.end() as usize;
+//!                 (StatusCode::PARTIAL_CONTENT, self.0.slice(part))
+//!             }
+//!         };
+//!         let body = Box::new(Rest(Some(bytes)));
+//!         Ok(Answer { status, headers, body })
+//!     }
+//!
+//!     /// Nothing has to be connected to.
+//!     fn prepare(self: Arc<Self>, _: &Request) -> Option<Box<dyn Any + Send + Sync>> {
+//!         None
+//!     }
+//!
+//!     /// All of an object comes from one place.
+//!     fn groups(&self) -> Groups {
+//!         Groups::ONE
+//!     }
+//! }
+//!
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! let shelf = Arc::new(Shelf("a film".into()));
+//! let request = Request {
+//!     target: "/film".into(),
+//!     headers: HeaderMap::new(),
+//!     key: 0,
+//!     trail: None,
+//! };
+//! let mut answer = shelf.fetch(&request, None, Urgency::Range).await?;
+//! assert_eq!(answer.body.next().await?, Some("a film".into()));
+//! # Ok::<(), SourceError>(())
+//! # }).unwrap();
+//! ```
 
 pub mod admin;
 pub mod cache;
