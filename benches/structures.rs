@@ -92,10 +92,10 @@ fn access_line(criterion: &mut Criterion) {
     let entry = Entry {
         ended: SystemTime::now(),
         client: Some([192, 0, 2, 1].into()),
-        method: "GET",
+        method: Some("GET"),
         host: Some("video.example"),
-        path: "/films/7/segment-000123.m4s",
-        protocol: "HTTP/1.1",
+        path: Some("/films/7/segment-000123.m4s"),
+        protocol: Some("HTTP/1.1"),
         route: Some("routes[0]"),
         key: Some("7461b20e9c22e472"),
         range: Some("bytes=1000000-1065535"),

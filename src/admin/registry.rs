@@ -67,6 +67,7 @@ impl Readings {
             Box::new(index_tags.clone()),
             Box::new(requests.purges.clone()),
             Box::new(requests.refusals.clone()),
+            Box::new(requests.malformed.clone()),
             Box::new(requests.ahead.clone()),
             Box::new(requests.ahead_bytes.clone()),
             Box::new(fills.running.clone()),
@@ -92,6 +93,9 @@ impl Readings {
             .try_for_each(|collector| registry.register(collector))?;
         for reason in proxy::Refused::ALL {
             requests.refusals.with_label_values(&[reason.label()]);
+        }
+        for what in proxy::Malformed::ALL {
+            requests.malformed.with_label_values(&[what.label()]);
         }
         for source in proxy::SOURCES {
             requests.sent.with_label_values(&[source]);

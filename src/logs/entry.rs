@@ -11,13 +11,13 @@ pub struct Entry<'a> {
     /// Who asked.
     pub client: Option<IpAddr>,
     /// The method.
-    pub method: &'a str,
+    pub method: Option<&'a str>,
     /// The host that was asked.
     pub host: Option<&'a str>,
     /// Path and query, as the client wrote them, without secrets.
-    pub path: &'a str,
+    pub path: Option<&'a str>,
     /// The version of HTTP.
-    pub protocol: &'a str,
+    pub protocol: Option<&'a str>,
     /// The place of its route in the configuration.
     pub route: Option<&'a str>,
     /// The name of its object in the store, or the beginning of it.
@@ -56,10 +56,10 @@ impl Entry<'_> {
         let mut line = Line::at(self.ended, format);
         let client = self.client.map(|client| client.to_string());
         line.text("client", client.as_deref());
-        line.text("method", Some(self.method));
+        line.text("method", self.method);
         line.text("host", self.host);
-        line.text("path", Some(self.path));
-        line.text("protocol", Some(self.protocol));
+        line.text("path", self.path);
+        line.text("protocol", self.protocol);
         line.text("range", self.range);
         line.number("status", self.status.map(u64::from));
         line.text("cache", Some(self.cache).filter(|cache| !cache.is_empty()));
@@ -89,10 +89,10 @@ mod tests {
         let entry = Entry {
             ended: UNIX_EPOCH,
             client: Some([192, 0, 2, 1].into()),
-            method: "GET",
+            method: Some("GET"),
             host: Some("media.test"),
-            path: "/film?w=1",
-            protocol: "HTTP/1.1",
+            path: Some("/film?w=1"),
+            protocol: Some("HTTP/1.1"),
             route: Some("routes[0]"),
             key: Some("00ff"),
             range: Some("bytes=0-1, 5-"),

@@ -2,7 +2,7 @@
 
 use super::{
     Mode, bypass::Grant, client::Link, context::Context, delivery::Asked, departure::await_answer,
-    error, foundation::Proxy, headers, prefetch, strict,
+    error, foundation::Proxy, headers, malformed::Malformed, prefetch, strict,
 };
 use crate::{
     domain::{ObjectKey, RequestControl, split_target},
@@ -17,6 +17,10 @@ impl Proxy {
     /// Before anything of it counts: how long its client may take, and what it is where it is one
     /// of our own.
     pub(super) fn meet(&self, session: &mut Session, ctx: &mut Context) -> Result<()> {
+        // From now on what is written is an answer of the hooks.
+        if let Some(link) = Link::of(session) {
+            link.head_has_come();
+        }
         ctx.errand = prefetch::take_errand(session)?;
         // The background revalidation of stale-while-revalidate replays the client's request. It
         // wants to know whether the object has changed, not to read it, whatever the client wanted.
@@ -31,9 +35,6 @@ impl Proxy {
         if session.req_header().version < Version::HTTP_11 {
             session.req_header_mut().remove_header(&header::EXPECT);
             session.as_downstream_mut().set_ignore_info_resp(true);
-        }
-        if let Some(link) = Link::of(session) {
-            link.head_has_come();
         }
         let clients = &ctx.terms.clients;
         let downstream = session.as_downstream_mut();
@@ -64,8 +65,8 @@ impl Proxy {
         if let Some(guard) = &terms.guard {
             ctx.grant = guard.admit(session.req_header_mut(), SystemTime::now());
         }
-        if let Err((status, why)) = strict::check(session, &terms.clients) {
-            return error::answer(session, ctx, status, why).await;
+        if let Err(what) = strict::check(session, &terms.clients) {
+            return self.refuse(session, ctx, what).await;
         }
         headers::drop_named(session.req_header_mut());
         if let Some(id) = &ctx.id {
@@ -73,7 +74,7 @@ impl Proxy {
         }
         let request = session.req_header();
         let Some(host) = headers::host(request) else {
-            return error::answer(session, ctx, StatusCode::BAD_REQUEST, "bad-host").await;
+            return self.refuse(session, ctx, Malformed::Host).await;
         };
         if request.method.as_str() == "PURGE" {
             ctx.host = host;
@@ -117,5 +118,16 @@ impl Proxy {
         await_answer(session, order.client.clone());
         ctx.order = Some(Arc::new(order));
         Ok(false)
+    }
+
+    /// Answers a request of which nothing can be made.
+    async fn refuse(
+        &self,
+        session: &mut Session,
+        ctx: &mut Context,
+        what: Malformed,
+    ) -> Result<bool> {
+        self.stats.malformed(what);
+        error::answer(session, ctx, what.status(), what.label()).await
     }
 }

@@ -91,10 +91,10 @@ impl Proxy {
         log.write(&Entry {
             ended: SystemTime::now(),
             client: ctx.address,
-            method: request.method.as_str(),
+            method: Some(request.method.as_str()),
             host: known(&ctx.host),
-            path: &log.cleaned(request.uri.path(), request.uri.query()),
-            protocol: protocol(request.version),
+            path: Some(&log.cleaned(request.uri.path(), request.uri.query())),
+            protocol: Some(protocol(request.version)),
             route: ctx.route.as_ref().map(|bound| bound.name.as_str()),
             key: key.as_deref().map(|key| &key[..SHOWN.min(key.len())]),
             range: range.as_deref(),
@@ -190,7 +190,8 @@ pub fn failure<'e>(error: Option<&'e Error>, ctx: &Context) -> Option<Failure<'e
     Some(Failure { cause, error })
 }
 
-fn protocol(version: Version) -> &'static str {
+/// The version of HTTP, as it is written.
+pub fn protocol(version: Version) -> &'static str {
     match version {
         Version::HTTP_2 => "HTTP/2",
         Version::HTTP_10 => "HTTP/1.0",

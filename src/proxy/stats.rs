@@ -3,6 +3,7 @@
 use super::{
     access::Refused,
     cache_status::{Answerer, Handling},
+    malformed::Malformed,
 };
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
@@ -24,6 +25,8 @@ pub struct Stats {
     pub first_byte: HistogramVec,
     /// Requests that were turned away, by why.
     pub refusals: IntCounterVec,
+    /// Requests of which nothing could be made, by what was wrong.
+    pub malformed: IntCounterVec,
     /// Purges, by what was named and what became of them.
     pub purges: IntCounterVec,
     /// Requests under way.
@@ -116,6 +119,11 @@ impl Default for Stats {
                 "Requests that were answered with a refusal before anything was looked up, by reason: address (access.allow and access.deny of the route), rate (clients.rate), rate_address and rate_route (rate of the route), referer (access.referers), token_* (access.signed: the token is missing, malformed, of an unknown key, wrong, expired, or for another path or address). A rise of token_wrong says that somebody guesses, or that keys differ from those that sign. A rise of loop (508) says that an origin leads back here.",
                 "reason",
             ),
+            malformed: counter(
+                "tidegate_requests_malformed_total",
+                "Requests of which nothing could be made, by reason: unreadable (no HTTP/1, or not clear whom it asks), bad-host (the host is missing or not clear), method (CONNECT), request-header-too-slow (408), request-header-too-large (431), bad-framing (HTTP/2), and what could be read in two ways: bad-line-end, folded-field, control-character, bad-field-name, two-lengths, bad-length, transfer-coding. A rise says that somebody looks for holes, or that a client is broken; the access log says from where.",
+                "reason",
+            ),
             purges: IntCounterVec::new(
                 Opts::new(
                     "tidegate_purges_total",
@@ -178,6 +186,11 @@ impl Stats {
     /// A request was turned away.
     pub fn refused(&self, why: Refused) {
         self.refusals.with_label_values(&[why.label()]).inc();
+    }
+
+    /// Nothing could be made of a request.
+    pub fn malformed(&self, what: Malformed) {
+        self.malformed.with_label_values(&[what.label()]).inc();
     }
 
     /// A segment was to be fetched ahead.

@@ -21,7 +21,7 @@ use crate::{
     fill::Fills,
     logs::Logs,
     origin::{Client, Sessions},
-    proxy::{Connections, Foundation, Proxy, Reception, Stats, Terms},
+    proxy::{Connections, Foundation, Journal, Proxy, Reception, Stats, Terms},
     store::{self, Store},
     tier::Tier,
     traces::Exporter,
@@ -58,11 +58,13 @@ pub(super) async fn start(
     let exporter = Exporter::start();
     exporter.send_to(collector(&settings)?);
     let tracer = tracer(&settings, &exporter);
+    let stats = Arc::new(Stats::default());
     let clientele = Clientele {
         connections: Connections::new(connection_limits(&settings)),
         beginning: Count::default(),
         http2: Count::default(),
         reception: Reception::new(Terms::load(settings.clients.clone(), tracer, None)?),
+        journal: Journal::new(logs.access().cloned(), stats.clone()),
     };
     let doors = settings.listen.iter();
     let doors = doors.map(|listen| door(listen, table.shown(listen), &clientele));
@@ -73,7 +75,7 @@ pub(super) async fn start(
 
     let cache_version = Arc::new(AtomicU32::new(settings.cache_version));
     let tier = open_tier(&settings, storage, &cache_version).await?;
-    let (stats, active) = (Arc::new(Stats::default()), Arc::default());
+    let active = Arc::default();
     let rooms = Rooms::new(storage, &client, &stats, &clientele.connections);
     let readings = Readings::new(&rooms, logs.stats())?;
     logs.conceal(settings.secret_parameters());

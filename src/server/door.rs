@@ -10,8 +10,8 @@ use super::{
 use crate::{
     origin::Sessions,
     proxy::{
-        ClientStream, Clients, Connections, HeadLimits, Http2Limits, Link, Proxy, Reception,
-        Refusal, Socket, Ticket, serve_http2,
+        Caller, ClientStream, Clients, Connections, HeadLimits, Http2Limits, Journal, Link, Proxy,
+        Reception, Refusal, Socket, Ticket, serve_http2,
     },
     traffic::is_among,
 };
@@ -38,6 +38,8 @@ pub(super) struct Clientele {
     pub http2: Count,
     /// How long clients may take, and how much.
     pub reception: Arc<Reception>,
+    /// Where it is noted what was wrong with requests that did not come so far as to be one.
+    pub journal: Arc<Journal>,
 }
 
 /// How the connections of one listener are met.
@@ -95,9 +97,9 @@ impl Door {
                 })?)
             }
         };
-        let stream =
-            ClientStream::new(stream, link, head_limits(clients)).map_err(|_| Refusal::Files)?;
-        Ok((stream, ticket))
+        let caller = Caller::new(client.ip(), self.clientele.journal.clone());
+        let stream = ClientStream::new(stream, link, caller, head_limits(clients));
+        Ok((stream.map_err(|_| Refusal::Files)?, ticket))
     }
 
     /// Finds out whose connection it is.

@@ -1,5 +1,6 @@
 //! The bounds on the head of a request while it comes in.
 
+use crate::proxy::Malformed;
 use std::{
     future::Future,
     io,
@@ -62,6 +63,15 @@ impl HeadRead {
         }
     }
 
+    /// How long it has been coming in.
+    pub fn took(&self, now: Instant) -> Duration {
+        let began = self
+            .late
+            .as_ref()
+            .map(|late| late.deadline() - self.limits.time);
+        began.map_or(Duration::ZERO, |began| now.saturating_duration_since(began))
+    }
+
     /// Some of it has come, or nothing; wakes the task when it is late.
     pub fn check(&mut self, cx: &mut Context<'_>, came: usize, now: Instant) -> Result<(), Excess> {
         self.bytes += came;
@@ -83,6 +93,14 @@ impl HeadRead {
 }
 
 impl Excess {
+    /// What is wrong with the request.
+    pub fn malformed(self) -> Malformed {
+        match self {
+            Self::Time => Malformed::TooSlow,
+            Self::Bytes => Malformed::TooLarge,
+        }
+    }
+
     /// What the client is told (RFC 9110, section 15.5.9, and RFC 6585, section 5).
     pub fn answer(self) -> &'static str {
         match self {

@@ -16,7 +16,10 @@ use super::{
     http2::Http2Stream,
     link::Link,
 };
-use crate::cache::Attendance;
+use crate::{
+    cache::Attendance,
+    proxy::malformed::{Caller, Malformed, Refused},
+};
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures_util::{FutureExt, future::BoxFuture};
@@ -46,6 +49,9 @@ use tokio::{
 pub struct ClientStream {
     inner: Stream,
     link: Arc<Link>,
+    caller: Caller,
+    /// A request was refused; there will be no other.
+    has_refused: bool,
     carrier: Arc<ProxyDigest>,
     head: HeadRead,
     /// The wait for a client that has closed its side to be gone.
@@ -71,16 +77,26 @@ pub struct NextHead {
     pub with_body: bool,
 }
 
+/// Where the status stands in an answer (RFC 9112, section 4).
+const STATUS: std::ops::Range<usize> = 9..12;
+
 /// What HTTP/2 begins with (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 impl ClientStream {
     /// A connection of which nothing has been read or written yet.
-    pub fn new(inner: Stream, link: Arc<Link>, limits: HeadLimits) -> io::Result<Self> {
+    pub fn new(
+        inner: Stream,
+        link: Arc<Link>,
+        caller: Caller,
+        limits: HeadLimits,
+    ) -> io::Result<Self> {
         Ok(Self {
             carrier: link.carrier()?,
             inner,
             link,
+            caller,
+            has_refused: false,
             head: HeadRead::new(limits),
             leaving: Leaving::default(),
             ahead: Bytes::new(),
@@ -94,6 +110,11 @@ impl ClientStream {
     /// What requests know of the connection.
     pub fn link(&self) -> &Arc<Link> {
         &self.link
+    }
+
+    /// Whose connection it is.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
     }
 
     /// Looks at the first bytes to see whether HTTP/2 is spoken, and waits no longer than it takes
@@ -154,7 +175,31 @@ impl ClientStream {
         let answer = excess.answer();
         let _ = Pin::new(&mut self.inner).poll_write(cx, answer.as_bytes());
         let _ = Pin::new(&mut self.inner).poll_flush(cx);
+        self.note_refused(excess.malformed());
         excess.into()
+    }
+
+    /// An answer is about to be written. While the head of a request is expected that is Pingora's
+    /// own: it makes nothing of what has come, no hook meets it, and the connection ends with it.
+    fn note_answer(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() && self.link.expected_head().is_some() {
+            let is_tunnel = bytes.get(STATUS) == Some(b"405");
+            self.note_refused(match is_tunnel {
+                true => Malformed::Tunnel,
+                false => Malformed::Unreadable,
+            });
+        }
+    }
+
+    fn note_refused(&mut self, what: Malformed) {
+        if !std::mem::replace(&mut self.has_refused, true) {
+            self.caller.note(Refused {
+                what,
+                status: Some(what.status()),
+                head: None,
+                took: self.head.took(Instant::now()),
+            });
+        }
     }
 
     fn poll_head(&mut self, cx: &mut Context<'_>, bytes: &[u8], mut line: DateLine) -> Written {
@@ -240,6 +285,7 @@ pub(in crate::proxy) fn announce(session: &Session, next: Option<NextHead>) {
 
 impl AsyncWrite for ClientStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Written {
+        self.note_answer(bytes);
         let line = self.line();
         self.poll_write_head(cx, bytes, line)
     }
@@ -250,12 +296,14 @@ impl AsyncWrite for ClientStream {
         slices: &[IoSlice<'_>],
     ) -> Written {
         let this = &mut *self;
+        let first = slices.iter().find(|slice| !slice.is_empty());
+        let first = first.map_or(&[][..], |slice| slice);
+        this.note_answer(first);
         let line = this.line();
         if line.is_none() && this.held.is_empty() {
             return Pin::new(&mut this.inner).poll_write_vectored(cx, slices);
         }
-        let first = slices.iter().find(|slice| !slice.is_empty());
-        this.poll_write_head(cx, first.map_or(&[], |slice| slice), line)
+        this.poll_write_head(cx, first, line)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -394,10 +442,15 @@ mod tests {
         Link::new(Arc::new(near.unwrap().into_split().0))
     }
 
+    fn caller() -> Caller {
+        let journal = crate::proxy::Journal::new(None, Arc::default());
+        Caller::new([127, 0, 0, 1].into(), journal)
+    }
+
     /// Writes answers over an inner stream that takes few bytes at once.
     async fn write(answers: Vec<(Option<NextHead>, Vec<u8>, Vec<u8>)>, takes: usize) -> Vec<u8> {
         let (near, mut far) = duplex(takes);
-        let mut stream = ClientStream::new(Box::new(near), link().await, LIMITS).unwrap();
+        let mut stream = ClientStream::new(Box::new(near), link().await, caller(), LIMITS).unwrap();
         let writing = async move {
             for (next, head, body) in answers {
                 *stream.next.lock() = next;

@@ -1,8 +1,11 @@
 //! One connection: its streams, one after the other made requests of.
 
 use super::{
-    super::ClientStream,
-    request::{Malformed, check},
+    super::{
+        super::malformed::{Caller, Malformed, Refused},
+        ClientStream,
+    },
+    request::check,
     session::Session,
     stream::Http2Stream,
 };
@@ -77,7 +80,7 @@ pub async fn serve<A>(
 ) where
     A: HttpServerApp + Send + Sync + 'static,
 {
-    let digest = digest(&client);
+    let (digest, caller) = (digest(&client), client.caller().clone());
     let greeted = timeout(limits.idle, limits.options().handshake(client)).await;
     let Ok(Ok(mut connection)) = greeted else {
         return;
@@ -108,7 +111,7 @@ pub async fn serve<A>(
             is_closing = true;
             continue;
         };
-        match admit(request, respond, &digest) {
+        match admit(request, respond, &digest, &caller) {
             Some(session) => {
                 let (app, running) = (app.clone(), running.clone());
                 let one = under_way.one();
@@ -163,31 +166,41 @@ impl Drop for One {
 /// Makes a session of a request, or refuses it.
 fn admit(
     request: Request<RecvStream>,
-    mut respond: SendResponse<Bytes>,
+    respond: SendResponse<Bytes>,
     digest: &Arc<Digest>,
+    caller: &Caller,
 ) -> Option<Session> {
     let (head, body) = request.into_parts();
     let mut head: RequestHeader = head.into();
-    match check(&head) {
-        Ok(()) => {
-            let stream = Http2Stream::new(respond);
-            let mut parts: http::request::Parts = head.into();
-            parts.extensions.insert(stream.clone());
-            head = parts.into();
-            Some(Session::new(head, body, stream, digest.clone()))
-        }
-        Err(Malformed::Framing) => {
-            respond.send_reset(Reason::PROTOCOL_ERROR);
-            None
-        }
-        Err(Malformed::Authority) => {
-            let mut refusal = Response::new(());
-            *refusal.status_mut() = StatusCode::BAD_REQUEST;
-            // It may have been reset meanwhile.
-            let _ = respond.send_response(refusal, true);
-            None
-        }
+    let Err(what) = check(&head) else {
+        let stream = Http2Stream::new(respond);
+        let mut parts: http::request::Parts = head.into();
+        parts.extensions.insert(stream.clone());
+        head = parts.into();
+        return Some(Session::new(head, body, stream, digest.clone()));
+    };
+    let status = refuse(respond, what);
+    caller.note(Refused {
+        what,
+        status,
+        head: Some(&head),
+        took: Duration::ZERO,
+    });
+    None
+}
+
+/// Ends the stream of a malformed request; gives the status that its client is told, if it is told
+/// one.
+fn refuse(mut respond: SendResponse<Bytes>, what: Malformed) -> Option<StatusCode> {
+    if what == Malformed::Framing {
+        respond.send_reset(Reason::PROTOCOL_ERROR);
+        return None;
     }
+    let mut refusal = Response::new(());
+    *refusal.status_mut() = what.status();
+    // It may have been reset meanwhile.
+    let _ = respond.send_response(refusal, true);
+    Some(what.status())
 }
 
 /// What Pingora knows of a connection.

@@ -3,23 +3,15 @@
 //! h2 has checked the frames and the pseudo-header fields. What is left are heads that an HTTP/1.1
 //! origin, to which they are passed on, might read differently.
 
-use http::header;
+use crate::proxy::Malformed;
+use http::{Method, header};
 use pingora_core::protocols::http::authority::{
     RawTargetAuthority, raw_target_authority, validate_request_authority,
 };
 use pingora_http::RequestHeader;
 
-/// What is wrong with a head.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Malformed {
-    /// A target or a length that frames another message (RFC 9113, section 8.1.1): the stream is
-    /// reset.
-    Framing,
-    /// No authority, or more than one (RFC 9113, section 8.3.1): answered with 400.
-    Authority,
-}
-
-/// Checks a head.
+/// Checks a head: its target and length must not frame another message (RFC 9113, section 8.1.1),
+/// and its authority be there, once (section 8.3.1).
 pub(super) fn check(request: &RequestHeader) -> Result<(), Malformed> {
     let target = request.raw_path();
     let breaks_lines = |byte: &u8| matches!(byte, 0 | b'\n' | b'\r' | b' ');
@@ -27,10 +19,12 @@ pub(super) fn check(request: &RequestHeader) -> Result<(), Malformed> {
         return Err(Malformed::Framing);
     }
     let is_named = request.uri.authority().is_some() || request.headers.contains_key(header::HOST);
-    let is_connect = request.method == http::Method::CONNECT;
-    let is_path = is_connect || matches!(raw_target_authority(target), RawTargetAuthority::None);
+    if request.method == Method::CONNECT {
+        return Err(Malformed::Tunnel);
+    }
+    let is_path = matches!(raw_target_authority(target), RawTargetAuthority::None);
     if !is_named || !is_path || validate_request_authority(request).is_err() {
-        return Err(Malformed::Authority);
+        return Err(Malformed::Host);
     }
     Ok(())
 }
@@ -98,14 +92,10 @@ mod tests {
             ),
             ("http://a.test/", &[("content-length", "+5")], Err(Framing)),
             ("http://a.test/", &[("content-length", "")], Err(Framing)),
-            ("/", &[], Err(Authority)),
-            ("http://u@a.test/", &[], Err(Authority)),
-            ("http://a.test/", &[("host", "b.test")], Err(Authority)),
-            (
-                "/",
-                &[("host", "a.test"), ("host", "a.test")],
-                Err(Authority),
-            ),
+            ("/", &[], Err(Host)),
+            ("http://u@a.test/", &[], Err(Host)),
+            ("http://a.test/", &[("host", "b.test")], Err(Host)),
+            ("/", &[("host", "a.test"), ("host", "a.test")], Err(Host)),
         ];
         for (uri, fields, expected) in table {
             assert_eq!(check(&request(uri, fields)), *expected, "{uri} {fields:?}");

@@ -1,6 +1,7 @@
 //! What is written of what happens: a line for each request, and messages.
 
 mod access;
+mod malformed;
 mod process;
 mod request_id;
 
