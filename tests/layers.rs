@@ -25,7 +25,9 @@ const TABLE: &[(&str, &[&str])] = &[
     ("fill", &["domain", "traffic", "traces", "source", "store"]),
     (
         "tier",
-        &["domain", "traffic", "secret", "source", "store", "fill"],
+        &[
+            "domain", "traffic", "secret", "traces", "source", "store", "fill",
+        ],
     ),
     ("cache", &["domain", "traffic", "traces", "store", "fill"]),
     (

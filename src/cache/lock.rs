@@ -9,7 +9,13 @@
 //! at.
 
 use super::{Order, id_of};
-use crate::{fill::Fills, traces::Step};
+use crate::{
+    fill::Fills,
+    store::ObjectId,
+    traces::{Context, Step, Told},
+};
+use lru::LruCache;
+use parking_lot::Mutex;
 use pingora_cache::{
     CacheKey,
     lock::{
@@ -17,6 +23,7 @@ use pingora_cache::{
     },
 };
 use std::{
+    num::NonZeroUsize,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
@@ -30,6 +37,35 @@ pub struct ContactLock {
     inner: CacheLock,
     age: Duration,
     fills: Arc<Fills>,
+    leaders: Leaders,
+}
+
+/// The requests that hold locks, as far as they are recorded: those who wait have a link to them.
+#[derive(Debug)]
+struct Leaders(Mutex<LruCache<ObjectId, Context>>);
+
+/// Locks whose holders are known at a time. One that is forgotten costs a link.
+const MOST_LEADERS: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
+
+impl Leaders {
+    fn note(&self, key: &CacheKey) {
+        let order = key.extensions.get::<Arc<Order>>();
+        let trace = order.and_then(|order| order.errand.trace());
+        if let Some(link) = trace.and_then(|trace| trace.link()) {
+            self.0.lock().put(id_of(key), link);
+        }
+    }
+
+    fn forget(&self, key: &CacheKey) {
+        let mut leaders = self.0.lock();
+        if !leaders.is_empty() {
+            leaders.pop(&id_of(key));
+        }
+    }
+
+    fn of(&self, key: &CacheKey) -> Option<Context> {
+        self.0.lock().peek(&id_of(key)).cloned()
+    }
 }
 
 impl ContactLock {
@@ -39,6 +75,7 @@ impl ContactLock {
             inner: CacheLock::new(age),
             age,
             fills,
+            leaders: Leaders(Mutex::new(LruCache::new(MOST_LEADERS))),
         }
     }
 
@@ -86,6 +123,7 @@ impl ContactLock {
         let core = LockCore::new_arc(self.age * 2, false, Default::default());
         let own = LockStub(core.clone()).read_lock();
         let began = Instant::now();
+        let link = order.errand.trace().and_then(|_| self.leaders.of(key));
         tokio::spawn(async move {
             let (status, outcome) = tokio::select! {
                 biased;
@@ -96,7 +134,11 @@ impl ContactLock {
                 () = order.gone() => (LockStatus::GiveUp, "left"),
             };
             if let Some(trace) = order.errand.trace() {
-                let said = || vec![("tidegate.outcome", outcome.into())];
+                let said = || Told {
+                    attributes: vec![("tidegate.outcome", outcome.into())],
+                    has_failed: false,
+                    link,
+                };
                 trace.step(Step::Lock, began..Instant::now(), said);
             }
             core.unlock(status);
@@ -109,11 +151,15 @@ impl CacheKeyLock for ContactLock {
     fn lock(&self, key: &CacheKey, stale_writer: bool) -> Locked {
         match self.take(key, stale_writer) {
             Locked::Read(wait) => Locked::Read(self.attended(wait, key)),
-            write => write,
+            write => {
+                self.leaders.note(key);
+                write
+            }
         }
     }
 
     fn release(&self, key: &CacheKey, permit: WritePermit, reason: LockStatus) {
+        self.leaders.forget(key);
         self.inner.release(key, permit, reason);
     }
 

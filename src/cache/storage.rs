@@ -129,7 +129,9 @@ impl ChunkStorage {
         let store = self.fills.store();
         let asked = store.mark();
         order.speculate();
-        let known = catalogue.recall(id_of(key), key.primary_key()).await?;
+        let trace = order.errand.trace();
+        let known = catalogue.recall(id_of(key), key.primary_key(), trace);
+        let known = known.await?;
         let object = store.conceive(Manifest {
             generation: self.next_generation(),
             ..known

@@ -3,6 +3,7 @@
 use crate::{
     source::{Ranged, Source},
     store::{Manifest, ObjectId},
+    traces::Trace,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -11,8 +12,13 @@ use std::sync::Arc;
 #[async_trait]
 pub trait Catalogue: Send + Sync + std::fmt::Debug {
     /// What is known of the object with this name and key. Implementations put a deadline on every
-    /// wait: a client waits for this.
-    async fn recall(&self, id: ObjectId, key: &[u8]) -> Option<Manifest>;
+    /// wait: a client waits for this, whose part of a trace may be told of it.
+    async fn recall(
+        &self,
+        id: ObjectId,
+        key: &[u8],
+        trace: Option<&Arc<Trace>>,
+    ) -> Option<Manifest>;
 
     /// Whether all of a part is known to be there, as far as that can be told at once.
     fn has(&self, part: &Ranged) -> bool;

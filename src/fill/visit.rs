@@ -1,7 +1,10 @@
 //! A reader's presence at an object. As long as somebody is there, fills go on.
 
 use super::{Board, Errand, Fills, now, transfer};
-use crate::{domain::Groups, traces::Step};
+use crate::{
+    domain::Groups,
+    traces::{Attributes, Step},
+};
 use std::{
     sync::{
         Arc,
@@ -55,7 +58,7 @@ impl Visit {
     /// The reader has waited for the disk, since then.
     pub(super) fn waited_for_disk(&self, since: Instant) {
         if let Some(trace) = self.errand.trace() {
-            trace.step(Step::Disk, since..now(), Vec::new);
+            trace.step(Step::Disk, since..now(), Attributes::new);
         }
     }
 

@@ -4,6 +4,7 @@ use super::{
     Tier,
     entry::Entry,
     pieces::{Piece, joined},
+    progress::Progress,
     source::{Asked, is_part, of_part},
 };
 use crate::{
@@ -115,16 +116,7 @@ impl Joined {
                 };
                 self.current = match read {
                     Some(ready) => Current::Read(ready),
-                    None => {
-                        let reading = Reading::new(
-                            self.tier.clone(),
-                            self.entry.clone(),
-                            run,
-                            chunks,
-                            wanted,
-                        );
-                        Current::Tier(reading, wanted)
-                    }
+                    None => Current::Tier(self.reading(run, chunks, wanted), wanted),
                 };
             }
         }
@@ -150,11 +142,16 @@ impl Joined {
             let Some(room) = self.tier.room_ahead(wanted.len()) else {
                 return;
             };
-            let (tier, entry) = (self.tier.clone(), self.entry.clone());
-            let reading = Reading::new(tier, entry, run.clone(), *chunks, *wanted);
+            let reading = self.reading(run.clone(), *chunks, *wanted);
             self.ahead
                 .push_back(Ahead(tokio::spawn(reading.all()), Some(room)));
         }
+    }
+
+    fn reading(&self, run: String, chunks: ChunkRun, wanted: ByteRange) -> Reading {
+        let told = Progress::begin(self.asked.request.trace());
+        let (tier, entry) = (self.tier.clone(), self.entry.clone());
+        Reading::new(tier, entry, run, chunks, wanted, told)
     }
 
     async fn ask_origin(&self, part: ByteRange) -> Result<Current, SourceError> {
@@ -254,6 +251,7 @@ struct Reading {
     /// What has come of the next chunk, and perhaps more.
     came: VecDeque<Bytes>,
     checked: VecDeque<Bytes>,
+    told: Progress,
 }
 
 impl Reading {
@@ -263,6 +261,7 @@ impl Reading {
         run: String,
         chunks: ChunkRun,
         wanted: ByteRange,
+        told: Progress,
     ) -> Self {
         Self {
             tier,
@@ -274,6 +273,7 @@ impl Reading {
             stream: None,
             came: VecDeque::new(),
             checked: VecDeque::new(),
+            told,
         }
     }
 
@@ -299,9 +299,15 @@ impl Reading {
                 return None;
             }
             match self.read_chunk().await {
-                Ok(()) => self.tier.stats().chunk("ok"),
+                Ok(()) => {
+                    self.tier.stats().chunk("ok");
+                    if self.next >= self.end {
+                        self.told.outcome = "ok";
+                    }
+                }
                 Err(why) => {
                     self.tier.stats().chunk(why);
+                    self.told.outcome = why;
                     return None;
                 }
             }
@@ -320,6 +326,7 @@ impl Reading {
         while have < bytes.len() {
             let part = self.receive().await?;
             have += part.len() as u64;
+            self.told.bytes += part.len() as u64;
             self.tier.stats().moved("read", part.len());
             self.came.push_back(part);
         }

@@ -4,10 +4,15 @@ use super::{
     config::Config,
     entry::Entry,
     history::{History, Standing},
+    progress::now,
     remote::Remote,
     stats::Outcome,
 };
-use crate::{store::ObjectId, traffic::Latency};
+use crate::{
+    store::ObjectId,
+    traces::{Attributes, Step, Told, Trace},
+    traffic::Latency,
+};
 use lru::LruCache;
 use parking_lot::Mutex;
 use std::{
@@ -91,10 +96,11 @@ impl Lookup {
         self: &Arc<Self>,
         id: ObjectId,
         key: Option<&[u8]>,
+        trace: Option<&Arc<Trace>>,
     ) -> Option<(Arc<Entry>, Standing)> {
         let entry = match self.known(id, Instant::now()) {
             Some(known) => known,
-            None => self.ask(id).await,
+            None => self.ask(id, trace).await,
         };
         let entry = entry.filter(|entry| key.is_none_or(|key| entry.object.key == key))?;
         let standing = self.history.lock().standing(&entry.object, entry.purges);
@@ -121,27 +127,29 @@ impl Lookup {
         (now < *until).then(|| entry.clone())
     }
 
-    async fn ask(self: &Arc<Self>, id: ObjectId) -> Option<Arc<Entry>> {
-        let Some(mut answer) = self.fly(id) else {
-            self.remote.stats().looked_up(Outcome::Full);
-            return None;
-        };
-        let patience = self.patience();
-        let answered = timeout(patience, answer.wait_for(Option::is_some)).await;
-        let answer = match answered {
-            Err(_) => {
-                self.remote.stats().looked_up(Outcome::Late);
-                return None;
-            }
-            Ok(answer) => answer.ok().and_then(|answer| answer.clone()),
-        };
-        let (entry, outcome) = match answer {
-            Some(Ok(Some(entry))) => (Some(entry), Outcome::Found),
-            Some(Ok(None)) => (None, Outcome::Absent),
-            _ => (None, Outcome::Failed),
+    /// Asks the tier, or waits with those who do.
+    async fn ask(self: &Arc<Self>, id: ObjectId, trace: Option<&Arc<Trace>>) -> Option<Arc<Entry>> {
+        let began = now();
+        let (entry, outcome) = match self.wait(id).await {
+            Ok(Some(entry)) => (Some(entry), Outcome::Found),
+            Ok(None) => (None, Outcome::Absent),
+            Err(why) => (None, why),
         };
         self.remote.stats().looked_up(outcome);
+        if let Some(trace) = trace {
+            trace.step(Step::TierLookup, began..now(), || said(outcome));
+        }
         entry
+    }
+
+    async fn wait(self: &Arc<Self>, id: ObjectId) -> Result<Option<Arc<Entry>>, Outcome> {
+        let mut answer = self.fly(id).ok_or(Outcome::Full)?;
+        let answered = timeout(self.patience(), answer.wait_for(Option::is_some)).await;
+        let answer = answered.map_err(|_| Outcome::Late)?;
+        match answer.ok().and_then(|answer| answer.clone()) {
+            Some(Ok(found)) => Ok(found),
+            _ => Err(Outcome::Failed),
+        }
     }
 
     /// How long a client may wait for the tier before the origin is asked.
@@ -222,6 +230,20 @@ impl Lookup {
         if let Some((entry, _)) = known.entries.pop(&id) {
             known.weight -= weight(entry.as_deref());
         }
+    }
+}
+
+/// What is said of a look-up.
+fn said(outcome: Outcome) -> Told {
+    let mut attributes: Attributes = vec![("tidegate.outcome", outcome.label().into())];
+    let has_failed = outcome == Outcome::Failed;
+    if has_failed {
+        attributes.push(("error.type", outcome.label().into()));
+    }
+    Told {
+        attributes,
+        has_failed,
+        link: None,
     }
 }
 

@@ -21,7 +21,7 @@
 //! |---|---|
 //! | `entry.rs`, `history.rs`, `pieces.rs`, `pending.rs`, `layout.rs` | pure: manifests there, purges, what comes from where, what goes up when, names |
 //! | `open.rs`, `remote.rs`, `stats.rs` | the service, with deadlines, a breaker and counters |
-//! | `lookup.rs`, `source.rs`, `body.rs` | reading |
+//! | `lookup.rs`, `source.rs`, `body.rs`, `progress.rs` | reading, and what traces are told of it |
 //! | `upload.rs` | writing |
 //! | `fleet.rs`, `purges.rs` | whose it is; purges across the fleet |
 //! | `probe.rs`, `folders.rs`, `survey.rs` | trying it; housekeeping |
@@ -38,6 +38,7 @@ mod open;
 mod pending;
 mod pieces;
 mod probe;
+mod progress;
 mod purges;
 mod remote;
 mod source;

@@ -11,6 +11,7 @@ use crate::{
     fill::{Catalogue, Verdict, judge},
     source::{Answer, Ranged, Request, Source, SourceError},
     store::{Manifest, ObjectId},
+    traces::Trace,
     traffic::Urgency,
 };
 use async_trait::async_trait;
@@ -43,12 +44,16 @@ impl Tiered {
     }
 
     /// What the tier has of a part, if it has anything of it.
-    async fn plan(&self, ranged: &Ranged) -> Option<(Arc<Entry>, Vec<Piece>)> {
+    async fn plan(
+        &self,
+        ranged: &Ranged,
+        trace: Option<&Arc<Trace>>,
+    ) -> Option<(Arc<Entry>, Vec<Piece>)> {
         if !self.tier.is_ready() || ranged.past_caches {
             return None;
         }
         let id = ObjectId(ranged.id);
-        let (entry, _) = self.tier.lookup().find(id, None).await?;
+        let (entry, _) = self.tier.lookup().find(id, None, trace).await?;
         if !entry.is_version(ranged.if_range.as_deref(), ranged.total) {
             return None;
         }
@@ -72,7 +77,7 @@ impl Source for Tiered {
         let Some(ranged) = range else {
             return origins.fetch(request, range, urgency).await;
         };
-        let Some((entry, pieces)) = self.plan(ranged).await else {
+        let Some((entry, pieces)) = self.plan(ranged, request.trace()).await else {
             return origins.fetch(request, range, urgency).await;
         };
         let headers = head(&entry, ranged);
@@ -144,11 +149,16 @@ fn head(entry: &Entry, ranged: &Ranged) -> HeaderMap {
 
 #[async_trait]
 impl Catalogue for Tier {
-    async fn recall(&self, id: ObjectId, key: &[u8]) -> Option<Manifest> {
+    async fn recall(
+        &self,
+        id: ObjectId,
+        key: &[u8],
+        trace: Option<&Arc<Trace>>,
+    ) -> Option<Manifest> {
         if !self.is_ready() {
             return None;
         }
-        let (entry, standing) = self.lookup().find(id, Some(key)).await?;
+        let (entry, standing) = self.lookup().find(id, Some(key), trace).await?;
         let mut object = entry.object.clone();
         if standing == super::history::Standing::Stale {
             let now = SystemTime::now();

@@ -143,7 +143,7 @@ impl Tier {
         if !is_meant {
             return Err(Left::Gone);
         }
-        let known = self.lookup().find(id, Some(object.key())).await;
+        let known = self.lookup().find(id, Some(object.key()), None).await;
         let known = known.filter(|(entry, _)| entry.is_version_of(&manifest));
         let is_there = |chunk: ChunkIndex| {
             let entry = known.as_ref().map(|(entry, _)| entry);

@@ -3,7 +3,7 @@
 use super::{
     context::{SpanId, TRACEPARENT, TRACESTATE},
     span::{Attributes, Value},
-    trace::{Step, Trace},
+    trace::{Step, Told, Trace},
 };
 use http::{HeaderName, HeaderValue, StatusCode};
 use std::{borrow::Cow, sync::Arc, time::Instant};
@@ -109,7 +109,11 @@ impl Drop for Asked {
             None => {}
         }
         let time = span.began..super::now();
-        let said = (span.attributes, has_failed);
+        let said = Told {
+            attributes: span.attributes,
+            has_failed,
+            link: None,
+        };
         self.trace.tell_step(Step::Origin, span.id, time, said);
     }
 }

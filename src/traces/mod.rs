@@ -45,7 +45,7 @@ pub use queue::Queue;
 pub use rules::Rules;
 pub use span::{Attributes, Clock, Value};
 pub use stats::Stats;
-pub use trace::{Ending, Step, Trace};
+pub use trace::{Ending, Step, Told, Trace};
 
 /// The runtime's clock, which tests may stop.
 fn now() -> std::time::Instant {

@@ -90,6 +90,16 @@ fn write(message: &mut Message, span: &Span) {
             pair.inner(2, |any| write_value(any, value));
         });
     }
+    if let Some(link) = &span.link {
+        message.inner(13, |it| {
+            it.bytes(1, link.trace.bytes());
+            it.bytes(2, link.span.bytes());
+            if let Some(state) = &link.state {
+                it.bytes(3, state.as_bytes());
+            }
+            it.four(6, u32::from(link.sampled) | KNOWN_SIDE);
+        });
+    }
     if span.has_failed {
         message.inner(15, |status| status.number(3, ERROR));
     }
@@ -157,6 +167,10 @@ mod tests {
             ..Context::random()
         };
         let parent = Context::random().span;
+        let link = Context {
+            sampled: true,
+            ..Context::random()
+        };
         let span = Span {
             place: place.clone(),
             parent: Some((parent, Side::Remote)),
@@ -171,6 +185,7 @@ mod tests {
                 ("truth", true.into()),
             ],
             has_failed: true,
+            link: Some(link.clone()),
         };
         let resource = Resource {
             service: "edge",
@@ -192,6 +207,10 @@ mod tests {
         assert_eq!(at(&[9, 2, 2]), [Field::Number(1); 2]);
         assert_eq!(at(&[9, 2, 3]), [Field::Number(u64::MAX); 2]);
         assert_eq!(at(&[9, 2, 4]), bytes(b"\0\0\0\0\0\0\xe0\x3f"));
+        assert_eq!(at(&[13, 1]), bytes(&link.trace.bytes()[..]));
+        assert_eq!(at(&[13, 2]), bytes(link.span.bytes()));
+        assert_eq!(at(&[13, 3]), []);
+        assert_eq!(at(&[13, 6]), bytes(b"\x01\x01\0\0"));
         assert_eq!(at(&[15, 3]), [Field::Number(2); 2]);
         assert_eq!(at(&[16]), bytes(b"\x01\x03\0\0"));
         let names = inner(&message, &[1, 1, 1, 1]);

@@ -117,6 +117,7 @@ mod tests {
             ended: 0,
             attributes: Vec::new(),
             has_failed: false,
+            link: None,
         }
     }
 

@@ -25,6 +25,8 @@ pub struct Span {
     pub attributes: Attributes,
     /// Whether it failed.
     pub has_failed: bool,
+    /// What it waited for, in another trace.
+    pub link: Option<Context>,
 }
 
 /// Names and values.

@@ -3,7 +3,8 @@
 //! Its span is told when it has ended, and so is each step within it. The fills that it causes are
 //! detached, and may end later; they are told as steps of it all the same, not as traces of their
 //! own with a link: it was this request and no other that set them off, with its fields and for its
-//! sake. Those who only join say so (`collapsed`, and the bytes of `flight`).
+//! sake. Those who only join say so (`collapsed`, and the bytes of `flight`), and where they waited
+//! for its first contact, their wait has a link to it.
 
 use super::{
     context::{Context, SpanId},
@@ -47,6 +48,30 @@ pub enum Step {
     Queue,
     /// It asks a server.
     Origin,
+    /// It waits to hear whether the tier has its object.
+    TierLookup,
+    /// Chunks of a run come from the tier.
+    TierRead,
+}
+
+/// What is said of a step.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// Names and values.
+    pub attributes: Attributes,
+    /// Whether it failed.
+    pub has_failed: bool,
+    /// What it waited for, in another trace.
+    pub link: Option<Context>,
+}
+
+impl From<Attributes> for Told {
+    fn from(attributes: Attributes) -> Self {
+        Self {
+            attributes,
+            ..Self::default()
+        }
+    }
 }
 
 /// What is said of a request when it has ended.
@@ -62,12 +87,14 @@ pub struct Ending {
 
 impl Step {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::Lock,
         Self::Index,
         Self::Disk,
         Self::Queue,
         Self::Origin,
+        Self::TierLookup,
+        Self::TierRead,
     ];
 
     fn name(self) -> &'static str {
@@ -77,14 +104,16 @@ impl Step {
             Self::Disk => "disk",
             Self::Queue => "queue",
             Self::Origin => "origin",
+            Self::TierLookup => "tier_lookup",
+            Self::TierRead => "tier_read",
         }
     }
 
     /// How many of one request are told: a long film has thousands.
     fn most(self) -> u32 {
         match self {
-            Self::Lock | Self::Index | Self::Disk | Self::Queue => 8,
-            Self::Origin => 16,
+            Self::Lock | Self::Index | Self::Disk | Self::Queue | Self::TierLookup => 8,
+            Self::Origin | Self::TierRead => 16,
         }
     }
 }
@@ -117,13 +146,18 @@ impl Trace {
         self.spans.is_some()
     }
 
+    /// What others who wait for this request may link to: its span, where that is told.
+    pub fn link(&self) -> Option<Context> {
+        self.is_recorded().then(|| self.place.clone())
+    }
+
     /// Where the request itself stands.
     pub(super) fn place(&self) -> &Context {
         &self.place
     }
 
     /// A step has been taken. What there is to say of it is asked only where it is told.
-    pub fn step(&self, step: Step, time: Range<Instant>, say: impl FnOnce() -> Attributes) {
+    pub fn step<S: Into<Told>>(&self, step: Step, time: Range<Instant>, say: impl FnOnce() -> S) {
         if step == Step::Disk {
             let waited = time.end.saturating_duration_since(time.start);
             self.disk_waits.fetch_add(1, Relaxed);
@@ -131,7 +165,7 @@ impl Trace {
                 .fetch_add(waited.as_nanos() as u64, Relaxed);
         }
         if self.takes(step) {
-            self.tell_step(step, SpanId::random(), time, (say(), false));
+            self.tell_step(step, SpanId::random(), time, say().into());
         }
     }
 
@@ -164,6 +198,7 @@ impl Trace {
             ended: self.clock.nanoseconds(now),
             attributes,
             has_failed,
+            link: None,
         });
     }
 
@@ -180,26 +215,21 @@ impl Trace {
         takes
     }
 
-    /// Tells of a step what is said of it, and whether it has failed.
-    pub(super) fn tell_step(
-        &self,
-        step: Step,
-        id: SpanId,
-        time: Range<Instant>,
-        (attributes, has_failed): (Attributes, bool),
-    ) {
+    /// Tells of a step.
+    pub(super) fn tell_step(&self, step: Step, id: SpanId, time: Range<Instant>, told: Told) {
         self.tell(Span {
             place: self.place.with(id),
             parent: Some((self.place.span, Side::Own)),
             kind: match step {
-                Step::Origin => Kind::Client,
+                Step::Origin | Step::TierLookup | Step::TierRead => Kind::Client,
                 Step::Lock | Step::Index | Step::Disk | Step::Queue => Kind::Internal,
             },
             name: step.name(),
             began: self.clock.nanoseconds(time.start),
             ended: self.clock.nanoseconds(time.end),
-            attributes,
-            has_failed,
+            attributes: told.attributes,
+            has_failed: told.has_failed,
+            link: told.link,
         });
     }
 
@@ -252,7 +282,7 @@ mod tests {
             for _ in 0..100 {
                 match step {
                     Step::Origin => drop(Asked::begin(&trace, now, Vec::new)),
-                    _ => trace.step(step, now..now + Duration::from_millis(1), Vec::new),
+                    _ => trace.step(step, now..now + Duration::from_millis(1), Attributes::new),
                 }
             }
         }
@@ -260,13 +290,13 @@ mod tests {
         let spans = spans(&queue).await;
         let count = |name| spans.iter().filter(|span| span.name == name).count();
         let told = Step::ALL.map(|step| count(step.name()));
-        assert_eq!(told, [8, 8, 8, 8, 16]);
+        assert_eq!(told, [8, 8, 8, 8, 16, 8, 16]);
         let whole = spans.last().unwrap();
         let said = |name| {
             let found = whole.attributes.iter().find(|(known, _)| *known == name);
             found.map(|(_, value)| value.clone())
         };
-        assert_eq!(said("tidegate.left_out"), Some((500u64 - 48).into()));
+        assert_eq!(said("tidegate.left_out"), Some((700u64 - 72).into()));
         assert_eq!(said("tidegate.disk.waits"), Some(100u64.into()));
         let waited = Duration::from_millis(100).into();
         assert_eq!(said("tidegate.disk.waited_ms"), Some(waited));

@@ -67,6 +67,8 @@ pub struct Span {
     pub ended: u64,
     pub attributes: BTreeMap<String, String>,
     pub has_failed: bool,
+    /// The trace and the span that it has a link to.
+    pub link: Option<(String, String)>,
 }
 
 pub const INTERNAL: u64 = 1;
@@ -274,6 +276,10 @@ fn span_of(message: &[u8]) -> Span {
         ended: eight(8),
         attributes: attributes(message, 9),
         has_failed: failed,
+        link: one(13).map(|link| {
+            let of = |field| hex(all(link.bytes(), field).pop().unwrap());
+            (of(1), of(2))
+        }),
     }
 }
 

@@ -20,15 +20,15 @@ use tokio::{process::Command, time::sleep};
 const SIZE: u64 = 11 * CHUNK + 1234;
 
 /// An origin, a tier, and the files with the keys to it.
-struct Fleet {
-    origin: Origin,
-    s3: S3,
+pub(super) struct Fleet {
+    pub origin: Origin,
+    pub s3: S3,
     keys: TempDir,
     object: Object,
 }
 
 impl Fleet {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let script = Script::new(600, SIZE);
         let keys = tempfile::tempdir().unwrap();
         for name in ["access", "secret"] {
@@ -42,7 +42,7 @@ impl Fleet {
         }
     }
 
-    fn config(&self) -> Config {
+    pub fn config(&self) -> Config {
         let key = |name: &str| SecretSource::File(self.keys.path().join(name));
         Config {
             run: 4 * CHUNK,
@@ -74,7 +74,7 @@ impl Fleet {
     }
 
     /// An edge that has brought all of the film up.
-    async fn filled(&self) -> Gate {
+    pub async fn filled(&self) -> Gate {
         let edge = self.edge().await;
         self.whole(&edge).await;
         self.uploaded(SIZE).await;
@@ -134,7 +134,7 @@ impl Fleet {
         answer
     }
 
-    async fn part(&self, edge: &Gate, first: u64, last: u64) -> Answer {
+    pub async fn part(&self, edge: &Gate, first: u64, last: u64) -> Answer {
         let range = format!("bytes={first}-{last}");
         let answer = edge.ask(Request::get("/film").range(&range)).await;
         let expected = self.object.expected(Some(&range), None);
@@ -142,7 +142,7 @@ impl Fleet {
         answer
     }
 
-    fn asked(&self) -> usize {
+    pub fn asked(&self) -> usize {
         self.origin.asked("/film").len()
     }
 }

@@ -3,6 +3,7 @@
 mod exporting;
 mod propagation;
 mod steps;
+mod tier;
 
 use crate::{collector::Collector, gate::Gate, origin::Origin};
 use tidegate::{

@@ -133,6 +133,9 @@ async fn who_joins_waits_for_the_lock() {
         (lock.kind, lock.says("tidegate.outcome")),
         (INTERNAL, "answered")
     );
+    let first = &requests[0];
+    let leader = (first.trace.clone(), first.id.clone());
+    assert_eq!(lock.link.as_ref(), Some(&leader), "{lock:#?}");
     let joined = requests
         .iter()
         .find(|span| lock.parent.as_ref() == Some(&span.id));
