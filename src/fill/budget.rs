@@ -1,13 +1,9 @@
 //! The budget of bytes that have come in and are not yet on disk.
 
 use super::{Board, Fills};
-use crate::traffic::customer;
+use crate::{store::WeakMap, traffic::customer};
 use parking_lot::Mutex;
-use std::{
-    collections::HashMap,
-    net::IpAddr,
-    sync::{Arc, Weak},
-};
+use std::{net::IpAddr, sync::Arc};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Room for bytes in flight, over all objects. A chunk has its share from its beginning to when it
@@ -17,15 +13,8 @@ pub(super) struct InFlight {
     /// In KiB.
     room: Arc<Semaphore>,
     most: usize,
-    clients: Mutex<Clients>,
-}
-
-/// The rooms of the clients for whose requests something comes in.
-#[derive(Debug)]
-struct Clients {
-    rooms: HashMap<IpAddr, Weak<ClientRoom>>,
-    /// The number of them at which those without users are looked for.
-    sweep_at: usize,
+    /// The rooms of those for whose requests something comes in.
+    clients: Mutex<WeakMap<IpAddr, ClientRoom>>,
 }
 
 /// What one client's requests may bring in at a time.
@@ -35,9 +24,6 @@ pub(super) struct ClientRoom {
     room: Arc<Semaphore>,
     most: u32,
 }
-
-/// The least number of clients' rooms at which those without users are looked for.
-const SWEEP_FLOOR: usize = 256;
 
 /// A chunk's room, until this is dropped.
 #[derive(Debug)]
@@ -62,29 +48,18 @@ impl InFlight {
         Self {
             room: Arc::new(Semaphore::new(most)),
             most,
-            clients: Mutex::new(Clients {
-                rooms: HashMap::new(),
-                sweep_at: SWEEP_FLOOR,
-            }),
+            clients: Mutex::default(),
         }
     }
 
     /// The room of one client: of so many bytes, where it is new.
     fn of_one_client(&self, client: IpAddr, bytes: u64) -> Arc<ClientRoom> {
-        let mut clients = self.clients.lock();
-        if clients.rooms.len() >= clients.sweep_at {
-            clients.rooms.retain(|_, room| room.strong_count() > 0);
-            clients.sweep_at = (2 * clients.rooms.len()).max(SWEEP_FLOOR);
-        }
-        let known = clients.rooms.entry(client).or_default();
-        known.upgrade().unwrap_or_else(|| {
+        self.clients.lock().get_or_insert_with(client, || {
             let most = u32::try_from(bytes / 1024).unwrap_or(u32::MAX);
-            let room = Arc::new(ClientRoom {
+            Arc::new(ClientRoom {
                 room: Arc::new(Semaphore::new(most as usize)),
                 most,
-            });
-            *known = Arc::downgrade(&room);
-            room
+            })
         })
     }
 

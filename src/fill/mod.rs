@@ -47,15 +47,14 @@ pub use visit::Visit;
 
 use crate::{
     source::{Request, Sink, Source, SourceError},
-    store::{Object, Store},
+    store::{Object, Store, WeakMap},
     traces::Trace,
 };
 use budget::InFlight;
 use parking_lot::{Mutex, RwLock};
 use std::{
-    collections::HashMap,
     net::IpAddr,
-    sync::{Arc, OnceLock, Weak},
+    sync::{Arc, OnceLock},
 };
 use unkept::Unkept;
 
@@ -67,7 +66,7 @@ pub struct Fills {
     in_flight: InFlight,
     unkept: Unkept,
     doubts: Doubts,
-    boards: Mutex<HashMap<u64, Weak<Board>>>,
+    boards: Mutex<WeakMap<u64, Board>>,
     sink: OnceLock<Arc<dyn Sink>>,
     stats: Stats,
 }
@@ -151,9 +150,6 @@ impl From<SourceError> for FillError {
     }
 }
 
-/// The least number of boards at which those without users are looked for.
-const SWEEP_FLOOR: usize = 1024;
-
 impl Fills {
     /// Fills into `store`.
     pub fn new(store: Arc<Store>, config: Config) -> Arc<Self> {
@@ -207,16 +203,10 @@ impl Fills {
     /// The board of an object's generation.
     pub fn board(&self, object: &Arc<Object>) -> Arc<Board> {
         let mut boards = self.boards.lock();
-        if let Some(board) = boards.get(&object.generation()).and_then(Weak::upgrade) {
-            return board;
-        }
-        if boards.len() >= SWEEP_FLOOR {
-            boards.retain(|_, board| board.strong_count() > 0);
-        }
-        let room = self.in_flight.of_one_object(object.chunk_size());
-        let board = Arc::new(Board::new(object.clone(), room));
-        boards.insert(object.generation(), Arc::downgrade(&board));
-        board
+        boards.get_or_insert_with(object.generation(), || {
+            let room = self.in_flight.of_one_object(object.chunk_size());
+            Arc::new(Board::new(object.clone(), room))
+        })
     }
 }
 

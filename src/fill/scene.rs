@@ -67,14 +67,13 @@ impl Transfer {
 impl Fills {
     /// The board of a generation, if anybody is at it.
     pub fn board_of(&self, generation: u64) -> Option<Arc<Board>> {
-        self.boards.lock().get(&generation)?.upgrade()
+        self.boards.lock().get(&generation)
     }
 
     /// The objects that something is brought in of, at most `most` of them.
     pub fn under_way(&self, most: usize) -> UnderWay {
-        let all: Vec<_> = self.boards.lock().values().cloned().collect();
-        let boards = all.into_iter().filter_map(|board| board.upgrade());
-        let mut boards: Vec<_> = boards.filter(|board| board.is_under_way()).collect();
+        let mut boards = self.boards.lock().all();
+        boards.retain(|board| board.is_under_way());
         boards.sort_unstable_by_key(|board| board.object().generation());
         let count = boards.len();
         boards.truncate(most);

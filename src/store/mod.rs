@@ -42,6 +42,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod usage;
+mod weak_map;
 mod writing;
 
 pub use body::CorruptChunk;
@@ -54,6 +55,7 @@ pub use purge::{How, PurgeError, Purged};
 pub use purges::Mark;
 pub use reading::{Read, SlowRead};
 pub use stats::Stats;
+pub use weak_map::WeakMap;
 
 use crate::domain::{Selector, Tags, place_of};
 use async_trait::async_trait;

@@ -1,30 +1,22 @@
 //! The objects that are open: one instance for each key, and the recently used kept for the next
 //! request.
 
-use super::{Object, ObjectId, purges::Purges};
+use super::{Object, ObjectId, purges::Purges, weak_map::WeakMap};
 use lru::LruCache;
-use std::{
-    collections::{HashMap, HashSet},
-    num::NonZeroUsize,
-    sync::{Arc, Weak},
-};
+use std::{collections::HashSet, num::NonZeroUsize, sync::Arc};
 
 /// Who has what open. Every object with a reader or a fill is in `live`; `recent` keeps some of
 /// them alive after the last has left.
 #[derive(Debug)]
 pub(super) struct Table {
-    live: HashMap<ObjectId, Weak<Object>>,
+    live: WeakMap<ObjectId, Object>,
     recent: LruCache<ObjectId, Arc<Object>>,
     removals: Box<[u64; STRIPES]>,
     /// Generations whose files are about to go.
     leaving: HashSet<(ObjectId, u64)>,
     /// What has been purged.
     pub purges: Purges,
-    sweep_at: usize,
 }
-
-/// The least number of entries at which those of closed objects are looked for.
-const SWEEP_FLOOR: usize = 4096;
 
 /// Counters of removals: enough that objects seldom share one.
 const STRIPES: usize = 1024;
@@ -36,12 +28,11 @@ fn stripe(id: ObjectId) -> usize {
 impl Table {
     pub fn new(open_objects: usize) -> Self {
         Self {
-            live: HashMap::new(),
+            live: WeakMap::default(),
             recent: LruCache::new(NonZeroUsize::new(open_objects).unwrap_or(NonZeroUsize::MIN)),
             removals: Box::new([0; STRIPES]),
             leaving: HashSet::new(),
             purges: Purges::default(),
-            sweep_at: SWEEP_FLOOR,
         }
     }
 
@@ -55,7 +46,7 @@ impl Table {
         if let Some(found) = self.recent.get(&id) {
             return Some(found.clone());
         }
-        let found = self.live.get(&id)?.upgrade()?;
+        let found = self.live.get(&id)?;
         self.recent.put(id, found.clone());
         Some(found)
     }
@@ -106,14 +97,14 @@ impl Table {
 
     /// All that is open.
     pub fn open(&self) -> Vec<Arc<Object>> {
-        self.live.values().filter_map(Weak::upgrade).collect()
+        self.live.all()
     }
 
     /// Takes out this generation, be it open or only on disk: its files are about to go.
     pub fn expel(&mut self, id: ObjectId, generation: u64) {
         self.leaving.insert((id, generation));
         self.distrust(id);
-        let open = self.live.get(&id).and_then(Weak::upgrade);
+        let open = self.live.get(&id);
         if open.is_some_and(|open| open.generation() == generation) {
             self.live.remove(&id);
             self.recent.pop(&id);
@@ -150,11 +141,7 @@ impl Table {
     }
 
     fn insert(&mut self, object: Arc<Object>) {
-        if self.live.len() >= self.sweep_at {
-            self.live.retain(|_, object| object.strong_count() > 0);
-            self.sweep_at = SWEEP_FLOOR.max(self.live.len() * 2);
-        }
-        self.live.insert(object.id(), Arc::downgrade(&object));
+        self.live.insert(object.id(), &object);
         self.recent.put(object.id(), object);
     }
 }
