@@ -31,8 +31,7 @@ pub struct Board {
     pub(super) room: Arc<Semaphore>,
     state: Mutex<State>,
     changed: Notify,
-    /// Where each reader is, by its number.
-    readers: Mutex<BTreeMap<u64, Arc<AtomicU64>>>,
+    readers: Mutex<Readers>,
     completing: AtomicBool,
     /// The policy says that what is under way goes on without readers.
     goes_on: AtomicBool,
@@ -54,6 +53,9 @@ pub struct Board {
     /// The index of the movie has been asked for, or need not be.
     pub(super) index_sought: AtomicBool,
 }
+
+/// Where each reader is, by its number.
+type Readers = BTreeMap<u64, Arc<AtomicU64>>;
 
 #[derive(Debug)]
 struct State {
@@ -416,14 +418,18 @@ impl Board {
 
     /// Whether anybody wants more of this object.
     pub fn is_wanted(&self) -> bool {
-        !self.readers.lock().is_empty() || self.goes_on.load(SeqCst) && !self.is_withdrawn()
+        self.is_wanted_beside(&self.readers.lock())
+    }
+
+    fn is_wanted_beside(&self, readers: &Readers) -> bool {
+        !readers.is_empty() || self.goes_on.load(SeqCst) && !self.is_withdrawn()
     }
 
     /// Whether a flight may end since nobody wants more. What can't be asked for again is given up
     /// with it, so that nobody comes to it in that moment.
     pub(super) fn is_deserted(&self) -> bool {
         let readers = self.readers.lock();
-        let is_wanted = !readers.is_empty() || self.goes_on.load(SeqCst) && !self.is_withdrawn();
+        let is_wanted = self.is_wanted_beside(&readers);
         if !is_wanted && self.comes_once() {
             self.given_up.store(true, SeqCst);
         }
