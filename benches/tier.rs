@@ -45,20 +45,23 @@ const NAMES: [&str; 2] = ["without", "with a tier"];
 
 fn main() -> ExitCode {
     let Options { measuring } = Options::parse();
-    run::prepare(measuring.no_namespace);
+    run::prepare(measuring.starting.no_namespace);
     run::exit_code(compare(&measuring))
 }
 
 /// Runs all cases; where it is only checked that they start, each once, on little.
 fn compare(measuring: &Measuring) -> io::Result<bool> {
-    let quick = measuring.is_quick();
+    let quick = measuring.starting.is_quick();
     let mut report = Report::default();
     for repetition in 0..measuring.repetitions() {
         for turn in 0..NAMES.len() {
             let which = (turn + repetition as usize) % NAMES.len();
             eprintln!("{} · {}", repetition + 1, NAMES[which]);
             let shared = tempfile::tempdir()?;
-            let stage = Stage::new(&measuring.tidegate, (which == 1).then_some(&shared))?;
+            let stage = Stage::new(
+                &measuring.starting.tidegate,
+                (which == 1).then_some(&shared),
+            )?;
             report.add(
                 "64 KB range hits",
                 which,
@@ -74,7 +77,7 @@ fn compare(measuring: &Measuring) -> io::Result<bool> {
             );
         }
     }
-    let version = Kind::Tidegate.version(&measuring.tidegate);
+    let version = Kind::Tidegate.version(&measuring.starting.tidegate);
     measuring.show(&report, &NAMES, &[version.unwrap_or_default()])?;
     Ok(true)
 }
@@ -139,7 +142,7 @@ impl<'a> Stage<'a> {
         Client::new(self.server.address()).get(&path, None, Reading::Check)?;
         self.settled(200 * MB)?;
         self.origin.delay(FAR);
-        let empty = edge(&measuring.tidegate, &self.origin, self.shared)?;
+        let empty = edge(&measuring.starting.tidegate, &self.origin, self.shared)?;
         let mut client = Client::new(empty.address());
         let mut first_bytes = Vec::new();
         for nth in 0..count {

@@ -34,7 +34,7 @@ fn main() -> ExitCode {
             .for_each(|it| println!("{:<10} {}", it.name, it.title));
         return ExitCode::SUCCESS;
     }
-    run::prepare(options.no_namespace);
+    run::prepare(options.starting.no_namespace);
     run::exit_code(compare(&options))
 }
 
@@ -43,11 +43,11 @@ fn compare(options: &Options) -> io::Result<bool> {
     soundness::check();
     let open_files = limits::raise_open_files();
     let (kinds, versions): (Vec<Kind>, Vec<String>) =
-        run::present(&options.servers, &options.tidegate)
+        run::present(&options.servers, &options.starting.tidegate)
             .into_iter()
             .unzip();
     if let Some(load) = measure::foreign_load()
-        && !options.quick()
+        && !options.starting.is_quick()
     {
         eprintln!("note: the machine is busy (load {load}); every number suffers from that");
     }
@@ -77,7 +77,7 @@ fn compare(options: &Options) -> io::Result<bool> {
         report.write_json(&file, &names, &machine)?;
         println!("{}", report.table(&names, options.markdown));
         println!("{machine}; all numbers in {}\n", file.display());
-        if options.quick() {
+        if options.starting.is_quick() {
             println!("Too short a run for the numbers to mean anything.\n");
         }
         all_right &= !options.strict || report.missed().is_empty();
@@ -95,7 +95,7 @@ fn run_once(
     let scale = options.scale(scenario);
     let origin = Origin::start()?;
     let capacity = scenario.capacity(&scale);
-    let server = kind.start(&options.tidegate, origin.address(), capacity)?;
+    let server = kind.start(&options.starting.tidegate, origin.address(), capacity)?;
     let stage = Stage {
         origin: &origin,
         server: &server,
@@ -104,7 +104,7 @@ fn run_once(
     };
     let explain = |error| io::Error::other(format!("{error}\n{}", server.last_messages()));
     let findings = (scenario.run)(&stage).map_err(explain)?;
-    if options.quick() {
+    if options.starting.is_quick() {
         findings.sound().map_err(explain)?;
     }
     Ok(findings)

@@ -1,7 +1,7 @@
 //! What can be said on the command line.
 
 use crate::{
-    kit::servers::Kind,
+    kit::{options::Starting, servers::Kind},
     scenarios::{self, KB, MB, Scale, Scenario},
 };
 use clap::Parser;
@@ -53,30 +53,18 @@ pub struct Options {
     /// Fail when a target is missed
     #[arg(long)]
     pub strict: bool,
-    /// Run everything for a moment, to check that it does
-    #[arg(long, alias = "test")]
-    quick: bool,
     /// List the scenarios
     #[arg(long)]
     pub list: bool,
-    /// The tidegate to measure, if not the one just built
-    #[arg(long, default_value = env!("CARGO_BIN_EXE_tidegate"))]
-    pub tidegate: PathBuf,
-    /// Stay in the machine's own network
-    #[arg(long)]
-    pub no_namespace: bool,
-    #[arg(long, hide = true)]
-    bench: bool,
+    #[command(flatten)]
+    pub starting: Starting,
 }
 
 impl Options {
-    pub fn quick(&self) -> bool {
-        self.quick || !self.bench
-    }
-
     pub fn picked(&self) -> impl Iterator<Item = &'static Scenario> {
         let named = |it: &Scenario| self.scenarios.iter().any(|part| it.name.contains(part));
-        let default = |it: &Scenario| self.scenarios.is_empty() && (self.quick() || !it.long);
+        let default =
+            |it: &Scenario| self.scenarios.is_empty() && (self.starting.is_quick() || !it.long);
         scenarios::ALL
             .iter()
             .filter(move |it| named(it) || default(it))
@@ -84,7 +72,7 @@ impl Options {
 
     /// How large a scenario is to be.
     pub fn scale(&self, scenario: &Scenario) -> Scale {
-        let own = if self.quick() {
+        let own = if self.starting.is_quick() {
             scenario.quick
         } else {
             scenario.full
@@ -106,7 +94,11 @@ impl Options {
             Some(folder) => folder.clone(),
             None => target.unwrap_or(Path::new("target")).join("bench"),
         };
-        let quick = if self.quick() { "-quick" } else { "" };
+        let quick = if self.starting.is_quick() {
+            "-quick"
+        } else {
+            ""
+        };
         folder.join(format!("crowd-{}{quick}.json", scenario.name))
     }
 }

@@ -48,8 +48,8 @@ fn main() -> ExitCode {
             .for_each(|it| println!("{:<14} {}", it.name, it.title));
         return ExitCode::SUCCESS;
     }
-    run::prepare(options.measuring.no_namespace);
-    run::exit_code(if options.measuring.is_quick() {
+    run::prepare(options.measuring.starting.no_namespace);
+    run::exit_code(if options.measuring.starting.is_quick() {
         check(&options)
     } else {
         compare(&options)
@@ -60,8 +60,12 @@ fn main() -> ExitCode {
 fn check(options: &Options) -> io::Result<bool> {
     let origin = Origin::start()?;
     let mut all_right = true;
-    for (kind, _) in run::present(&options.servers, &options.measuring.tidegate) {
-        let server = kind.start(&options.measuring.tidegate, origin.address(), CAPACITY)?;
+    for (kind, _) in run::present(&options.servers, &options.measuring.starting.tidegate) {
+        let server = kind.start(
+            &options.measuring.starting.tidegate,
+            origin.address(),
+            CAPACITY,
+        )?;
         let stage = Stage {
             origin: &origin,
             server: &server,
@@ -80,7 +84,7 @@ fn check(options: &Options) -> io::Result<bool> {
 /// Runs the cases; whether none of them failed.
 fn compare(options: &Options) -> io::Result<bool> {
     let (kinds, versions): (Vec<Kind>, Vec<String>) =
-        run::present(&options.servers, &options.measuring.tidegate)
+        run::present(&options.servers, &options.measuring.starting.tidegate)
             .into_iter()
             .unzip();
     if let Some(load) = measure::foreign_load() {
@@ -113,7 +117,11 @@ fn run_once(options: &Options, case: &Case, kind: Kind, repetition: u64) -> io::
         return Ok(Vec::new());
     }
     let origin = Origin::start()?;
-    let server = kind.start(&options.measuring.tidegate, origin.address(), CAPACITY)?;
+    let server = kind.start(
+        &options.measuring.starting.tidegate,
+        origin.address(),
+        CAPACITY,
+    )?;
     let stage = Stage {
         origin: &origin,
         server: &server,

@@ -4,19 +4,10 @@ use super::{machine, namespace, report::Report};
 use clap::Args;
 use std::{io, path::PathBuf};
 
-/// How to measure, and where to put what comes of it.
+/// What is started, and how far.
 #[derive(Args)]
-pub struct Measuring {
-    /// How often each case runs on each server
-    #[arg(long, default_value_t = 5)]
-    repetitions: u64,
-    /// Print the table as Markdown
-    #[arg(long)]
-    markdown: bool,
-    /// Write the numbers to this file, too
-    #[arg(long)]
-    json: Option<PathBuf>,
-    /// Only check that everything starts
+pub struct Starting {
+    /// Run everything for a moment, to check that it does
     #[arg(long, alias = "test")]
     quick: bool,
     /// The tidegate to measure, if not the one just built
@@ -29,15 +20,37 @@ pub struct Measuring {
     bench: bool,
 }
 
-impl Measuring {
+impl Starting {
     /// Whether it is only checked that everything starts.
     pub fn is_quick(&self) -> bool {
         self.quick || !self.bench
     }
+}
 
+/// How to measure, and where to put what comes of it.
+#[derive(Args)]
+pub struct Measuring {
+    /// How often each case runs on each server
+    #[arg(long, default_value_t = 5)]
+    repetitions: u64,
+    /// Print the table as Markdown
+    #[arg(long)]
+    markdown: bool,
+    /// Write the numbers to this file, too
+    #[arg(long)]
+    json: Option<PathBuf>,
+    #[command(flatten)]
+    pub starting: Starting,
+}
+
+impl Measuring {
     /// How often each case runs on each server.
     pub fn repetitions(&self) -> u64 {
-        if self.is_quick() { 1 } else { self.repetitions }
+        if self.starting.is_quick() {
+            1
+        } else {
+            self.repetitions
+        }
     }
 
     /// Shows what was measured of servers with these names and versions.
