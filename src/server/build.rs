@@ -4,6 +4,7 @@ use super::{
     Listen, Running, Settings, StartError,
     certificates::{Certificates, acceptor},
     count::Count,
+    desk::{Desk, Owed},
     door::{Clientele, Door},
     events::Events,
     files,
@@ -11,6 +12,7 @@ use super::{
     inherited::Inherited,
     lanes::Lanes,
     listener::BoundListener,
+    listening::Listening,
     live::{Live, collector, tracer},
     sockets::Sockets,
     table::Table,
@@ -30,8 +32,8 @@ use crate::{
 use futures_util::FutureExt;
 use parking_lot::Mutex;
 use pingora_core::{
-    apps::{HttpServerOptions, http_app::HttpServer},
-    server::{Fds, ListenFds, ShutdownWatch, configuration::ServerConf},
+    apps::HttpServerOptions,
+    server::{Fds, ShutdownWatch, configuration::ServerConf},
     services::{Service, listening},
 };
 use pingora_proxy::{HttpProxy, ProxyServiceBuilder};
@@ -113,6 +115,7 @@ pub(super) async fn start(
         Guard::new(address.ip(), settings.token_file())
     });
     let state = Arc::new(State::default());
+    let owed = Owed::default();
     if let Some(socket) = sockets.admin {
         let name = socket.hand_over(&mut fds);
         // It answers until the last client's answer has ended.
@@ -127,16 +130,19 @@ pub(super) async fn start(
             guard: guard.clone(),
             purger: proxy.purger(),
         };
-        admin.push(Box::new(admin_service(pages, &name)));
+        admin.push(Box::new(admin_service(pages, owed.clone(), &name)));
     }
     let fds = Arc::new(Mutex::new(fds));
-    serve(services, &fds, &watch);
-    serve(admin, &fds, &admin_watch);
+    let listening = Listening::start(services, &fds, &watch);
+    let admin_listening = Listening::start(admin, &fds, &admin_watch);
     Ok(Running {
         addresses,
         admin: admin_address,
         shutdown,
         admin_shutdown,
+        listening,
+        admin_listening,
+        owed,
         state,
         active,
         sockets: shared,
@@ -265,8 +271,8 @@ fn door(
     })
 }
 
-fn admin_service(pages: Pages, name: &str) -> listening::Service<HttpServer<Pages>> {
-    let mut service = listening::Service::new("admin".into(), HttpServer::new_app(pages));
+fn admin_service(pages: Pages, owed: Owed, name: &str) -> listening::Service<Desk> {
+    let mut service = listening::Service::new("admin".into(), Desk::new(pages, owed));
     service.add_tcp(name);
     service
 }
@@ -276,12 +282,5 @@ fn server_conf(settings: &Settings) -> ServerConf {
         threads: settings.server.threads,
         upstream_keepalive_pool_size: settings.server.origin_idle_connections,
         ..ServerConf::default()
-    }
-}
-
-fn serve(services: Vec<Box<dyn Service>>, fds: &ListenFds, shutdown: &ShutdownWatch) {
-    for mut service in services {
-        let (fds, shutdown) = (fds.clone(), shutdown.clone());
-        tokio::spawn(async move { service.start_service(Some(fds), shutdown, 1).await });
     }
 }

@@ -8,6 +8,7 @@ mod build;
 mod certificates;
 mod clock;
 mod count;
+mod desk;
 mod door;
 mod events;
 mod files;
@@ -15,6 +16,7 @@ mod handover;
 mod inherited;
 mod lanes;
 pub mod listener;
+mod listening;
 mod live;
 mod notify;
 mod proxy_protocol;
@@ -36,9 +38,11 @@ use crate::{
     store::OpenError,
     tier::{self, Tier},
 };
+use desk::Owed;
 use inherited::Inherited;
 use lanes::Lanes;
 use listener::BindError;
+use listening::Listening;
 use live::Live;
 use parking_lot::Mutex;
 use std::{
@@ -123,6 +127,9 @@ pub struct Running {
     admin: Option<SocketAddr>,
     shutdown: watch::Sender<bool>,
     admin_shutdown: watch::Sender<bool>,
+    listening: Listening,
+    admin_listening: Listening,
+    owed: Owed,
     state: Arc<admin::State>,
     active: Arc<AtomicUsize>,
     /// To be handed over. They listen as long as they are here.
@@ -188,9 +195,16 @@ impl Running {
         self.sockets.iter().map(TcpListener::try_clone).collect()
     }
 
-    /// Answers the operator no more: another process does.
-    fn leave_admin(&self) {
+    /// Takes no more connections of operators: another process does. Who has asked this one is
+    /// answered, and not told that nobody serves here.
+    async fn leave_admin(&mut self) {
         self.admin_shutdown.send_replace(true);
+        self.admin_listening.ended().await;
+    }
+
+    /// Whether another process answers operators.
+    fn has_left_admin(&self) -> bool {
+        *self.admin_shutdown.borrow()
     }
 
     /// Stops accepting, lets running answers end within the drain time, closes the store.
@@ -200,16 +214,22 @@ impl Running {
     }
 
     /// The same with another limit.
-    async fn stop_within(self, drain: Duration) {
-        self.state.drain();
-        drop(self.sockets);
+    async fn stop_within(mut self, drain: Duration) {
+        let is_replaced = self.has_left_admin();
+        if !is_replaced {
+            self.state.drain();
+        }
+        self.sockets.clear();
         self.shutdown.send_replace(true);
         let began = Instant::now();
+        self.listening.ended().await;
         let is_done = || {
             let clientele = &self.live.clientele;
-            let beginning = began.elapsed() < FIRST_WORDS && clientele.beginning.now() > 0;
+            let patient = began.elapsed() < FIRST_WORDS;
+            let beginning = patient && clientele.beginning.now() > 0;
+            let operators = is_replaced && !self.owed.none(patient);
             // Over HTTP/2 an answer is at its end before its last bytes are with the client.
-            self.active.load(SeqCst) == 0 && !beginning && clientele.http2.now() == 0
+            self.active.load(SeqCst) == 0 && !beginning && !operators && clientele.http2.now() == 0
         };
         while !is_done() && began.elapsed() < drain {
             tokio::time::sleep(DRAIN_TICK).await;
@@ -226,7 +246,13 @@ impl Running {
         self.storage.fills().store().close().await;
         let left = drain.saturating_sub(began.elapsed());
         self.live.exporter.end(left.max(LAST_SPANS)).await;
-        self.admin_shutdown.send_replace(true);
+        if !is_replaced {
+            self.leave_admin().await;
+            let late = Instant::now() + FIRST_WORDS;
+            while !self.owed.none(false) && Instant::now() < late {
+                tokio::time::sleep(DRAIN_TICK).await;
+            }
+        }
         self.lanes.stop();
         let logs = self.logs;
         // A disk that hangs may make it wait.

@@ -184,7 +184,7 @@ impl<'a> Process<'a> {
                 log::info!("upgrade: another process serves now; running answers are finished");
                 // The manager listens to the other one now.
                 self.alive.abort();
-                self.running.leave_admin();
+                self.running.leave_admin().await;
                 self.settings.server.upgrade_drain
             }
             false => {

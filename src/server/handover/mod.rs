@@ -23,6 +23,9 @@
 //!
 //! * The sockets are the same ones in both processes, so that at no time nobody listens. What waits
 //!   to be accepted when the old process stops accepting is accepted by the new one.
+//! * So it is with the admin address. Whoever the old process has accepted there it answers before it
+//!   ends, as the address is answered on: ready. What changes the store it refuses by then, with 503:
+//!   that is the new process's to do.
 //! * The directory has one owner, see [`crate::store`]: the old process ends its writes before the
 //!   lock passes, and checks every byte that it reads from then on, since the new one may evict
 //!   what it reads. What its running fills bring in is not kept any more.

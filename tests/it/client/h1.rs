@@ -152,6 +152,11 @@ impl Client {
     /// Sends bytes as they are, as a request of a method.
     pub async fn send_raw(&mut self, method: &str, text: &str) {
         self.methods.push_back(method.to_owned());
+        self.send_tail(text).await;
+    }
+
+    /// More of what was begun with [`Client::send_raw`].
+    pub async fn send_tail(&mut self, text: &str) {
         let sent = within(
             "a request to be sent",
             self.stream.write_all(text.as_bytes()),
