@@ -165,12 +165,17 @@ impl Gate {
 
     /// Waits until so many requests are under way; those that are not have been counted.
     pub async fn until_active(&self, count: f64) {
+        self.until("requests_active", count).await;
+    }
+
+    /// Waits until [`Gate::metric`] is this: a client may see an end before it is counted.
+    pub async fn until(&self, part: &str, value: f64) {
         let reached = async {
-            while self.metric("requests_active").await != count {
+            while self.metric(part).await != value {
                 tokio::task::yield_now().await;
             }
         };
-        within(&format!("{count} requests to be under way"), reached).await;
+        within(&format!("{part} to be {value}"), reached).await;
     }
 
     /// Bytes that the cache directory takes on disk.
