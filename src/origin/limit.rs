@@ -88,7 +88,7 @@ impl Limit {
     /// Dropping the future leaves the queue.
     pub async fn enter(self: &Arc<Self>, class: Class) -> Result<Permit, Refused> {
         let came = now();
-        let Some(mut place) = self.arrive(class, came)? else {
+        let Some(mut place) = self.arrive(class)? else {
             return Ok(self.permit());
         };
         match time::timeout(self.wait, &mut place.called).await {
@@ -107,7 +107,7 @@ impl Limit {
         if !desk.queue.has_room() {
             return None;
         }
-        match desk.queue.arrive(class, now()) {
+        match desk.queue.arrive(class) {
             Arrival::Admitted => Some(self.permit()),
             Arrival::Queued(_) | Arrival::Displacing { .. } | Arrival::Full => None,
         }
@@ -142,9 +142,9 @@ impl Limit {
     }
 
     /// A place in the queue, or none where there is a slot.
-    fn arrive(&self, class: Class, now: Instant) -> Result<Option<Place<'_>>, Refused> {
+    fn arrive(&self, class: Class) -> Result<Option<Place<'_>>, Refused> {
         let mut desk = self.desk.lock();
-        let (ticket, displaced) = match desk.queue.arrive(class, now) {
+        let (ticket, displaced) = match desk.queue.arrive(class) {
             Arrival::Admitted => return Ok(None),
             Arrival::Queued(ticket) => (ticket, None),
             Arrival::Displacing { ticket, displaced } => (ticket, desk.calls.remove(&displaced)),

@@ -1,23 +1,20 @@
 //! Who waits before an origin, and who goes next: a bounded queue, as a plain value.
 //!
-//! A waiter has a fixed *rank*: when it came, and later by two seconds for each class below the
-//! first. The lowest rank goes first. So a small request goes before a completion that came with
-//! it, but not before one that has waited for eight seconds: age counts, nobody starves, and
-//! nothing is ever sorted again.
+//! The first of the first class goes first; but every fourth slot goes to whoever has waited
+//! longest, of whatever class. So those who wait for little pass those who wait for much, as long
+//! as they do not need more than three quarters of what the origin does, and nobody starves: who
+//! waits behind `n` older ones goes after 4 `n` + 4 others at the latest.
 //!
 //! ```text
-//!   arrive ──► active ──release──► gone        a slot that is released goes over to the
-//!      │          ▲                            first waiter, and never stands free
-//!      ▼          │ release, of another        while somebody waits
+//!   arrive ──► active ──release──► gone        a slot that is released goes over to a
+//!      │          ▲                            waiter, and never stands free while
+//!      ▼          │ release, of another        somebody waits
 //!   waiting ──────┘
-//!      └──leave, or displaced by a lower rank──► gone
+//!      └──leave, or displaced by a better class──► gone
 //! ```
 
 use super::Class;
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The queue before one origin.
 #[derive(Debug)]
@@ -25,16 +22,19 @@ pub struct Queue {
     limit: usize,
     width: usize,
     active: usize,
-    /// The next first.
-    waiting: BTreeMap<Ticket, Class>,
+    /// The first of the first class first.
+    waiting: BTreeSet<Ticket>,
+    /// The same, the oldest first.
+    by_age: BTreeMap<u64, Class>,
     arrived: u64,
+    /// Slots that went over to the first class since one went by age.
+    by_class: u32,
 }
 
-/// Names a waiter; waiters are ordered by their tickets.
+/// Names a waiter; waiters are ordered by their tickets: by class, and then by who came first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket {
-    rank: Instant,
-    /// Between equals, who came first.
+    class: Class,
     sequence: u64,
 }
 
@@ -49,17 +49,15 @@ pub enum Arrival {
     Displacing {
         /// The one that waits.
         ticket: Ticket,
-        /// The one that did: the last in the queue.
+        /// The one that did: the last of the last class.
         displaced: Ticket,
     },
     /// It can't even wait.
     Full,
 }
 
-/// How much later a class goes than the one before it: a read-ahead is worth nothing after a few
-/// seconds, so what lies between the first class and the last must stay below the patience of
-/// those who wait.
-const STEP: Duration = Duration::from_secs(2);
+/// Slots that go by class for each that goes by age.
+const BY_CLASS: u32 = 3;
 
 impl Queue {
     /// An empty queue: `limit` requests, but at least one, at a time, and `width` that wait.
@@ -68,26 +66,32 @@ impl Queue {
             limit: limit.max(1),
             width,
             active: 0,
-            waiting: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            by_age: BTreeMap::new(),
             arrived: 0,
+            by_class: 0,
         }
     }
 
     /// A request arrives.
-    pub fn arrive(&mut self, class: Class, now: Instant) -> Arrival {
+    pub fn arrive(&mut self, class: Class) -> Arrival {
         if self.active < self.limit {
             self.active += 1;
             return Arrival::Admitted;
         }
-        let ticket = self.ticket(class, now);
+        self.arrived += 1;
+        let ticket = Ticket {
+            class,
+            sequence: self.arrived,
+        };
         if self.waiting.len() < self.width {
-            self.waiting.insert(ticket, class);
+            self.enter(ticket);
             return Arrival::Queued(ticket);
         }
-        match self.waiting.last_entry() {
-            Some(last) if ticket < *last.key() => {
-                let (displaced, _) = last.remove_entry();
-                self.waiting.insert(ticket, class);
+        match self.waiting.last().copied() {
+            Some(displaced) if ticket < displaced => {
+                self.leave(displaced);
+                self.enter(ticket);
                 Arrival::Displacing { ticket, displaced }
             }
             _ => Arrival::Full,
@@ -97,17 +101,19 @@ impl Queue {
     /// A waiter gives up. Says whether it was still waiting; otherwise it has been displaced, or a
     /// slot has gone over to it.
     pub fn leave(&mut self, ticket: Ticket) -> bool {
-        self.waiting.remove(&ticket).is_some()
+        self.by_age.remove(&ticket.sequence);
+        self.waiting.remove(&ticket)
     }
 
     /// An active request is over. Its slot goes over to the waiter that is returned.
     pub fn release(&mut self) -> Option<Ticket> {
         debug_assert!(self.active > 0, "only who has a slot releases one");
-        let next = self.waiting.pop_first();
-        if next.is_none() {
-            self.active = self.active.saturating_sub(1);
+        let next = self.next();
+        match next {
+            Some(ticket) => drop(self.leave(ticket)),
+            None => self.active = self.active.saturating_sub(1),
         }
-        next.map(|(ticket, _)| ticket)
+        next
     }
 
     /// Slots in all.
@@ -127,16 +133,24 @@ impl Queue {
 
     /// Requests of one class that wait.
     pub fn depth(&self, class: Class) -> usize {
-        self.waiting.values().filter(|c| **c == class).count()
+        self.waiting.iter().filter(|it| it.class == class).count()
     }
 
-    fn ticket(&mut self, class: Class, now: Instant) -> Ticket {
-        self.arrived += 1;
-        let classes_before = Class::ALL.iter().filter(|c| **c < class).count();
-        Ticket {
-            rank: now + STEP * classes_before as u32,
-            sequence: self.arrived,
+    fn enter(&mut self, ticket: Ticket) {
+        self.waiting.insert(ticket);
+        self.by_age.insert(ticket.sequence, ticket.class);
+    }
+
+    /// Whose turn it is.
+    fn next(&mut self) -> Option<Ticket> {
+        if self.by_class < BY_CLASS {
+            let first = self.waiting.first().copied();
+            self.by_class += u32::from(first.is_some());
+            return first;
         }
+        self.by_class = 0;
+        let oldest = self.by_age.first_key_value();
+        oldest.map(|(&sequence, &class)| Ticket { class, sequence })
     }
 }
 
@@ -144,7 +158,6 @@ impl Queue {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::collections::BTreeSet;
 
     fn queued(arrival: Arrival) -> Ticket {
         match arrival {
@@ -155,70 +168,67 @@ mod tests {
 
     #[test]
     fn small_requests_go_first_but_age_counts() {
-        let now = Instant::now();
         let mut queue = Queue::new(1, 10);
-        assert_eq!(queue.arrive(Class::Large, now), Arrival::Admitted);
-        let completion = queued(queue.arrive(Class::Completion, now));
-        let large = queued(queue.arrive(Class::Large, now));
-        let small = queued(queue.arrive(Class::Small, now + Duration::from_secs(3)));
-        let late = queued(queue.arrive(Class::Small, now + Duration::from_secs(8)));
-        assert_eq!(queue.depth(Class::Small), 2);
-        let order = [0; 5].map(|_| queue.release());
-        let expected = [Some(small), Some(large), Some(completion), Some(late), None];
-        assert_eq!(order, expected);
-        assert_eq!(queue.active(), 0);
+        assert_eq!(queue.arrive(Class::Large), Arrival::Admitted);
+        let completion = queued(queue.arrive(Class::Completion));
+        let large = queued(queue.arrive(Class::Large));
+        let small = [(); 5].map(|()| queued(queue.arrive(Class::Small)));
+        assert_eq!(queue.depth(Class::Small), 5);
+        let order = [(); 8].map(|()| queue.release());
+        let expected = [
+            small[0], small[1], small[2], completion, small[3], small[4], large,
+        ];
+        assert_eq!(order[..7], expected.map(Some));
+        assert_eq!((order[7], queue.active()), (None, 0));
     }
 
     #[test]
-    fn the_last_gives_way_to_who_ranks_better() {
-        let now = Instant::now();
+    fn the_last_gives_way_to_a_better_class() {
         let mut queue = Queue::new(1, 2);
-        queue.arrive(Class::Small, now);
-        let medium = queued(queue.arrive(Class::Medium, now));
-        let displaced = queued(queue.arrive(Class::Completion, now));
-        assert_eq!(queue.arrive(Class::Completion, now), Arrival::Full);
-        let arrival = queue.arrive(Class::Small, now);
+        queue.arrive(Class::Small);
+        let medium = queued(queue.arrive(Class::Medium));
+        let displaced = queued(queue.arrive(Class::Completion));
+        assert_eq!(queue.arrive(Class::Completion), Arrival::Full);
+        let arrival = queue.arrive(Class::Small);
         let ticket = queued(arrival);
         assert_eq!(arrival, Arrival::Displacing { ticket, displaced });
         assert!(!queue.leave(displaced) && queue.leave(medium));
         assert_eq!([queue.release(), queue.release()], [Some(ticket), None]);
-        assert_eq!(
-            Queue::new(1, 0).arrive(Class::Small, now),
-            Arrival::Admitted
-        );
+        assert_eq!(Queue::new(1, 0).arrive(Class::Small), Arrival::Admitted);
     }
 
     /// What the model knows of a waiter.
+    #[derive(Clone, Copy, Debug, PartialEq)]
     struct Waiter {
         ticket: Ticket,
         class: Class,
-        came: Instant,
+        /// How many of those who wait came before it.
+        older: usize,
+        /// How many have gone since.
+        passed: usize,
     }
 
     proptest! {
-        /// Whoever comes, leaves and goes: limits hold, no slot is free while somebody waits, the
-        /// order is that of ranks, everybody leaves exactly once, and nobody is overtaken, or
-        /// displaced, by what came eight seconds after them.
+        /// Whoever comes, leaves and goes: limits hold, no slot is free while somebody waits, who
+        /// goes is the oldest of all or of the first class, everybody leaves exactly once, and
+        /// nobody waits for longer than its place promises.
         #[test]
         fn the_queue_keeps_its_promises(
             limit in 1usize..4,
-            width in 0usize..6,
-            steps in prop::collection::vec((0u8..8, 0usize..5, 0u64..2000), 1..300),
+            width in 0usize..12,
+            steps in prop::collection::vec((0u8..8, 0usize..5), 1..400),
         ) {
-            let mut now = Instant::now();
             let mut queue = Queue::new(limit, width);
             let mut active = 0;
+            // The oldest first.
             let mut waiting: Vec<Waiter> = Vec::new();
-            let mut gone = BTreeSet::new();
-            let rank = |w: &Waiter| (w.came + STEP * w.class as u32, w.ticket.sequence);
-            for (action, which, pause) in steps {
-                now += Duration::from_millis(pause);
+            for (action, which) in steps {
                 match action {
                     0..=3 => {
                         let class = Class::ALL[which];
-                        let arrival = queue.arrive(class, now);
-                        let worst = waiting.iter().map(rank).max();
-                        let better = worst.is_some_and(|(worst, _)| worst > now + STEP * which as u32);
+                        let arrival = queue.arrive(class);
+                        let worst = waiting.iter().map(|w| w.class).max();
+                        let better = worst.is_some_and(|worst| worst > class);
                         match arrival {
                             Arrival::Admitted => {
                                 prop_assert!(active < limit && waiting.is_empty());
@@ -227,38 +237,39 @@ mod tests {
                             Arrival::Queued(_) => prop_assert!(active == limit && waiting.len() < width),
                             Arrival::Displacing { displaced, .. } => {
                                 prop_assert!(active == limit && waiting.len() == width && better);
-                                let n = waiting.iter().position(|w| w.ticket == displaced).unwrap();
-                                let loser = waiting.swap_remove(n);
-                                prop_assert_eq!(Some(rank(&loser)), worst);
-                                prop_assert!(now < loser.came + STEP * 4);
-                                prop_assert!(gone.insert(displaced));
+                                let last = waiting.iter().rposition(|w| Some(w.class) == worst).unwrap();
+                                prop_assert_eq!(waiting.remove(last).ticket, displaced);
+                                prop_assert!(!queue.leave(displaced));
                             }
                             Arrival::Full => {
                                 prop_assert!(active == limit && waiting.len() == width && !better);
                             }
                         }
                         if let Arrival::Queued(ticket) | Arrival::Displacing { ticket, .. } = arrival {
-                            waiting.push(Waiter { ticket, class, came: now });
+                            let older = waiting.len();
+                            waiting.push(Waiter { ticket, class, older, passed: 0 });
                         }
                     }
                     4 if !waiting.is_empty() => {
-                        let leaver = waiting.swap_remove(which % waiting.len());
+                        let leaver = waiting.remove(which % waiting.len());
                         prop_assert!(queue.leave(leaver.ticket) && !queue.leave(leaver.ticket));
-                        prop_assert!(gone.insert(leaver.ticket));
                     }
-                    5.. if active > 0 => {
-                        let next = (0..waiting.len()).min_by_key(|n| rank(&waiting[*n]));
-                        let next = next.map(|n| waiting.swap_remove(n));
-                        prop_assert_eq!(queue.release(), next.as_ref().map(|w| w.ticket));
-                        match next {
-                            Some(next) => {
-                                prop_assert!(gone.insert(next.ticket) && !queue.leave(next.ticket));
-                                let overtaken = waiting.iter().map(|w| w.came).min();
-                                prop_assert!(overtaken.is_none_or(|came| next.came <= came + STEP * 4));
-                            }
-                            None => active -= 1,
+                    5.. if active > 0 => match queue.release() {
+                        Some(next) => {
+                            let first = waiting.iter().map(|w| w.class).min();
+                            let first = waiting.iter().position(|w| Some(w.class) == first);
+                            let at = waiting.iter().position(|w| w.ticket == next).unwrap();
+                            prop_assert!(at == 0 || Some(at) == first);
+                            let gone = waiting.remove(at);
+                            prop_assert!(gone.passed <= 4 * gone.older + 4);
+                            prop_assert!(!queue.leave(next));
+                            waiting.iter_mut().for_each(|w| w.passed += 1);
                         }
-                    }
+                        None => {
+                            prop_assert!(waiting.is_empty());
+                            active -= 1;
+                        }
+                    },
                     _ => {}
                 }
                 prop_assert_eq!(queue.active(), active);

@@ -17,7 +17,7 @@ pub enum Urgency {
 }
 
 /// A class of the queue before an origin, the first first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {
     /// Somebody waits for a part, or for less than 1 MB.
     Small,
