@@ -300,7 +300,8 @@ async fn connect(
     let mut attempts = attempts(call);
     loop {
         attempts.next().await?;
-        match upload::begin(&mut attempts, request, is_whole).await {
+        // In a place of its own, as in `sending`: those who wait for their turn do not hold it.
+        match Box::pin(upload::begin(&mut attempts, request, is_whole)).await {
             Ok(connection) => return Ok((attempts, connection)),
             Err((failure, nothing_was_sent)) => {
                 attempts.failed(failure.clone());

@@ -236,8 +236,9 @@ fn client_service(
         let (door, lanes, shutdown) = (door.clone(), lanes.clone(), shutdown.clone());
         // From now on, though it may be a while before its thread has time for it.
         let begins = door.clientele.beginning.enter();
-        let work = async move { door.serve(proxy, stream, shutdown, begins).await };
-        async move { lanes.serve(work).await.flatten() }.boxed()
+        lanes.serve(async move { door.serve(proxy, stream, shutdown, begins).await });
+        // Pingora's own task of the connection ends here, and with it what that holds.
+        std::future::ready(None).boxed()
     });
     let conf = Arc::new(server_conf(settings));
     let mut service = ProxyServiceBuilder::new(&conf, proxy.clone())

@@ -57,22 +57,19 @@ pub(super) struct Door {
 type Served = Arc<HttpProxy<Proxy, Sessions>>;
 
 impl Door {
-    /// Serves a connection that Pingora has accepted.
+    /// Serves a connection that Pingora has accepted, to its end.
     pub async fn serve(
         &self,
         proxy: Served,
         accepted: Stream,
         shutdown: ShutdownWatch,
         begins: Counted,
-    ) -> Option<Stream> {
+    ) {
         // In a place of its own: a connection does not hold for life what its handshake needs.
         let let_in = Box::pin(self.let_in(accepted)).await;
         match let_in {
             Ok((stream, _ticket)) => self.speak(proxy, stream, shutdown, begins).await,
-            Err(why) => {
-                self.clientele.connections.refuse(why);
-                None
-            }
+            Err(why) => self.clientele.connections.refuse(why),
         }
     }
 
@@ -127,26 +124,30 @@ impl Door {
         mut stream: ClientStream,
         shutdown: ShutdownWatch,
         begins: Counted,
-    ) -> Option<Stream> {
+    ) {
         let link = stream.link().clone();
         // Pingora lets go of who has said nothing when it stops: it gets those who have.
         let terms = self.clientele.reception.terms();
         let idle = terms.clients.idle_timeout;
         let late = Instant::now() + idle;
-        // An error is a client that has gone without a word.
-        let is_http2 = timeout_at(late, stream.detect_http2()).await.ok()?.ok()?;
+        let Ok(Ok(is_http2)) = timeout_at(late, stream.detect_http2()).await else {
+            // It has gone without a word.
+            return;
+        };
         if self.may_speak_http2(&stream) {
             if is_http2 {
                 // It ends by itself when it is told that this process stops and nothing is asked. What
                 // its last answers have still to send is its own to the end.
                 let _lasts = self.clientele.http2.enter();
                 let _begins = begins;
-                serve_http2(proxy, stream, http2_limits(&terms.clients), shutdown).await;
-                return None;
+                let limits = http2_limits(&terms.clients);
+                // In a place of its own: those over HTTP/1 need none.
+                Box::pin(serve_http2(proxy, stream, limits, shutdown)).await;
+                return;
             }
             // What was agreed on is not what comes (RFC 9113, section 3.4).
             if self.tls.is_some() {
-                return None;
+                return;
             }
         }
         link.expect_head();
@@ -163,7 +164,6 @@ impl Door {
             }
             served = proxy.process_new_http(session, &shutdown).await;
         }
-        None
     }
 
     /// Whether HTTP/2 was negotiated, or may come unannounced.
