@@ -1,7 +1,7 @@
 //! All metrics in one place, in Prometheus' text format.
 
 use super::api::Rooms;
-use crate::{cache::ChunkStorage, logs, proxy};
+use crate::{cache::ChunkStorage, logs, proxy, store::Store};
 use prometheus::{
     Encoder, IntGauge, Opts, Registry, TextEncoder, core::Collector,
     process_collector::ProcessCollector,
@@ -13,6 +13,7 @@ pub struct Readings {
     registry: Registry,
     storage: &'static ChunkStorage,
     in_flight: IntGauge,
+    pinned: IntGauge,
     store_size: IntGauge,
     limit: IntGauge,
     index_objects: IntGauge,
@@ -31,6 +32,10 @@ impl Readings {
         let in_flight = IntGauge::new(
             "tidegate_fill_in_flight_bytes",
             "Memory reserved for chunks that come in or wait for the disk. Near `fill.in_flight` new transfers wait.",
+        )?;
+        let pinned = IntGauge::new(
+            "tidegate_response_pinned_bytes",
+            "Memory of what was read from disk and clients have not taken yet. A rise says that clients take little of what they were about to take; above 16 MiB all get it in small pieces.",
         )?;
         let store_size = IntGauge::new(
             "tidegate_store_size_bytes",
@@ -55,6 +60,7 @@ impl Readings {
             Box::new(build),
             Box::new(limit.clone()),
             Box::new(in_flight.clone()),
+            Box::new(pinned.clone()),
             Box::new(store_size.clone()),
             Box::new(stored.evictions.clone()),
             Box::new(stored.checksum_failures.clone()),
@@ -104,6 +110,7 @@ impl Readings {
             registry,
             storage: rooms.storage,
             in_flight,
+            pinned,
             store_size,
             limit,
             index_objects,
@@ -121,6 +128,7 @@ impl Readings {
     pub fn render(&self) -> prometheus::Result<Vec<u8>> {
         let fills = self.storage.fills();
         self.in_flight.set(fills.bytes_in_flight() as i64);
+        self.pinned.set(Store::bytes_given_out() as i64);
         self.store_size.set(fills.store().size() as i64);
         self.limit.set(fills.store().max_size() as i64);
         let (objects, tags) = fills.store().index_size();

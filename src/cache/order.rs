@@ -18,7 +18,10 @@ use std::{
     },
     time::SystemTime,
 };
-use tokio::sync::watch;
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout_at},
+};
 
 /// One request's order to the cache.
 #[derive(Debug)]
@@ -172,6 +175,15 @@ impl Order {
             None => std::future::pending().await,
         }
         self.note_absent();
+    }
+
+    /// Waits until its client takes more, at most so long; whether it does. It may be dropped at any
+    /// await.
+    pub(super) async fn room(&self, late: Instant) -> bool {
+        match &self.client {
+            Some(client) => timeout_at(late, client.room()).await.is_ok(),
+            None => true,
+        }
     }
 
     /// Its client was found to be gone, or not to want the answer any more.

@@ -1,9 +1,14 @@
 //! pingora-cache's `HandleHit`: one request's reader of an object.
 
-use super::{Order, attendance::absent, pacing::Pacing};
+use super::{
+    Order,
+    attendance::{absent, too_slow},
+    pacing::Pacing,
+};
 use crate::{
     domain::{ByteRange, ChunkRun},
     fill::{Board, Coverage, Cursor, FillError, Fills, Gathered, Ranged, Visit},
+    traffic::UNSENT,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -14,6 +19,7 @@ use pingora_cache::{
 };
 use pingora_core::{Error, ErrorType, Result};
 use std::{any::Any, sync::Arc};
+use tokio::time::Instant;
 
 /// Reads an object, or the interval that it was last sent to.
 pub struct Reader {
@@ -25,6 +31,8 @@ pub struct Reader {
     leash: Option<usize>,
     pacing: Option<Pacing>,
     has_read: bool,
+    /// Until when the client is to take more, where it is waited for.
+    room_by: Option<Instant>,
 }
 
 /// What a client that stands still takes in any case: less than the smallest window that an
@@ -44,6 +52,7 @@ impl Reader {
             range: None,
             leash: None,
             has_read: false,
+            room_by: None,
         }
     }
 
@@ -165,6 +174,23 @@ impl Reader {
         Ok(read)
     }
 
+    /// Waits until the client takes more: a segment that is read before lies in memory for as long as
+    /// the client lets it. It may be dropped and called again.
+    async fn room(&mut self) -> Result<()> {
+        let patience = || {
+            let pieces = self.order.sending.of(self.range.is_some());
+            Instant::now() + pieces.deadline(UNSENT)
+        };
+        let late = *self.room_by.get_or_insert_with(patience);
+        let has_room = self.order.room(late).await;
+        self.room_by = None;
+        // What a request leads may go on without its client: who writes to it finds out.
+        match has_room || self.order.is_leading() {
+            true => Ok(()),
+            false => Err(too_slow()),
+        }
+    }
+
     fn cursor(&mut self) -> &mut Cursor {
         let (visit, order) = (&self.visit, &self.order);
         self.cursor.get_or_insert_with(|| {
@@ -189,8 +215,9 @@ impl HandleHit for Reader {
         }
         // In a crowd others have their turn after each segment: whoever has just come waits for no
         // more than one of each.
-        if std::mem::replace(&mut self.has_read, true) {
+        if self.has_read {
             tokio::task::yield_now().await;
+            self.room().await?;
         }
         if self.leash == Some(0) {
             self.order.landed().await;
@@ -205,6 +232,7 @@ impl HandleHit for Reader {
             // Pingora itself looks at the client of a request that brings something in.
             () = order.gone(), if !order.is_leading() => return Err(absent()),
         };
+        self.has_read = true;
         match (&mut self.leash, &read) {
             (Some(leash), Some(bytes)) => *leash = leash.saturating_sub(bytes.len()),
             // The request may go on for the sake of the cache; its client has what it wanted.

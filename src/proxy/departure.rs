@@ -1,4 +1,5 @@
-//! Whether a client is still there while something is waited for on its behalf.
+//! Whether a client is still there while something is waited for on its behalf, and whether it
+//! takes more.
 //!
 //! Pingora watches its clients only while it asks an origin by itself. Whoever waits for another's
 //! lock, for a chunk, or for a place in an origin's queue would keep it to the end of the wait.
@@ -43,6 +44,13 @@ impl Attendance for Client {
                 () = self.link.reset() => return,
                 () = tokio::time::sleep(LOOK_AGAIN) => {}
             }
+        }
+    }
+
+    async fn room(&self) {
+        match &self.stream {
+            Some(stream) => stream.room().await,
+            None => self.link.room().await,
         }
     }
 }

@@ -220,13 +220,14 @@ struct Buffer {
 }
 
 /// Sizes of the buffers that are used again: usual segments of an answer.
-const CLASSES: [usize; 4] = [32 << 10, 64 << 10, 256 << 10, 1 << 20];
+const CLASSES: [usize; 5] = [32 << 10, 64 << 10, 128 << 10, 256 << 10, 1 << 20];
 /// Shorter reads are cheaper with a buffer of their own.
 const SMALLEST_POOLED: usize = 16 << 10;
 /// Bytes of each size kept for the next reads.
-const POOL: usize = 4 << 20;
+const POOL: usize = 2 << 20;
 
-static FREE: [Mutex<Vec<Vec<u8>>>; CLASSES.len()] = [const { Mutex::new(Vec::new()) }; 4];
+static FREE: [Mutex<Vec<Vec<u8>>>; CLASSES.len()] =
+    [const { Mutex::new(Vec::new()) }; CLASSES.len()];
 
 /// Bytes in buffers that are read into, or that clients have not taken yet.
 static GIVEN_OUT: AtomicUsize = AtomicUsize::new(0);

@@ -2,6 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+/// Bytes that the kernel holds unsent before a client's socket counts as full. Without it a socket
+/// takes megabytes, and then nothing until a third of them has gone: to a client of 500 KB/s nothing
+/// could be written for seconds, though it takes all that it is sent, and a slow one would hold all
+/// that in the kernel. What is on its way does not count: it does not bound a fast client.
+pub const UNSENT: usize = 128 << 10;
+
 /// How the answers of a route are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sending {
@@ -65,21 +71,27 @@ pub struct SegmentSize {
     size: usize,
     largest: usize,
     since: Option<Instant>,
+    /// Of this size, how many were taken at once, one after the other.
+    at_once: u32,
 }
 
 /// Smallest segment of a slow client, in bytes: what a thousand of them pin is about a thousand of
 /// these.
 const SMALLEST: usize = 16 << 10;
-/// The first segment of an answer, in bytes: nothing is known of the client's speed yet.
-const FIRST: usize = 128 << 10;
+/// The first segment of an answer, in bytes: what a new socket takes at once, since nothing is known
+/// of the client yet.
+const FIRST: usize = 64 << 10;
 /// Bytes pinned by all clients together above which segments are small.
 const MUCH: usize = 16 << 20;
 /// How small they get by that, in bytes: below it a system call costs more than what it sends.
 const LEAST_SHARE: usize = 32 << 10;
 /// A segment is at most this share of what may still be pinned.
 const SHARE: usize = 8;
-/// Taken within this time, the next segment is larger.
+/// Taken within this time, a segment was taken at once.
 const FAST: Duration = Duration::from_millis(16);
+/// After so many of these the next is larger. The first ones a socket takes at once, whoever is
+/// behind it: as much as is in the other side's first window, and may be unsent.
+const ENOUGH: u32 = 4;
 /// Taken after this time, the next segment is smaller.
 const SLOW: Duration = Duration::from_millis(64);
 
@@ -91,6 +103,7 @@ impl SegmentSize {
             size: FIRST.min(largest),
             largest,
             since: None,
+            at_once: 0,
         }
     }
 
@@ -101,11 +114,15 @@ impl SegmentSize {
             .replace(now)
             .map(|since| now.duration_since(since));
         match took {
-            Some(took) if took < FAST => self.size = (self.size * 2).min(self.largest),
-            Some(took) if took > SLOW => {
-                self.size = (self.size / 2).max(SMALLEST).min(self.largest);
-            }
-            _ => {}
+            Some(took) if took < FAST => self.at_once += 1,
+            _ => self.at_once = 0,
+        }
+        if self.at_once == ENOUGH {
+            self.at_once = 0;
+            self.size = (self.size * 2).min(self.largest);
+        }
+        if took.is_some_and(|took| took > SLOW) {
+            self.size = (self.size / 2).max(SMALLEST).min(self.largest);
         }
         let share = MUCH.saturating_sub(pinned) / SHARE / LEAST_SHARE * LEAST_SHARE;
         self.size.min(share.max(LEAST_SHARE))
@@ -133,11 +150,15 @@ mod tests {
             segment.next(now, pinned)
         };
         assert_eq!([step(0, 0), step(30, 0)], [FIRST; 2]);
-        assert_eq!([(); 4].map(|()| step(1, 0) >> 10), [256, 512, 1024, 1024]);
+        let mut sizes = Vec::from([(); 20].map(|()| step(1, 0) >> 10));
+        assert_eq!(sizes[..5], [64, 64, 64, 128, 128]);
+        sizes.dedup();
+        assert_eq!(sizes, [64, 128, 256, 512, 1024]);
         let halved = [(); 7].map(|()| step(900, 0) >> 10);
         assert_eq!(halved, [512, 256, 128, 64, 32, 16, 16]);
-        assert_eq!([step(1, 0), step(1, 0)], [32 << 10, 64 << 10]);
-        assert_eq!([step(1, MUCH + 1), step(1, 0)], [LEAST_SHARE, 256 << 10]);
+        let again = [(); 8].map(|()| step(1, 0) >> 10);
+        assert_eq!(again, [16, 16, 16, 32, 32, 32, 32, 64]);
+        assert_eq!([step(1, MUCH + 1), step(1, 0)], [LEAST_SHARE, 64 << 10]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use parking_lot::Mutex;
 use pingora_core::protocols::raw_connect::ProxyDigest;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::{
     io,
     sync::{
@@ -13,7 +14,10 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{io::Interest, net::tcp::OwnedReadHalf};
+use tokio::{
+    io::Interest,
+    net::{TcpStream, tcp::OwnedReadHalf},
+};
 
 /// One client's connection, shared by its stream and its requests.
 #[derive(Debug)]
@@ -113,6 +117,22 @@ impl Link {
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
+    }
+
+    /// Waits until the kernel takes more to be sent, which it does where little is unsent. It may be
+    /// dropped at any await.
+    pub async fn room(&self) {
+        let tcp: &TcpStream = (*self.socket).as_ref();
+        // tokio remembers that a socket took something, and learns better only where it does not.
+        let look = || {
+            let mut asked = [PollFd::new(tcp, PollFlags::OUT)];
+            match poll(&mut asked, Some(&Timespec::default())) {
+                Ok(0) => Err(io::ErrorKind::WouldBlock.into()),
+                // An error is for who writes to find.
+                _ => Ok(()),
+            }
+        };
+        let _ = tcp.async_io(Interest::WRITABLE, look).await;
     }
 
     /// Waits until the connection is reset, when half of it is closed already.

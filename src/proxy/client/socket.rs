@@ -1,5 +1,6 @@
 //! The TCP socket of a client, below TLS and HTTP.
 
+use crate::traffic::UNSENT;
 use async_trait::async_trait;
 use pingora_core::protocols::{
     GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream,
@@ -34,12 +35,6 @@ pub struct Socket {
     since: SystemTime,
 }
 
-/// Bytes that the kernel holds unsent before a socket counts as full. Without it a socket takes
-/// megabytes, and then nothing until a third of them has gone: to a client of 500 KB/s nothing
-/// could be written for seconds, though it takes all that it is sent, and a slow one would hold all
-/// that in the kernel. What is on its way does not count: it does not bound a fast client.
-const UNSENT: u32 = 128 << 10;
-
 impl Socket {
     /// A connection that has been accepted.
     pub fn new(tcp: TcpStream, peer: SocketAddr) -> Self {
@@ -47,7 +42,7 @@ impl Socket {
         // New, so nothing has been set.
         let _ = digest.peer_addr.set(Some(peer.into()));
         // Where it can't be set, slow clients hold more, and no harm is done.
-        let _ = SockRef::from(&tcp).set_tcp_notsent_lowat(UNSENT);
+        let _ = SockRef::from(&tcp).set_tcp_notsent_lowat(UNSENT as u32);
         let (read, write) = tcp.into_split();
         Self {
             read: Arc::new(read),

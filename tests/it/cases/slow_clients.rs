@@ -1,6 +1,8 @@
 //! Clients that take their answers too slowly are given up, and counted as what they are.
 
+use super::upgrade::Scene;
 use crate::{
+    child::Tidegate,
     client::{Client, H2, Request},
     gate::Gate,
     model::Object,
@@ -87,4 +89,36 @@ async fn a_stream_whose_window_stays_shut_ends_and_its_connection_does_not() {
     object
         .verify(&object.expected(Some(range), None), &other)
         .unwrap();
+}
+
+/// What a socket does not take yet is not read from the disk for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn those_who_stand_still_hold_no_memory() {
+    let scene = Scene::new("1GiB").await;
+    scene.put("/film", 704, LARGE);
+    let tidegate = scene.run().await;
+    assert_eq!(tidegate.ask(Request::get("/film")).await.status(), 200);
+    scene.origin.settled().await;
+    let mut still = Vec::new();
+    for _ in 0..20 {
+        let mut client = Client::narrow(tidegate.address).await;
+        client.send(&Request::get("/film")).await.unwrap();
+        client.head().await.unwrap();
+        still.push(client);
+    }
+    within("nothing to lie in memory for them", async {
+        while !pinned(&tidegate).await.ends_with(" 0") {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+async fn pinned(tidegate: &Tidegate) -> String {
+    let mut operator = Client::operator(tidegate.admin).await;
+    let page = operator.ask(&Request::get("/metrics")).await.body;
+    let page = String::from_utf8(page).unwrap();
+    let mut lines = page.lines();
+    let line = lines.find(|line| line.starts_with("tidegate_response_pinned_bytes"));
+    line.expect("the metric is there").to_owned()
 }

@@ -117,6 +117,27 @@ impl Http2Stream {
         })
     }
 
+    /// Waits until the client's windows and the bound on what may be queued let something be sent,
+    /// or nothing more can be. It may be dropped at any await.
+    pub async fn room(&self) {
+        poll_fn(|cx| self.poll_room(cx)).await;
+    }
+
+    fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut half = self.half.lock();
+        let Half::Body(body) = &mut *half else {
+            return Poll::Ready(());
+        };
+        body.reserve_capacity(1);
+        if body.capacity() == 0 {
+            // An error, or an end, is for who sends to find.
+            ready!(self.wakers.poll(cx, |cx| body.poll_capacity(cx)));
+        }
+        // Others of the connection may have it until there is something to send.
+        body.reserve_capacity(0);
+        Poll::Ready(())
+    }
+
     /// Ends the stream so that what was sent is not taken for the whole.
     pub(super) fn abandon(&self) {
         match &mut *self.half.lock() {
