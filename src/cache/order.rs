@@ -6,7 +6,7 @@ use crate::{
     domain::{ByteRange, ChunkRun, Sizes},
     fill::{Board, Body, Errand, Offer, Tally, Visit},
     store::Mark,
-    traffic::{Pace, Sending},
+    traffic::{Habit, Pace, Sending},
 };
 use parking_lot::Mutex;
 use std::{
@@ -41,6 +41,8 @@ pub struct Order {
     pub client: Option<Arc<dyn Attendance>>,
     /// How its answer is sent.
     pub sending: Sending,
+    /// What its client is used to.
+    pub habit: Arc<Habit>,
     /// How fast, where not as fast as the client takes it.
     pub pace: Option<Pace>,
     /// Bytes given to this request, by where they came from.
@@ -100,6 +102,7 @@ impl Order {
             sizes: Sizes::default(),
             client: None,
             sending: Sending::default(),
+            habit: Arc::default(),
             pace: None,
             tally: Arc::default(),
             leads: Mutex::new(None),

@@ -197,7 +197,7 @@ impl Reader {
             visit.come();
             let largest = order.sending.of(self.range.is_some()).segment;
             let cursor = Cursor::new(visit.clone(), self.range, order.closed, order.tally.clone());
-            let mut cursor = cursor.in_segments_of(largest);
+            let mut cursor = cursor.in_segments_of(largest, order.habit.clone());
             if let Some(run) = *order.brings.lock() {
                 cursor.owns(run);
             }

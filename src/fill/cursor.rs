@@ -14,7 +14,7 @@ use super::{
 use crate::{
     domain::{ByteRange, ChunkIndex, ChunkRun, chunk_at},
     store::{Read, SlowRead, Store},
-    traffic::{SegmentSize, Sending, Urgency, backoff},
+    traffic::{Habit, SegmentSize, Sending, Urgency, backoff},
 };
 use bytes::Bytes;
 use std::{
@@ -110,7 +110,10 @@ impl Cursor {
             position: start,
             end,
             has_begun: false,
-            segment: SegmentSize::new(Sending::default().of(range.is_some()).segment),
+            segment: SegmentSize::new(
+                Sending::default().of(range.is_some()).segment,
+                Arc::default(),
+            ),
             slow: None,
             disk_ahead: DiskAhead::default(),
             pause: None,
@@ -123,9 +126,9 @@ impl Cursor {
         }
     }
 
-    /// Gives at most `largest` bytes at a time.
-    pub fn in_segments_of(mut self, largest: usize) -> Self {
-        self.segment = SegmentSize::new(largest);
+    /// Gives at most `largest` bytes at a time, by what the client is used to.
+    pub fn in_segments_of(mut self, largest: usize, habit: Arc<Habit>) -> Self {
+        self.segment = SegmentSize::new(largest, habit);
         self
     }
 

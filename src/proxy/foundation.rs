@@ -192,6 +192,9 @@ impl Proxy {
         let mut order = Order::new(errand, chunk_size, closed, stream.is_some());
         order.sizes = bound.route.sizes;
         let link = Link::of(session).filter(|_| session.subrequest_ctx.is_none());
+        if let Some(link) = &link {
+            order.habit = link.habit.clone();
+        }
         order.client = link.map(|link| -> Arc<dyn Attendance> {
             Arc::new(Client {
                 link,

@@ -18,7 +18,7 @@ pub use latency::Latency;
 pub use pace::{Burst, Pace, Pacer};
 pub use queue::{Arrival, Queue, Ticket};
 pub use rate::{Meter, Meters, Rate};
-pub use segment::{Pieces, SegmentSize, Sending, UNSENT};
+pub use segment::{Habit, Pieces, SegmentSize, Sending, UNSENT};
 pub use sequel::{Came, Row, Sequels};
 pub use urgency::{Class, Urgency};
 

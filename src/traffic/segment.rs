@@ -1,6 +1,12 @@
 //! How much is sent at a time, and how long that may take.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
 
 /// Bytes that the kernel holds unsent before a client's socket counts as full. Without it a socket
 /// takes megabytes, and then nothing until a third of them has gone: to a client of 500 KB/s nothing
@@ -66,21 +72,35 @@ impl Pieces {
 /// client that takes segments slower than they would be taken at 4 MB/s gets smaller ones, one
 /// that takes them at once larger ones. And the more all clients together pin, the less is given
 /// out at a time.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct SegmentSize {
     size: usize,
     largest: usize,
+    habit: Arc<Habit>,
     since: Option<Instant>,
     /// Of this size, how many were taken at once, one after the other.
     at_once: u32,
 }
 
+/// How large the segments were that a connection's client took last: its next answer begins with
+/// such ones, as what it did before says more of it than nothing.
+#[derive(Debug)]
+pub struct Habit(AtomicUsize);
+
+impl Default for Habit {
+    fn default() -> Self {
+        Self(AtomicUsize::new(FIRST))
+    }
+}
+
 /// Smallest segment of a slow client, in bytes: what a thousand of them pin is about a thousand of
 /// these.
 const SMALLEST: usize = 16 << 10;
-/// The first segment of an answer, in bytes: what a new socket takes at once, since nothing is known
-/// of the client yet.
+/// The first segment on a connection, in bytes: what a new socket takes at once, since nothing is
+/// known of the client yet.
 const FIRST: usize = 64 << 10;
+/// The largest segment that an answer begins with, in bytes: a client that was fast may stand still.
+const LARGEST_FIRST: usize = 256 << 10;
 /// Bytes pinned by all clients together above which segments are small.
 const MUCH: usize = 16 << 20;
 /// How small they get by that, in bytes: below it a system call costs more than what it sends.
@@ -97,11 +117,13 @@ const SLOW: Duration = Duration::from_millis(64);
 
 impl SegmentSize {
     /// Segments of an answer, none larger than `largest` bytes.
-    pub fn new(largest: usize) -> Self {
+    pub fn new(largest: usize, habit: Arc<Habit>) -> Self {
         let largest = largest.max(1);
+        let first = habit.0.load(Relaxed).min(LARGEST_FIRST);
         Self {
-            size: FIRST.min(largest),
+            size: first.min(largest),
             largest,
+            habit,
             since: None,
             at_once: 0,
         }
@@ -124,6 +146,7 @@ impl SegmentSize {
         if took.is_some_and(|took| took > SLOW) {
             self.size = (self.size / 2).max(SMALLEST).min(self.largest);
         }
+        self.habit.0.store(self.size, Relaxed);
         let share = MUCH.saturating_sub(pinned) / SHARE / LEAST_SHARE * LEAST_SHARE;
         self.size.min(share.max(LEAST_SHARE))
     }
@@ -144,7 +167,7 @@ mod tests {
     #[test]
     fn segments_follow_the_client() {
         let mut now = Instant::now();
-        let mut segment = SegmentSize::new(LARGEST);
+        let mut segment = SegmentSize::new(LARGEST, Arc::default());
         let mut step = |took: u64, pinned: usize| {
             now += Duration::from_millis(took);
             segment.next(now, pinned)
@@ -162,9 +185,27 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_begins_as_the_one_before_it_ended() {
+        let (mut now, habit) = (Instant::now(), Arc::<Habit>::default());
+        let mut answer = |segments: usize, took: u64| {
+            let mut segment = SegmentSize::new(LARGEST, habit.clone());
+            let sizes = (0..segments).map(|_| {
+                now += Duration::from_millis(took);
+                segment.next(now, 0) >> 10
+            });
+            let sizes: Vec<_> = sizes.collect();
+            (sizes[0], sizes[segments - 1])
+        };
+        assert_eq!(answer(6, 1), (64, 128));
+        assert_eq!(answer(20, 1), (128, 1024));
+        assert_eq!(answer(3, 900), (256, 64));
+        assert_eq!(answer(1, 1), (64, 64));
+    }
+
+    #[test]
     fn who_was_held_up_is_not_slow() {
         let now = Instant::now();
-        let mut segment = SegmentSize::new(LARGEST);
+        let mut segment = SegmentSize::new(LARGEST, Arc::default());
         segment.next(now, 0);
         segment.held_up();
         assert_eq!(segment.next(now + Duration::from_secs(9), 0), FIRST);
@@ -186,7 +227,7 @@ mod tests {
             let now = Instant::now();
             let mut pinned = 0;
             for _ in 0..readers {
-                pinned += SegmentSize::new(largest).next(now, pinned);
+                pinned += SegmentSize::new(largest, Arc::default()).next(now, pinned);
             }
             prop_assert!(pinned <= MUCH + readers * LEAST_SHARE);
         }
@@ -194,7 +235,7 @@ mod tests {
         #[test]
         fn no_segment_is_larger_than_allowed(largest in 1usize..4 << 20, took in prop::collection::vec(0u64..100, 0..40)) {
             let mut now = Instant::now();
-            let mut segment = SegmentSize::new(largest);
+            let mut segment = SegmentSize::new(largest, Arc::default());
             for took in took {
                 now += Duration::from_millis(took);
                 let size = segment.next(now, 0);

@@ -1,6 +1,6 @@
 //! What a request may know of the connection that it came over.
 
-use crate::cache::Attendance;
+use crate::{cache::Attendance, traffic::Habit};
 use parking_lot::Mutex;
 use pingora_core::protocols::raw_connect::ProxyDigest;
 use pingora_http::ResponseHeader;
@@ -26,6 +26,8 @@ pub struct Link {
     reads_head: AtomicBool,
     /// Heads that have been expected so far.
     heads: AtomicUsize,
+    /// What its client takes at a time.
+    pub habit: Arc<Habit>,
     /// Who waits for the answer that is made.
     served: Mutex<Option<Arc<dyn Attendance>>>,
 }
@@ -50,6 +52,7 @@ impl Link {
             socket,
             reads_head: AtomicBool::new(false),
             heads: AtomicUsize::new(0),
+            habit: Arc::default(),
             served: Mutex::new(None),
         })
     }
