@@ -30,7 +30,8 @@ pub struct Reader {
     /// Bytes that may still be read before what this request leads has come in.
     leash: Option<usize>,
     pacing: Option<Pacing>,
-    has_read: bool,
+    /// Bytes that were read last; nothing was where absent.
+    last: Option<usize>,
     /// Until when the client is to take more, where it is waited for.
     room_by: Option<Instant>,
 }
@@ -51,7 +52,7 @@ impl Reader {
             cursor: None,
             range: None,
             leash: None,
-            has_read: false,
+            last: None,
             room_by: None,
         }
     }
@@ -174,18 +175,24 @@ impl Reader {
         Ok(read)
     }
 
-    /// Waits until the client takes more: a segment that is read before lies in memory for as long as
-    /// the client lets it. It may be dropped and called again.
-    async fn room(&mut self) -> Result<()> {
+    /// Waits until the client takes more than what it was given `last`: a segment that is read before
+    /// lies in memory for as long as the client lets it. It may be dropped and called again.
+    async fn room(&mut self, last: usize) -> Result<()> {
+        // An answer of which all was given is at its end, however slowly that is taken.
+        if self.cursor().left().is_none() {
+            return Ok(());
+        }
         let patience = || {
             let pieces = self.order.sending.of(self.range.is_some());
-            Instant::now() + pieces.deadline(UNSENT)
+            Instant::now() + pieces.deadline(last.max(UNSENT))
         };
         let late = *self.room_by.get_or_insert_with(patience);
         let has_room = self.order.room(late).await;
         self.room_by = None;
-        // What a request leads may go on without its client: who writes to it finds out.
-        match has_room || self.order.is_leading() {
+        // What a request leads may go on without its client, and what has no known length may be at
+        // its end: who writes to the client finds out.
+        let may_go_on = self.order.is_leading() || self.board().object().total().is_none();
+        match has_room || may_go_on {
             true => Ok(()),
             false => Err(too_slow()),
         }
@@ -215,9 +222,9 @@ impl HandleHit for Reader {
         }
         // In a crowd others have their turn after each segment: whoever has just come waits for no
         // more than one of each.
-        if self.has_read {
+        if let Some(last) = self.last {
             tokio::task::yield_now().await;
-            self.room().await?;
+            self.room(last).await?;
         }
         if self.leash == Some(0) {
             self.order.landed().await;
@@ -232,7 +239,7 @@ impl HandleHit for Reader {
             // Pingora itself looks at the client of a request that brings something in.
             () = order.gone(), if !order.is_leading() => return Err(absent()),
         };
-        self.has_read = true;
+        self.last = Some(read.as_ref().map_or(0, Bytes::len));
         match (&mut self.leash, &read) {
             (Some(leash), Some(bytes)) => *leash = leash.saturating_sub(bytes.len()),
             // The request may go on for the sake of the cache; its client has what it wanted.

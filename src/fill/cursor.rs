@@ -38,6 +38,8 @@ pub struct Cursor {
     has_begun: bool,
     ahead: ReadAhead,
     segment: SegmentSize,
+    /// How much is to be given next, at most, since the last was given.
+    wanted: Option<usize>,
     slow: Option<SlowRead>,
     disk_ahead: DiskAhead,
     pause: Option<Pin<Box<Sleep>>>,
@@ -114,6 +116,7 @@ impl Cursor {
                 Sending::default().of(range.is_some()).segment,
                 Arc::default(),
             ),
+            wanted: None,
             slow: None,
             disk_ahead: DiskAhead::default(),
             pause: None,
@@ -150,11 +153,9 @@ impl Cursor {
 
     /// The next bytes, at most `max` of them.
     pub async fn next_within(&mut self, max: usize) -> Result<Option<Bytes>, FillError> {
-        let wanted = self
-            .segment
-            .next(now(), Store::bytes_given_out())
-            .min(max)
-            .max(1);
+        let next = || self.segment.next(now(), Store::bytes_given_out());
+        let wanted = self.wanted.get_or_insert_with(next);
+        let wanted = (*wanted).min(max).max(1);
         loop {
             self.finish_pause().await;
             if self.slow.is_some()
@@ -210,7 +211,7 @@ impl Cursor {
     }
 
     /// Bytes that are still to be read, as far as that is known; `None` at the end.
-    pub(super) fn left(&self) -> Option<u64> {
+    pub fn left(&self) -> Option<u64> {
         let next = self.next_range(1)?;
         let known = self.board().object().total();
         Some(known.map_or(1, |total| self.end.min(total) - next.start()))
@@ -444,6 +445,7 @@ impl Cursor {
     /// Waits for a change, at most until it is time to look again or to give up.
     pub(super) async fn wait(&mut self, change: impl Future<Output = ()>) -> Result<(), FillError> {
         let left = self.check_deadline()?;
+        self.segment.held_up();
         let _ = tokio::time::timeout(left.min(STALLED), change).await;
         Ok(())
     }
@@ -486,6 +488,7 @@ impl Cursor {
 
     fn deliver(&mut self, bytes: Bytes, source: Source) -> Bytes {
         let length = bytes.len() as u64;
+        self.wanted = None;
         self.board().screen(self.position, &bytes);
         self.fetch_index();
         self.position += length;

@@ -69,9 +69,8 @@ impl Pieces {
 /// How large the next segment of an answer is to be.
 ///
 /// A segment is what a slow client pins in memory, and what a fast one pays a system call for. A
-/// client that takes segments slower than they would be taken at 4 MB/s gets smaller ones, one
-/// that takes them at once larger ones. And the more all clients together pin, the less is given
-/// out at a time.
+/// client that takes its time for one gets smaller ones, one that takes them at once larger ones.
+/// And the more all clients together pin, the less is given out at a time.
 #[derive(Clone, Debug)]
 pub struct SegmentSize {
     size: usize,
@@ -137,7 +136,8 @@ impl SegmentSize {
             .map(|since| now.duration_since(since));
         match took {
             Some(took) if took < FAST => self.at_once += 1,
-            _ => self.at_once = 0,
+            Some(_) => self.at_once = 0,
+            None => {}
         }
         if self.at_once == ENOUGH {
             self.at_once = 0;

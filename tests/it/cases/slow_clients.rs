@@ -7,7 +7,7 @@ use crate::{
     gate::Gate,
     model::Object,
     origin::{Origin, Script},
-    patience::within,
+    patience::{let_time_pass, within},
 };
 use std::time::Duration;
 
@@ -89,6 +89,27 @@ async fn a_stream_whose_window_stays_shut_ends_and_its_connection_does_not() {
     object
         .verify(&object.expected(Some(range), None), &other)
         .unwrap();
+}
+
+/// All of it is in sockets by then: nobody waits for the client any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_takes_the_end_of_an_answer_late_has_all_of_it() {
+    let (_origin, gate, object) = impatient(705).await;
+    gate.get("/film").await;
+    let mut client = Client::narrow(gate.address()).await;
+    let range = "bytes=0-131071";
+    client
+        .send(&Request::get("/film").range(range))
+        .await
+        .unwrap();
+    client.head().await.unwrap();
+    let_time_pass(Duration::from_millis(1500)).await;
+    let (body, cut) = client.rest().await;
+    assert_eq!((body.len(), cut), (128 << 10, None));
+    object.content.verify(0, &body).unwrap();
+    let again = client.ask(&Request::get("/film").range("bytes=5-9")).await;
+    assert_eq!(again.status(), 206);
+    assert!(!gate.metrics().await.contains("slow_client"));
 }
 
 /// What a socket does not take yet is not read from the disk for it.
