@@ -32,6 +32,9 @@ pub(super) struct Owed {
 /// How long a connection is kept for a next request.
 const IDLE: Duration = Duration::from_secs(60);
 
+/// How long a part of an answer may take to be taken.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 impl Owed {
     /// Whether nobody is left. Those who have only connected are waited for as long as `patient`.
     pub fn none(&self, patient: bool) -> bool {
@@ -56,6 +59,7 @@ impl Desk {
             return None;
         }
         let _asked = self.owed.asked.enter();
+        session.set_write_timeout(Some(PATIENCE));
         let (head, body) = self.pages.response(&mut session).await.into_parts();
         // Only as long as there will be a next answer, and where the client wants one.
         let wants = session.get_keepalive().is_some();

@@ -15,7 +15,7 @@ pub(super) struct Listening(Vec<JoinHandle<()>>);
 /// The longest wait for services that were told to stop: they only have to hear it.
 const HEARING: Duration = Duration::from_secs(1);
 
-/// How long a connection that was accepted last may take to be counted.
+/// How long a connection that was accepted last may take to be counted: a margin, as nothing tells.
 const COUNTED: Duration = Duration::from_millis(20);
 
 impl Listening {
@@ -36,8 +36,6 @@ impl Listening {
     /// is counted: each connection is begun by a task of its own.
     pub async fn ended(&mut self) {
         let _ = timeout(HEARING, join_all(self.0.drain(..))).await;
-        // Behind those tasks.
-        let _ = tokio::spawn(tokio::task::yield_now()).await;
         tokio::time::sleep(COUNTED).await;
     }
 }
