@@ -92,6 +92,11 @@ impl Link {
         *self.served.lock() = Some(client);
     }
 
+    /// The connection is over. Whoever it served knows it, and would keep it open.
+    pub(super) fn serves_nobody(&self) {
+        *self.served.lock() = None;
+    }
+
     pub(super) fn served(&self) -> Option<Arc<dyn Attendance>> {
         self.served.lock().clone()
     }

@@ -269,6 +269,12 @@ impl fmt::Debug for Leaving {
     }
 }
 
+impl Drop for ClientStream {
+    fn drop(&mut self) {
+        self.link.serves_nobody();
+    }
+}
+
 type Written = Poll<io::Result<usize>>;
 
 /// Says how the head of a session's next answer is to be written; with `None` it is as Pingora has

@@ -135,6 +135,35 @@ async fn those_who_stand_still_hold_no_memory() {
     .await;
 }
 
+/// A connection that ends amid an answer is closed.
+#[tokio::test(flavor = "multi_thread")]
+async fn those_who_leave_amid_an_answer_leave_no_socket_behind() {
+    let scene = Scene::new("1GiB").await;
+    scene.put("/film", 706, LARGE);
+    let tidegate = scene.run().await;
+    assert_eq!(tidegate.ask(Request::get("/film")).await.status(), 200);
+    scene.origin.settled().await;
+    let process = tidegate.processes[0];
+    for _ in 0..50 {
+        let mut client = Client::narrow(tidegate.address).await;
+        client.send(&Request::get("/film")).await.unwrap();
+        client.head().await.unwrap();
+    }
+    within("the sockets to be closed", async {
+        while sockets(process) > 25 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+fn sockets(process: u32) -> usize {
+    let files = std::fs::read_dir(format!("/proc/{process}/fd")).unwrap();
+    let links = files.filter_map(|file| std::fs::read_link(file.ok()?.path()).ok());
+    let of_socket = |link: &std::path::PathBuf| link.to_string_lossy().starts_with("socket:");
+    links.filter(of_socket).count()
+}
+
 async fn pinned(tidegate: &Tidegate) -> String {
     let mut operator = Client::operator(tidegate.admin).await;
     let page = operator.ask(&Request::get("/metrics")).await.body;
