@@ -112,20 +112,30 @@ async fn one_that_takes_the_end_of_an_answer_late_has_all_of_it() {
     assert!(!gate.metrics().await.contains("slow_client"));
 }
 
-/// What a socket does not take yet is not read from the disk for it.
-#[tokio::test(flavor = "multi_thread")]
-async fn those_who_stand_still_hold_no_memory() {
+/// A process of its own that has a large film stored.
+async fn with_large_film(seed: u64) -> (Scene, Tidegate) {
     let scene = Scene::new("1GiB").await;
-    scene.put("/film", 704, LARGE);
+    scene.put("/film", seed, LARGE);
     let tidegate = scene.run().await;
     assert_eq!(tidegate.ask(Request::get("/film")).await.status(), 200);
     scene.origin.settled().await;
+    (scene, tidegate)
+}
+
+async fn one_that_reads_the_head_only(tidegate: &Tidegate) -> Client {
+    let mut client = Client::narrow(tidegate.address).await;
+    client.send(&Request::get("/film")).await.unwrap();
+    client.head().await.unwrap();
+    client
+}
+
+/// What a socket does not take yet is not read from the disk for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn those_who_stand_still_hold_no_memory() {
+    let (_scene, tidegate) = with_large_film(704).await;
     let mut still = Vec::new();
     for _ in 0..20 {
-        let mut client = Client::narrow(tidegate.address).await;
-        client.send(&Request::get("/film")).await.unwrap();
-        client.head().await.unwrap();
-        still.push(client);
+        still.push(one_that_reads_the_head_only(&tidegate).await);
     }
     within("nothing to lie in memory for them", async {
         while !pinned(&tidegate).await.ends_with(" 0") {
@@ -138,16 +148,10 @@ async fn those_who_stand_still_hold_no_memory() {
 /// A connection that ends amid an answer is closed.
 #[tokio::test(flavor = "multi_thread")]
 async fn those_who_leave_amid_an_answer_leave_no_socket_behind() {
-    let scene = Scene::new("1GiB").await;
-    scene.put("/film", 706, LARGE);
-    let tidegate = scene.run().await;
-    assert_eq!(tidegate.ask(Request::get("/film")).await.status(), 200);
-    scene.origin.settled().await;
+    let (_scene, tidegate) = with_large_film(706).await;
     let process = tidegate.processes[0];
     for _ in 0..50 {
-        let mut client = Client::narrow(tidegate.address).await;
-        client.send(&Request::get("/film")).await.unwrap();
-        client.head().await.unwrap();
+        one_that_reads_the_head_only(&tidegate).await;
     }
     within("the sockets to be closed", async {
         while sockets(process) > 25 {
