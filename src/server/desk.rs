@@ -4,7 +4,7 @@
 //! could tell whether it is still at it, and a process that has nothing else to do would end amid
 //! an answer.
 
-use super::count::Count;
+use super::{count::Count, door::resumed};
 use crate::admin::Pages;
 use async_trait::async_trait;
 use pingora_core::{
@@ -89,12 +89,7 @@ impl ServerApp for Desk {
         let mut served = self.answer(session, shutdown).await;
         drop(begins);
         while let Some(reused) = served {
-            let (stream, kept) = reused.consume();
-            let mut session = ServerSession::new_http1(stream);
-            if let Some(kept) = kept {
-                kept.apply_to_session(&mut session);
-            }
-            served = self.answer(session, shutdown).await;
+            served = self.answer(resumed(reused), shutdown).await;
         }
         None
     }

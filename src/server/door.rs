@@ -17,7 +17,7 @@ use crate::{
 };
 use ipnet::IpNet;
 use pingora_core::{
-    apps::HttpServerApp,
+    apps::{HttpServerApp, ReusedHttpStream},
     listeners::tls::Acceptor,
     protocols::{ALPN, Stream, http::ServerSession},
     server::ShutdownWatch,
@@ -157,12 +157,7 @@ impl Door {
         drop(begins);
         while let Some(reused) = served {
             link.expect_head();
-            let (stream, kept) = reused.consume();
-            let mut session = ServerSession::new_http1(stream);
-            if let Some(kept) = kept {
-                kept.apply_to_session(&mut session);
-            }
-            served = proxy.process_new_http(session, &shutdown).await;
+            served = proxy.process_new_http(resumed(reused), &shutdown).await;
         }
     }
 
@@ -173,6 +168,16 @@ impl Door {
             None => self.h2c,
         }
     }
+}
+
+/// The session of the next request on a connection over HTTP/1 that is kept.
+pub(super) fn resumed(reused: ReusedHttpStream) -> ServerSession {
+    let (stream, kept) = reused.consume();
+    let mut session = ServerSession::new_http1(stream);
+    if let Some(kept) = kept {
+        kept.apply_to_session(&mut session);
+    }
+    session
 }
 
 /// The bounds on a connection over HTTP/2.

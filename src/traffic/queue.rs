@@ -198,7 +198,6 @@ mod tests {
     }
 
     /// What the model knows of a waiter.
-    #[derive(Clone, Copy, Debug, PartialEq)]
     struct Waiter {
         ticket: Ticket,
         class: Class,
