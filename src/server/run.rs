@@ -221,15 +221,11 @@ impl Process<'_> {
     fn reload(&mut self, read: Reread) -> bool {
         let new = match read {
             Ok(new) => new,
-            Err(wrong) => {
-                log::error!("reload: nothing is changed: {wrong}");
-                return false;
-            }
+            Err(wrong) => return nothing_changed(&*wrong),
         };
         let (reloaded, later) = self.settings.reloaded(new);
         if let Err(wrong) = self.running.reload(&reloaded) {
-            log::error!("reload: nothing is changed: {wrong}");
-            return false;
+            return nothing_changed(&wrong);
         }
         self.logger.reload(&reloaded.log);
         self.settings = reloaded;
@@ -242,6 +238,16 @@ impl Process<'_> {
         log::info!("reload: all else is as configured now");
         true
     }
+}
+
+/// Logs why settings were not taken over, each mistake on a line of its own; always false.
+fn nothing_changed(wrong: &dyn std::error::Error) -> bool {
+    let mut before = "reload: nothing is changed: ";
+    for line in wrong.to_string().lines() {
+        log::error!("{before}{}", line.trim_start());
+        before = "reload: ";
+    }
+    false
 }
 
 /// How often it is looked what was left out of the log.

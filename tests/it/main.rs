@@ -13,6 +13,7 @@ mod dice;
 mod failover;
 mod front;
 mod gate;
+mod machine;
 mod model;
 mod origin;
 mod patience;

@@ -1,6 +1,8 @@
 //! The Debian package: built, installed, started, upgraded, removed and purged, in a root of its own
 //! (`dpkg --root`), so that this machine stays as it is.
 
+mod booted;
+
 use crate::{
     child::{Tidegate, binary},
     client::Request,
@@ -22,11 +24,24 @@ fn run(command: &mut Command) -> String {
     said
 }
 
-struct Machine {
+/// Makes a package of a program, in a folder.
+fn build(program: &Path, version: &str, folder: &Path) -> PathBuf {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("package/deb");
+    let mut build = Command::new(script);
+    build.arg("--binary").arg(program);
+    build.args(["--version", version, "--compression", "none", "--output"]);
+    run(build.arg(folder));
+    let found = std::fs::read_dir(folder).unwrap().flatten();
+    let start = format!("tidegate_{version}_");
+    let mut packages = found.filter(|f| f.file_name().to_string_lossy().starts_with(&start));
+    packages.next().expect("a package is made").path()
+}
+
+struct Root {
     directory: tempfile::TempDir,
 }
 
-impl Machine {
+impl Root {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let dpkg = directory.path().join("root/var/lib/dpkg");
@@ -42,15 +57,7 @@ impl Machine {
     }
 
     fn build(&self, version: &str) -> PathBuf {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("package/deb");
-        let mut build = Command::new(script);
-        build.arg("--binary").arg(binary());
-        build.args(["--version", version, "--compression", "gzip", "--output"]);
-        run(build.arg(self.directory.path()));
-        let found = std::fs::read_dir(self.directory.path()).unwrap().flatten();
-        let start = format!("tidegate_{version}_");
-        let mut packages = found.filter(|f| f.file_name().to_string_lossy().starts_with(&start));
-        packages.next().expect("a package is made").path()
+        build(&binary(), version, self.directory.path())
     }
 
     fn dpkg(&self, arguments: &[&str]) {
@@ -61,7 +68,7 @@ impl Machine {
                 self.directory.path().join("log").display()
             ))
             .args(["--force-script-chrootless", "--force-not-root"])
-            // There is nothing else on this machine.
+            // There is nothing else in this root.
             .args(["--force-depends", "--force-bad-path"])
             .args(arguments);
         run(&mut dpkg);
@@ -74,9 +81,9 @@ impl Machine {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_is_installed_started_upgraded_removed_and_purged() {
-    let machine = Machine::new();
-    let package = machine.build("0.1.0");
-    machine.dpkg(&["--install", package.to_str().unwrap()]);
+    let root = Root::new();
+    let package = root.build("0.1.0");
+    root.dpkg(&["--install", package.to_str().unwrap()]);
     for file in [
         "usr/bin/tidegate",
         "etc/tidegate/tidegate.yaml",
@@ -90,9 +97,9 @@ async fn it_is_installed_started_upgraded_removed_and_purged() {
         "usr/share/doc/tidegate/copyright",
         "usr/share/doc/tidegate/examples/s3-bucket.yaml",
     ] {
-        assert!(machine.has(file), "{file} is not installed");
+        assert!(root.has(file), "{file} is not installed");
     }
-    let unit = std::fs::read_to_string(machine.path("lib/systemd/system/tidegate.service"));
+    let unit = std::fs::read_to_string(root.path("lib/systemd/system/tidegate.service"));
     let start = "ExecStart=/usr/bin/tidegate run --config /etc/tidegate/tidegate.yaml\n";
     assert!(unit.unwrap().contains(start));
 
@@ -100,8 +107,8 @@ async fn it_is_installed_started_upgraded_removed_and_purged() {
     let script = Script::new(910, 4 * CHUNK);
     let film = Object::from(&script);
     let origin = Origin::with(script).await;
-    let config = machine.path("etc/tidegate/tidegate.yaml");
-    let cache = machine.path("var/cache/tidegate");
+    let config = root.path("etc/tidegate/tidegate.yaml");
+    let cache = root.path("var/cache/tidegate");
     std::fs::create_dir_all(&cache).unwrap();
     let text = std::fs::read_to_string(&config).unwrap();
     let own = text
@@ -114,13 +121,13 @@ async fn it_is_installed_started_upgraded_removed_and_purged() {
         .replace("/var/cache/tidegate", cache.to_str().unwrap());
     std::fs::write(&config, &own).unwrap();
 
-    let mut tidegate = Tidegate::run(&machine.path("usr/bin/tidegate"), &config).await;
+    let mut tidegate = Tidegate::run(&root.path("usr/bin/tidegate"), &config).await;
     let first = tidegate.ask(Request::get("/film")).await;
     film.verify(&Expected::Whole, &first).unwrap();
     origin.settled().await;
 
-    let package = machine.build("0.1.1");
-    machine.dpkg(&["--install", package.to_str().unwrap()]);
+    let package = root.build("0.1.1");
+    root.dpkg(&["--install", package.to_str().unwrap()]);
     assert_eq!(std::fs::read_to_string(&config).unwrap(), own);
     tidegate.upgrade().await;
     tidegate.first_ended().await;
@@ -130,9 +137,9 @@ async fn it_is_installed_started_upgraded_removed_and_purged() {
     tidegate.signal(tidegate.current(), "TERM");
     tidegate.said("stopped", 2).await;
 
-    machine.dpkg(&["--remove", "tidegate"]);
-    assert!(!machine.has("usr/bin/tidegate") && config.exists() && cache.exists());
-    machine.dpkg(&["--purge", "tidegate"]);
+    root.dpkg(&["--remove", "tidegate"]);
+    assert!(!root.has("usr/bin/tidegate") && config.exists() && cache.exists());
+    root.dpkg(&["--purge", "tidegate"]);
     let all = [
         "etc/tidegate",
         "etc/logrotate.d/tidegate",
@@ -140,6 +147,6 @@ async fn it_is_installed_started_upgraded_removed_and_purged() {
         "lib/systemd",
         "var/cache/tidegate",
     ];
-    let left: Vec<_> = all.into_iter().filter(|path| machine.has(path)).collect();
+    let left: Vec<_> = all.into_iter().filter(|path| root.has(path)).collect();
     assert_eq!(left, [""; 0]);
 }
