@@ -61,6 +61,9 @@ inside)
     cd "$root"
     pivot_root . run/around
     umount -l run/around
+    # Mounts reach the services, credentials above all. A first process does so by itself only where
+    # there is nothing around it.
+    mount --make-rshared /
     # Of systemd's own units those that a service needs, and none of this machine's.
     rm -rf etc/fstab etc/machine-id etc/systemd/system/* \
         lib/systemd/system/*.wants lib/systemd/system-generators/*

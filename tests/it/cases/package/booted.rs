@@ -13,6 +13,9 @@ use crate::{
 use std::{io::Write, net::SocketAddr, path::PathBuf};
 
 const CONFIG: &str = "/etc/tidegate/tidegate.yaml";
+/// Where only root reads it, and where systemd has it for the service.
+const TOKEN: &str = "/root/tidegate.token";
+const CREDENTIAL: &str = "token_file: /run/credentials/tidegate.service/token";
 /// As the package configures it: the machine's network is its own.
 const ADDRESS: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
@@ -56,6 +59,7 @@ impl Story {
         self.install("0.1.0");
         self.configure();
         self.start().await;
+        self.purge().await;
         self.reload().await;
         self.upgrade().await;
         self.hang().await;
@@ -72,6 +76,17 @@ impl Story {
     fn install(&self, version: &str) -> String {
         self.seat
             .run(&["dpkg", "--install", &self.package(version)])
+    }
+
+    /// Writes a drop-in for the unit.
+    fn drop_in(&self, name: &str, text: &str) {
+        let folder = "/etc/systemd/system/tidegate.service.d";
+        std::fs::write(self.seat.folder().join("drop-in"), text).unwrap();
+        self.seat.run(&["mkdir", "-p", folder]);
+        let drop_in = format!("{folder}/{name}.conf");
+        self.seat
+            .run(&["cp", &format!("{SHARED}/drop-in"), &drop_in]);
+        self.seat.run(&["systemctl", "daemon-reload"]);
     }
 
     /// The machine's file, read and written over the shared folder.
@@ -92,8 +107,14 @@ impl Story {
             let text = text.replace("http://127.0.0.1:8000", &origin);
             // Time for a viewer who waits until dpkg is done.
             let text = text.replace("# least_time: 3s", "least_time: 60s");
+            let text = text.replace("#: token_file: admin.token", CREDENTIAL);
             text.replace("#: access:", "access: {}")
         });
+        std::fs::write(self.seat.folder().join("token"), "one that nobody guesses").unwrap();
+        self.seat
+            .run(&["install", "-m", "600", &format!("{SHARED}/token"), TOKEN]);
+        let load = format!("[Service]\nLoadCredential=token:{TOKEN}\n");
+        self.drop_in("token", &load);
     }
 
     async fn ask(&self) -> Answer {
@@ -127,6 +148,16 @@ impl Story {
         assert_eq!(value("Seccomp"), "2");
         assert_eq!(u64::from_str_radix(&value("CapBnd"), 16), Ok(1 << 10));
         assert!(!value("Uid").starts_with('0'), "{status}");
+    }
+
+    async fn purge(&self) {
+        let url = ["--url", "http://media.test/film"];
+        let purge = ["tidegate", "purge", "--token-file", TOKEN];
+        let said = self.seat.run(&[&purge[..], &url].concat());
+        assert!(said.starts_with("1 object purged"), "{said}");
+        let again = self.ask().await;
+        assert!(!again.head.cache_status().is_hit(), "{again}");
+        self.origin.settled().await;
     }
 
     /// A wrong file changes nothing, and the journal says why.
@@ -164,13 +195,7 @@ impl Story {
 
     /// A process that does nothing any more is killed, and another started.
     async fn hang(&self) {
-        let folder = "/etc/systemd/system/tidegate.service.d";
-        let drop_in = "[Service]\nWatchdogSec=1s\nRestartSec=0\n";
-        std::fs::write(self.seat.folder().join("short.conf"), drop_in).unwrap();
-        self.seat.run(&["mkdir", "-p", folder]);
-        self.seat
-            .run(&["cp", &format!("{SHARED}/short.conf"), folder]);
-        self.seat.run(&["systemctl", "daemon-reload"]);
+        self.drop_in("short", "[Service]\nWatchdogSec=1s\nRestartSec=0\n");
         self.seat.run(&["systemctl", "restart", "tidegate"]);
         self.hit().await;
         let process = self.seat.property("MainPID");
