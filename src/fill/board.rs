@@ -397,10 +397,10 @@ impl Board {
     }
 
     fn reach(&self, state: &State) -> Reach {
-        match (self.object.grid(), self.object.is_versioned()) {
-            (None, _) | (_, false) => Reach::Once,
-            _ if state.whole_only => Reach::Whole,
-            _ => Reach::Parts,
+        match state.whole_only {
+            _ if self.object.comes_once() => Reach::Once,
+            true => Reach::Whole,
+            false => Reach::Parts,
         }
     }
 

@@ -15,7 +15,7 @@
 //!   make it a missing one, and a missing chunk is fetched again. A killed process loses
 //!   nothing, since the kernel has what it wrote.
 //! * One process at a time writes in the directory. Another may take it over while this one's
-//!   readers go on: see `ownership`.
+//!   readers go on: see `ownership` and `private`.
 //! * A lookup opens one manifest by its name. Start-up walks nothing before serving; the walk
 //!   that learns what is there for eviction, and sweeps orphans, runs behind.
 //!
@@ -32,6 +32,7 @@ mod memory;
 mod object;
 mod ownership;
 mod paths;
+mod private;
 mod purge;
 mod purges;
 mod reading;
@@ -67,7 +68,10 @@ use paths::Paths;
 use purges::Force;
 use std::{
     io,
-    sync::{Arc, OnceLock, atomic::AtomicBool},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64},
+    },
     time::{Duration, Instant, SystemTime},
 };
 use table::Table;
@@ -131,6 +135,8 @@ pub struct Store {
     owned: RwLock<bool>,
     /// Whether another process may be writing in it.
     given_away: AtomicBool,
+    /// Bytes in files without a name.
+    private: Arc<AtomicU64>,
     /// Who is told of clients' writes once the directory is another's.
     next_owner: Mutex<Option<mpsc::Sender<Superseded>>>,
     herald: OnceLock<Arc<dyn Herald>>,
@@ -234,6 +240,7 @@ impl Store {
             lock: Mutex::new(Some(lock)),
             owned: RwLock::new(true),
             given_away: AtomicBool::new(false),
+            private: Arc::default(),
             next_owner: Mutex::default(),
             herald: OnceLock::new(),
             config,
@@ -258,7 +265,7 @@ impl Store {
         self.purging.close();
         self.queue.close();
         self.writes.close();
-        self.disown().await;
+        self.disown(|_| {}).await;
         self.lock.lock().take();
     }
 

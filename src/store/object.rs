@@ -9,6 +9,7 @@ use super::{
     body::{Body, ReadError},
     manifest::{Manifest, Meta},
     paths::Paths,
+    private::Private,
     usage::Usage,
 };
 use crate::domain::{
@@ -62,6 +63,8 @@ pub struct Object {
     meta: RwLock<(Arc<Meta>, Validators)>,
     body: OnceLock<Body>,
     has_manifest: AtomicBool,
+    /// Its body has no name.
+    private: OnceLock<Private>,
     /// Held while the body is created: chunks of a new object may be written side by side.
     creating: Mutex<()>,
     /// Shared with the index, once the object has been loaded or written.
@@ -116,6 +119,7 @@ impl Object {
             meta: RwLock::new((Arc::new(manifest.meta), validators)),
             body: OnceLock::new(),
             has_manifest: AtomicBool::new(false),
+            private: OnceLock::new(),
             creating: Mutex::new(()),
             usage: OnceLock::new(),
             state: Mutex::new(State {
@@ -233,6 +237,17 @@ impl Object {
         meta.1.tell_versions_apart() && !is_coded(&meta.0.headers)
     }
 
+    /// Whether what is missing of it can't be asked for again.
+    pub fn comes_once(&self) -> bool {
+        self.total().is_none() || !self.is_versioned()
+    }
+
+    /// Whether it lacks something, and will unless that is on its way.
+    pub(super) fn stays_partial(&self) -> bool {
+        let is_whole = |grid: Grid| self.state.lock().present.len() == grid.count();
+        self.comes_once() && !self.grid().is_some_and(is_whole)
+    }
+
     /// Whether `chunk` can be read.
     pub fn has(&self, chunk: ChunkIndex) -> bool {
         self.state.lock().present.contains(chunk)
@@ -302,12 +317,25 @@ impl Object {
         })
     }
 
+    /// From now on its body is not to have a name.
+    pub(super) fn make_private(&self, private: Private) {
+        let _ = self.private.set(private);
+    }
+
+    /// What its body takes, where that has no name.
+    pub(super) fn private(&self) -> Option<&Private> {
+        self.private.get()
+    }
+
     /// Creates the body where there is none.
     pub(super) fn create_body(&self, paths: &Paths) -> io::Result<()> {
         let _only_one = self.creating.lock();
         if self.body.get().is_none() {
-            let file = paths.create_body(self.id, self.generation)?;
-            let body = Body::new(file, self.generation, self.chunk_size);
+            let file = match self.private() {
+                None => paths.create_body(self.id, self.generation),
+                Some(_) => paths.unnamed_body(self.id),
+            };
+            let body = Body::new(file?, self.generation, self.chunk_size);
             let _ = self.body.set(body);
         }
         Ok(())

@@ -13,14 +13,15 @@
 //!
 //! A store that has been given away still reads, since answers under way go on, but believes nothing
 //! that it knows: the next owner may punch a hole wherever it reads. Each read is then of a whole
-//! chunk, checked against the record beside it. What comes in is not kept. Files that are removed
-//! under a reader stay readable, as it holds them open.
+//! chunk, checked against the record beside it. Of what comes in only that is kept which can't be
+//! asked for again, and aside: see `private`. Files that are removed under a reader stay readable, as
+//! it holds them open.
 //!
 //! A client's write that passes through this process afterwards must reach the next owner: see
 //! [`Superseded`].
 
 use super::{DISK_PATIENCE, ObjectId, PURGES, PurgeError, Store, budget::Budget};
-use parking_lot::RwLockReadGuard;
+use parking_lot::{RwLockReadGuard, RwLockWriteGuard};
 use std::{
     fs::File,
     io,
@@ -77,7 +78,7 @@ impl Store {
         };
         let purges = self.purging.acquire_many(PURGES as u32);
         let purges = tokio::time::timeout(DISK_PATIENCE, purges).await;
-        let stopped = purges.is_ok() && self.disown().await;
+        let stopped = purges.is_ok() && self.disown(Self::take_out_private).await;
         drop(purges);
         if !stopped {
             self.given_away.store(false, SeqCst);
@@ -88,13 +89,18 @@ impl Store {
         Ok(Given { lock, writes })
     }
 
-    /// Stops all writing; false where what is under way does not end in time.
-    pub(super) async fn disown(self: &Arc<Self>) -> bool {
+    /// Stops all writing; false where what is under way does not end in time. What is to be done
+    /// then, before anybody may know, is done in the end.
+    pub(super) async fn disown(self: &Arc<Self>, in_the_end: fn(&Self)) -> bool {
         self.given_away.store(true, SeqCst);
         let store = self.clone();
         let stopped = tokio::task::spawn_blocking(move || {
             let owned = store.owned.try_write_for(DISK_PATIENCE);
-            owned.map(|mut owned| *owned = false).is_some()
+            let stopped = |mut owned: RwLockWriteGuard<bool>| {
+                *owned = false;
+                in_the_end(&store);
+            };
+            owned.map(stopped).is_some()
         });
         stopped.await.unwrap_or(false)
     }
@@ -105,7 +111,7 @@ impl Store {
     pub fn take_back(&self) {
         *self.next_owner.lock() = None;
         let open = self.table.lock().forget_all();
-        for object in open {
+        for object in open.iter().filter(|object| object.private().is_none()) {
             object.cast_off();
         }
         let max_size = self.max_size();

@@ -10,7 +10,7 @@
 //! Names are the hash of the key, never a URL: nothing that a client sends can name a file.
 
 use super::ObjectId;
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 use std::{
     fs::{DirBuilder, File, OpenOptions, Permissions},
     io::{self, Write},
@@ -99,6 +99,13 @@ impl Paths {
         create_options()
             .create_new(true)
             .open(self.body(id, generation))
+    }
+
+    /// A body that nobody can find, and that goes when it is closed.
+    pub fn unnamed_body(&self, id: ObjectId) -> io::Result<File> {
+        create_options()
+            .custom_flags(OFlags::TMPFILE.bits() as i32)
+            .open(self.folder(id))
     }
 
     /// Bytes that the body of a generation takes on disk.

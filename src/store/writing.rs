@@ -15,7 +15,7 @@ impl Store {
         segments: Vec<Bytes>,
         checksum: u32,
     ) -> Result<(), KeepError> {
-        if self.is_given_away() {
+        if self.is_given_away() && !self.may_keep_privately(object) {
             return Err(KeepError::Closed);
         }
         let place = tokio::time::timeout(QUEUE_PATIENCE, self.queue.acquire()).await;
@@ -44,7 +44,11 @@ impl Store {
         segments: &[Bytes],
         checksum: u32,
     ) -> Result<(), KeepError> {
-        let _own = self.own().ok_or(KeepError::Closed)?;
+        let is_private = self.is_given_away() || object.private().is_some();
+        let own = || self.own();
+        let Some(_own) = (!is_private).then(own).flatten() else {
+            return self.write_privately(object, chunk, segments, checksum);
+        };
         if !object.begin_change(chunk) {
             return Err(KeepError::Unwanted);
         }

@@ -28,7 +28,8 @@
 //!   that is the new process's to do.
 //! * The directory has one owner, see [`crate::store`]: the old process ends its writes before the
 //!   lock passes, and checks every byte that it reads from then on, since the new one may evict
-//!   what it reads. What its running fills bring in is not kept any more.
+//!   what it reads. Of what its running fills bring in it keeps nothing but what can't be asked for
+//!   again, in files that have no name.
 //! * The old process decides. Where the new one ends, or says nothing for [`PATIENCE`], before "go",
 //!   it is killed, and the old one goes on as before; it takes the store back where it had given it.
 //! * A version that does not know this conversation finds its ports taken and ends: nothing changes.

@@ -177,3 +177,81 @@ async fn clients_writes_are_passed_on() {
     let late = store.supersede("here".into(), None).await;
     assert_eq!(late, Err(PurgeError::Closed));
 }
+
+/// An object that nothing tells from its next version, and a first chunk of it.
+async fn unversioned(store: &Arc<Store>) -> Arc<Object> {
+    let mut manifest = sample(u64::from(CHUNK * COUNT), CHUNK);
+    manifest.meta.headers.remove(http::header::ETAG);
+    let object = store.conceive(manifest);
+    store.publish(&object, store.mark()).await;
+    keep(store, &object, 0).await.unwrap();
+    object
+}
+
+fn files(config: &Config) -> usize {
+    let folder = config.directory.join("objects/07");
+    std::fs::read_dir(folder).unwrap().count()
+}
+
+#[tokio::test]
+async fn what_cannot_be_asked_for_again_is_kept_without_a_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = config(&directory);
+    let store = Store::open(config.clone()).unwrap();
+    store.recover();
+    let object = unversioned(&store).await;
+    assert_eq!(files(&config), 2);
+    let given = store.give().await.unwrap();
+    assert_eq!(files(&config), 0);
+    keep(&store, &object, 1).await.unwrap();
+    for chunk in [0, 1] {
+        read(&store, &object, chunk).await.expect("kept");
+    }
+    // What has begun since is not the next owner's either.
+    let later = unversioned(&store).await;
+    keep(&store, &later, 5).await.unwrap();
+    read(&store, &later, 5).await.expect("kept");
+    assert_eq!(files(&config), 0);
+    // One that is taken back stays what it is.
+    drop(given);
+    store.take_back();
+    store.recover();
+    keep(&store, &object, 2).await.unwrap();
+    read(&store, &object, 2).await.expect("kept");
+    assert_eq!((files(&config), store.size()), (0, 0));
+    drop((object, later));
+    assert_eq!(store.private.load(SeqCst), 0);
+}
+
+#[tokio::test]
+async fn what_is_whole_or_can_be_asked_for_again_is_the_next_owners() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = config(&directory);
+    let store = Store::open(config.clone()).unwrap();
+    store.recover();
+    let object = unversioned(&store).await;
+    for chunk in 1..COUNT {
+        keep(&store, &object, chunk).await.unwrap();
+    }
+    let given = store.give().await.unwrap();
+    let (next, same) = take_over(&config, &given).await;
+    read(&next, &same, 3).await.expect("there");
+}
+
+#[tokio::test]
+async fn files_without_a_name_do_not_grow_without_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = Config {
+        max_size: u64::from(CHUNK) * 16,
+        ..config(&directory)
+    };
+    let store = Store::open(config.clone()).unwrap();
+    store.recover();
+    let object = unversioned(&store).await;
+    let _given = store.give().await.unwrap();
+    for chunk in [1, 2] {
+        keep(&store, &object, chunk).await.unwrap();
+    }
+    let third = keep(&store, &object, 3).await;
+    assert!(matches!(third, Err(KeepError::NoRoom)), "{third:?}");
+}

@@ -9,7 +9,7 @@ use crate::{
     dice::{self, Dice},
     gate::{CHUNK, allocated},
     model::{Expected, Object},
-    origin::{Origin, Script, Valve},
+    origin::{Origin, Script, Tag, Valve},
     patience::within,
 };
 use std::{
@@ -271,6 +271,43 @@ async fn what_the_new_process_evicts_is_never_missed_by_a_byte_in_the_old_ones_a
     let again = scene.origin.sent("/film");
     assert!(again > film.size, "nothing was evicted under the reader");
     tidegate.first_ended().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_asked_for_again_reaches_whoever_is_far_behind() {
+    // More than what may be in flight, fill.in_flight.
+    const SIZE: u64 = 48 << 20;
+    let scene = Scene::new("1GiB").await;
+    let valve = Valve::at(2 * CHUNK);
+    let mut script = Script::new(790, SIZE);
+    (script.etag, script.last_modified) = (Tag::None, false);
+    script.valve = Some(valve.clone());
+    let film = Object::from(&script);
+    scene.origin.put("/film", script);
+    let mut tidegate = scene.run().await;
+    let mut readers = Vec::new();
+    for _ in 0..2 {
+        let mut slow = Client::narrow(tidegate.address).await;
+        slow.send(&Request::get("/film")).await.unwrap();
+        assert_eq!(slow.head().await.unwrap().status, 200);
+        let body = slow.at_least(1).await.unwrap();
+        readers.push((slow, body));
+    }
+    tidegate.upgrade().await;
+    valve.open();
+    scene.origin.settled().await;
+    for (mut slow, mut body) in readers {
+        let (rest, cut) = within("the rest of the film", slow.rest()).await;
+        body.extend(rest);
+        assert!(cut.is_none(), "{cut:?} after {} bytes", body.len());
+        assert_eq!(body.len() as u64, SIZE);
+        film.content.verify(0, &body).unwrap();
+    }
+    tidegate.first_ended().await;
+    assert_eq!(scene.origin.asked("/film").len(), 1);
+    // Neither process has left anything of it.
+    let left = allocated(&scene.cache());
+    assert!(left < CHUNK, "{left} bytes");
 }
 
 /// Says that it is prepared, and ends when it has been given the store.
