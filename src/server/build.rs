@@ -108,7 +108,7 @@ pub(super) async fn start(
     let mut admin: Vec<Box<dyn Service>> = Vec::new();
     for (door, socket) in doors.into_iter().zip(sockets.clients) {
         let name = socket.hand_over(&mut fds);
-        let service = client_service(&settings, &proxy, door, &lanes, &name);
+        let service = client_service(&settings, &proxy, door, &lanes, &watch, &name);
         services.push(Box::new(service));
     }
     let guard = admin_address.map_or_else(Guard::default, |address| {
@@ -130,11 +130,14 @@ pub(super) async fn start(
             guard: guard.clone(),
             purger: proxy.purger(),
         };
-        admin.push(Box::new(admin_service(pages, owed.clone(), &name)));
+        let desk = Desk::new(pages, owed.clone(), admin_watch);
+        let mut service = listening::Service::new("admin".into(), desk);
+        service.add_tcp(&name);
+        admin.push(Box::new(service));
     }
     let fds = Arc::new(Mutex::new(fds));
-    let listening = Listening::start(services, &fds, &watch);
-    let admin_listening = Listening::start(admin, &fds, &admin_watch);
+    let listening = Listening::start(services, &fds);
+    let admin_listening = Listening::start(admin, &fds);
     Ok(Running {
         addresses,
         admin: admin_address,
@@ -229,15 +232,17 @@ fn client_service(
     proxy: &Proxy,
     door: Door,
     lanes: &Arc<Lanes>,
+    shutdown: &ShutdownWatch,
     name: &str,
 ) -> ProxyService {
-    let (door, lanes) = (Arc::new(door), lanes.clone());
-    let serve = Arc::new(move |proxy, stream, shutdown: &ShutdownWatch| {
-        let (door, lanes, shutdown) = (door.clone(), lanes.clone(), shutdown.clone());
+    let (door, lanes, shutdown) = (Arc::new(door), lanes.clone(), shutdown.clone());
+    let serve = Arc::new(move |proxy, stream, _: &ShutdownWatch| {
+        let (door, shutdown) = (door.clone(), shutdown.clone());
         // From now on, though it may be a while before its thread has time for it.
         let begins = door.clientele.beginning.enter();
         lanes.serve(async move { door.serve(proxy, stream, shutdown, begins).await });
-        // Pingora's own task of the connection ends here, and with it what that holds.
+        // Pingora's own task of the connection ends here, and with it what that holds: see
+        // [`Listening`].
         std::future::ready(None).boxed()
     });
     let conf = Arc::new(server_conf(settings));
@@ -270,12 +275,6 @@ fn door(
         })?,
         h2c: listen.h2c,
     })
-}
-
-fn admin_service(pages: Pages, owed: Owed, name: &str) -> listening::Service<Desk> {
-    let mut service = listening::Service::new("admin".into(), Desk::new(pages, owed));
-    service.add_tcp(name);
-    service
 }
 
 fn server_conf(settings: &Settings) -> ServerConf {

@@ -4,7 +4,10 @@
 //! could tell whether it is still at it, and a process that has nothing else to do would end amid
 //! an answer.
 
-use super::{count::Count, door::resumed};
+use super::{
+    count::{Count, Counted},
+    door::resumed,
+};
 use crate::admin::Pages;
 use async_trait::async_trait;
 use pingora_core::{
@@ -18,6 +21,7 @@ use std::{sync::Arc, time::Duration};
 pub(super) struct Desk {
     pages: Pages,
     owed: Owed,
+    leaving: ShutdownWatch,
 }
 
 /// Whom an answer is owed. A connection that waits for its next request is owed none.
@@ -43,17 +47,17 @@ impl Owed {
 }
 
 impl Desk {
-    /// Nobody is there yet.
-    pub fn new(pages: Pages, owed: Owed) -> Self {
-        Self { pages, owed }
+    /// Nobody is there yet. Connections are kept until this process is `leaving`.
+    pub fn new(pages: Pages, owed: Owed, leaving: ShutdownWatch) -> Self {
+        Self {
+            pages,
+            owed,
+            leaving,
+        }
     }
 
     /// Answers one request; the connection, where it is kept.
-    async fn answer(
-        &self,
-        mut session: ServerSession,
-        shutdown: &ShutdownWatch,
-    ) -> Option<ReusedHttpStream> {
+    async fn answer(&self, mut session: ServerSession) -> Option<ReusedHttpStream> {
         // An error is no HTTP, or a client that has gone.
         if !session.read_request().await.ok()? {
             return None;
@@ -63,7 +67,7 @@ impl Desk {
         let (head, body) = self.pages.response(&mut session).await.into_parts();
         // Only as long as there will be a next answer, and where the client wants one.
         let wants = session.get_keepalive().is_some();
-        session.set_keepalive((wants && !*shutdown.borrow()).then_some(IDLE.as_secs()));
+        session.set_keepalive((wants && !*self.leaving.borrow()).then_some(IDLE.as_secs()));
         let written = session.write_response_header(Box::new(head.into())).await;
         written.ok()?;
         if !body.is_empty() {
@@ -76,21 +80,26 @@ impl Desk {
     }
 }
 
-#[async_trait]
-impl ServerApp for Desk {
-    async fn process_new(
-        self: &Arc<Self>,
-        stream: Stream,
-        shutdown: &ShutdownWatch,
-    ) -> Option<Stream> {
-        let begins = self.owed.beginning.enter();
+impl Desk {
+    /// Answers one request after the other.
+    async fn serve(&self, stream: Stream, begins: Counted) {
         let mut session = ServerSession::new_http1(stream);
         session.set_keepalive(Some(IDLE.as_secs()));
-        let mut served = self.answer(session, shutdown).await;
+        let mut served = self.answer(session).await;
         drop(begins);
         while let Some(reused) = served {
-            served = self.answer(resumed(reused), shutdown).await;
+            served = self.answer(resumed(reused)).await;
         }
+    }
+}
+
+#[async_trait]
+impl ServerApp for Desk {
+    async fn process_new(self: &Arc<Self>, stream: Stream, _: &ShutdownWatch) -> Option<Stream> {
+        let begins = self.owed.beginning.enter();
+        let desk = self.clone();
+        // Pingora's own task of the connection ends here: see `Listening`.
+        tokio::spawn(async move { desk.serve(stream, begins).await });
         None
     }
 }

@@ -120,7 +120,7 @@ pub enum StartError {
     Metrics(#[from] prometheus::Error),
 }
 
-/// A Tidegate that serves; dropping it without [`Running::stop`] leaves it serving.
+/// A Tidegate that serves. Dropped without [`Running::stop`] it accepts nobody any more.
 #[derive(Debug)]
 pub struct Running {
     addresses: Vec<SocketAddr>,
@@ -199,7 +199,7 @@ impl Running {
     /// answered, and not told that nobody serves here.
     async fn leave_admin(&mut self) {
         self.admin_shutdown.send_replace(true);
-        self.admin_listening.ended().await;
+        self.admin_listening.end().await;
     }
 
     /// Whether another process answers operators.
@@ -222,7 +222,7 @@ impl Running {
         self.sockets.clear();
         self.shutdown.send_replace(true);
         let began = Instant::now();
-        self.listening.ended().await;
+        self.listening.end().await;
         let is_done = || {
             let clientele = &self.live.clientele;
             let patient = began.elapsed() < FIRST_WORDS;
