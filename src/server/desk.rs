@@ -56,6 +56,17 @@ impl Desk {
         }
     }
 
+    /// Answers one request after the other.
+    async fn serve(&self, stream: Stream, begins: Counted) {
+        let mut session = ServerSession::new_http1(stream);
+        session.set_keepalive(Some(IDLE.as_secs()));
+        let mut served = self.answer(session).await;
+        drop(begins);
+        while let Some(reused) = served {
+            served = self.answer(resumed(reused)).await;
+        }
+    }
+
     /// Answers one request; the connection, where it is kept.
     async fn answer(&self, mut session: ServerSession) -> Option<ReusedHttpStream> {
         // An error is no HTTP, or a client that has gone.
@@ -77,19 +88,6 @@ impl Desk {
         let kept = HttpPersistentSettings::for_session(&session);
         let stream = session.finish().await.ok()??;
         Some(ReusedHttpStream::from_reusable_stream(stream, kept))
-    }
-}
-
-impl Desk {
-    /// Answers one request after the other.
-    async fn serve(&self, stream: Stream, begins: Counted) {
-        let mut session = ServerSession::new_http1(stream);
-        session.set_keepalive(Some(IDLE.as_secs()));
-        let mut served = self.answer(session).await;
-        drop(begins);
-        while let Some(reused) = served {
-            served = self.answer(resumed(reused)).await;
-        }
     }
 }
 

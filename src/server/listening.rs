@@ -7,13 +7,15 @@ use tokio::{sync::watch, time::timeout};
 /// Services that accept connections until they are told to stop.
 #[derive(Debug)]
 pub(super) struct Listening {
-    /// Heard by the services, and by the task in which Pingora begins each connection. That must
-    /// end as soon as the connection is counted: whoever serves it hears from elsewhere when to stop.
+    /// Heard by the services, and by the task in which Pingora begins each connection. Such a task
+    /// must end as soon as its connection is counted: whoever serves it hears from elsewhere when to
+    /// stop.
     stop: watch::Sender<bool>,
 }
 
-/// The longest wait for services that were told to stop: they only have to hear it.
-const HEARING: Duration = Duration::from_secs(1);
+/// The longest wait for services that were told to stop. They only have to hear it, but one that
+/// has found no file free does nothing for a second.
+const HEARING: Duration = Duration::from_secs(3);
 
 impl Listening {
     /// Starts them with sockets that are in the table.
@@ -29,7 +31,9 @@ impl Listening {
     /// Has them stop, and waits until none accepts any more and what was accepted last is counted.
     pub async fn end(&mut self) {
         self.stop.send_replace(true);
-        let _ = timeout(HEARING, self.stop.closed()).await;
+        if timeout(HEARING, self.stop.closed()).await.is_err() {
+            log::warn!("connections are still accepted, {HEARING:?} after that was to end");
+        }
     }
 }
 

@@ -223,9 +223,10 @@ impl Running {
         self.shutdown.send_replace(true);
         let began = Instant::now();
         self.listening.end().await;
+        let ended = Instant::now();
         let is_done = || {
             let clientele = &self.live.clientele;
-            let patient = began.elapsed() < FIRST_WORDS;
+            let patient = ended.elapsed() < FIRST_WORDS;
             let beginning = patient && clientele.beginning.now() > 0;
             let operators = is_replaced && !self.owed.none(patient);
             // Over HTTP/2 an answer is at its end before its last bytes are with the client.

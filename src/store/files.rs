@@ -32,10 +32,11 @@ impl Store {
     /// it.
     pub(super) fn remove_body(&self, object: &Arc<Object>) {
         let chunks = {
+            let own = self.own();
             let _files = self.files(object.id());
             let body = self.paths.body(object.id(), object.generation());
             let chunks = object.retire();
-            if let Some(_own) = self.own() {
+            if own.is_some() {
                 let _ = std::fs::remove_file(body);
             }
             chunks
@@ -47,8 +48,8 @@ impl Store {
     }
 
     pub(super) fn write_manifest(&self, object: &Object) -> io::Result<()> {
-        // The next owner of the directory writes its own.
-        let Some(_own) = self.own() else {
+        // The next owner of the directory writes its own; what nobody else can find needs none.
+        let Some(_own) = self.own().filter(|_| object.private().is_none()) else {
             return Ok(());
         };
         let _files = self.files(object.id());

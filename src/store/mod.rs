@@ -114,6 +114,7 @@ pub struct Store {
     budget: Mutex<Budget>,
     /// Held while room is made; when the disk was last found full.
     making_room: Mutex<Option<Instant>>,
+    /// Taken after [`Store::owned`].
     files: [Mutex<()>; FILE_LOCKS],
     memory: Option<Memory>,
     writes: Semaphore,
@@ -135,7 +136,7 @@ pub struct Store {
     owned: RwLock<bool>,
     /// Whether another process may be writing in it.
     given_away: AtomicBool,
-    /// Bytes in files without a name.
+    /// Bytes written into files without a name.
     private: Arc<AtomicU64>,
     /// Who is told of clients' writes once the directory is another's.
     next_owner: Mutex<Option<mpsc::Sender<Superseded>>>,
@@ -265,7 +266,7 @@ impl Store {
         self.purging.close();
         self.queue.close();
         self.writes.close();
-        self.disown(|_| {}).await;
+        self.disown().await;
         self.lock.lock().take();
     }
 

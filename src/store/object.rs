@@ -63,7 +63,7 @@ pub struct Object {
     meta: RwLock<(Arc<Meta>, Validators)>,
     body: OnceLock<Body>,
     has_manifest: AtomicBool,
-    /// Its body has no name.
+    /// Its body has no name, or will have none.
     private: OnceLock<Private>,
     /// Held while the body is created: chunks of a new object may be written side by side.
     creating: Mutex<()>,
@@ -242,7 +242,7 @@ impl Object {
         self.total().is_none() || !self.is_versioned()
     }
 
-    /// Whether it lacks something, and will unless that is on its way.
+    /// Whether it has no length yet, or lacks chunks that can't be asked for again.
     pub(super) fn stays_partial(&self) -> bool {
         let is_whole = |grid: Grid| self.state.lock().present.len() == grid.count();
         self.comes_once() && !self.grid().is_some_and(is_whole)
@@ -333,7 +333,7 @@ impl Object {
         if self.body.get().is_none() {
             let file = match self.private() {
                 None => paths.create_body(self.id, self.generation),
-                Some(_) => paths.unnamed_body(self.id),
+                Some(_) => paths.create_unnamed_body(self.id, self.generation),
             };
             let body = Body::new(file?, self.generation, self.chunk_size);
             let _ = self.body.set(body);

@@ -78,7 +78,7 @@ impl Store {
         };
         let purges = self.purging.acquire_many(PURGES as u32);
         let purges = tokio::time::timeout(DISK_PATIENCE, purges).await;
-        let stopped = purges.is_ok() && self.disown(Self::take_out_private).await;
+        let stopped = purges.is_ok() && self.disown().await;
         drop(purges);
         if !stopped {
             self.given_away.store(false, SeqCst);
@@ -89,16 +89,15 @@ impl Store {
         Ok(Given { lock, writes })
     }
 
-    /// Stops all writing; false where what is under way does not end in time. What is to be done
-    /// then, before anybody may know, is done in the end.
-    pub(super) async fn disown(self: &Arc<Self>, in_the_end: fn(&Self)) -> bool {
+    /// Stops all writing; false where what is under way does not end in time.
+    pub(super) async fn disown(self: &Arc<Self>) -> bool {
         self.given_away.store(true, SeqCst);
         let store = self.clone();
         let stopped = tokio::task::spawn_blocking(move || {
             let owned = store.owned.try_write_for(DISK_PATIENCE);
             let stopped = |mut owned: RwLockWriteGuard<bool>| {
                 *owned = false;
-                in_the_end(&store);
+                store.take_out_private();
             };
             owned.map(stopped).is_some()
         });

@@ -10,7 +10,7 @@
 //! Names are the hash of the key, never a URL: nothing that a client sends can name a file.
 
 use super::ObjectId;
-use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::fs::{FlockOperation, flock};
 use std::{
     fs::{DirBuilder, File, OpenOptions, Permissions},
     io::{self, Write},
@@ -101,11 +101,12 @@ impl Paths {
             .open(self.body(id, generation))
     }
 
-    /// A body that nobody can find, and that goes when it is closed.
-    pub fn unnamed_body(&self, id: ObjectId) -> io::Result<File> {
-        create_options()
-            .custom_flags(OFlags::TMPFILE.bits() as i32)
-            .open(self.folder(id))
+    /// A body that loses its name at once, and goes when it is closed.
+    pub fn create_unnamed_body(&self, id: ObjectId, generation: u64) -> io::Result<File> {
+        let file = self.create_body(id, generation)?;
+        // Where the directory is another's, that one may have found it first.
+        let _ = std::fs::remove_file(self.body(id, generation));
+        Ok(file)
     }
 
     /// Bytes that the body of a generation takes on disk.

@@ -13,11 +13,11 @@ use std::sync::{
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-/// Files without a name have together at most this part of what the directory may hold: the next
-/// owner does not know of them.
+/// What is written into files without a name is together at most this part of what the directory
+/// may hold: the next owner does not know of it.
 const PART: u64 = 8;
 
-/// The bytes that one object has in a file without a name, until this is dropped.
+/// The bytes that were written for one object since its file has no name, until this is dropped.
 #[derive(Debug)]
 pub(super) struct Private {
     own: AtomicU64,
@@ -60,19 +60,18 @@ impl Store {
         }
     }
 
+    /// Only while nobody can become the directory's owner, or cease to be it.
     fn make_private(&self, object: &Object) {
         object.make_private(Private {
             own: AtomicU64::new(0),
             all: self.private.clone(),
         });
+        // Where nobody reads it, it need not be there.
+        self.table.lock().let_go(object.id());
     }
 
-    /// Whether a chunk is kept though the directory is another's.
-    pub(super) fn may_keep_privately(&self, object: &Object) -> bool {
-        object.private().is_some() || !object.is_on_disk() && object.comes_once()
-    }
-
-    /// Writes a chunk into a file without a name, where its object is to have such a one. Blocks.
+    /// Writes a chunk into a file without a name, where its object has or is to have such a one;
+    /// the directory is another's, and stays so. Blocks.
     pub(super) fn write_privately(
         &self,
         object: &Object,
@@ -81,21 +80,26 @@ impl Store {
         checksum: u32,
     ) -> Result<(), KeepError> {
         // What has begun since has no file yet.
-        if !object.is_on_disk() && object.stays_partial() {
+        if !object.is_on_disk() && object.comes_once() {
             self.make_private(object);
         }
         let private = object.private().ok_or(KeepError::Closed)?;
-        let length = segments.iter().map(|s| s.len() as u64).sum();
-        if !private.take(length, self.max_size() / PART) {
-            return Err(KeepError::NoRoom);
-        }
         if !object.begin_change(chunk) {
             return Err(KeepError::Unwanted);
         }
-        let written = object
-            .create_body(&self.paths)
-            .and_then(|()| object.write_chunk(chunk, segments, checksum));
+        let length = segments.iter().map(|s| s.len() as u64).sum();
+        let written = match private.take(length, self.max_size() / PART) {
+            true => object
+                .create_body(&self.paths)
+                .and_then(|()| object.write_chunk(chunk, segments, checksum))
+                .map_err(KeepError::Disk),
+            false => Err(KeepError::NoRoom),
+        };
         object.end_change(chunk, written.is_ok());
-        Ok(written.inspect_err(|e| self.stats.disk_error("write", e))?)
+        written.inspect_err(|e| {
+            if let KeepError::Disk(e) = e {
+                self.stats.disk_error("write", e);
+            }
+        })
     }
 }

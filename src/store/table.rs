@@ -47,8 +47,15 @@ impl Table {
             return Some(found.clone());
         }
         let found = self.live.get(&id)?;
-        self.recent.put(id, found.clone());
+        if found.private().is_none() {
+            self.recent.put(id, found.clone());
+        }
         Some(found)
+    }
+
+    /// It goes with whoever has it.
+    pub fn let_go(&mut self, id: ObjectId) {
+        self.recent.pop(&id);
     }
 
     /// The instance that is open, or this one from now on.

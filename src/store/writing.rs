@@ -15,7 +15,8 @@ impl Store {
         segments: Vec<Bytes>,
         checksum: u32,
     ) -> Result<(), KeepError> {
-        if self.is_given_away() && !self.may_keep_privately(object) {
+        let is_private = object.private().is_some();
+        if self.is_given_away() && !is_private && !object.comes_once() {
             return Err(KeepError::Closed);
         }
         let place = tokio::time::timeout(QUEUE_PATIENCE, self.queue.acquire()).await;
@@ -24,7 +25,9 @@ impl Store {
             .map_err(|_| KeepError::Closed)?;
         let mut recovered = self.recovered.subscribe();
         let turn = async {
-            let _ = recovered.wait_for(|done| *done).await;
+            if !is_private {
+                let _ = recovered.wait_for(|done| *done).await;
+            }
             self.writes.acquire().await
         };
         let turn = tokio::time::timeout(DISK_PATIENCE, turn).await;
@@ -44,11 +47,11 @@ impl Store {
         segments: &[Bytes],
         checksum: u32,
     ) -> Result<(), KeepError> {
-        let is_private = self.is_given_away() || object.private().is_some();
-        let own = || self.own();
-        let Some(_own) = (!is_private).then(own).flatten() else {
+        // Who gives the directory away comes first.
+        let owned = self.owned.read();
+        if !*owned || object.private().is_some() {
             return self.write_privately(object, chunk, segments, checksum);
-        };
+        }
         if !object.begin_change(chunk) {
             return Err(KeepError::Unwanted);
         }

@@ -2,23 +2,25 @@
 # A machine that systemd runs, made of this one: its root file system under a layer that takes what
 # is written, and processes, network, mounts and control groups of its own. It lives until standard
 # input ends, and its keeper, this script, as long as it does. On standard output: the process whose
-# child is systemd. On standard error: what is missing here, or that systemd starts.
+# child is systemd.
 #
 #   machine.sh FOLDER     FOLDER is /run/shared in the machine; its notify hears that it has started
+#
+# A control group namespace comes first: mounted outside of one, control groups take the options of
+# this mount everywhere.
 set -eu
 folder=$1 stage=${2:-outside}
 
 case $stage in
 outside)
-    exec unshare --mount -- "$0" "$folder" group
+    exec unshare --mount --cgroup -- "$0" "$folder" group
     ;;
 
 group)
     # A group for the machine, so that nothing of it is left in this one's.
-    mount --make-rprivate /
     mkdir "$folder/groups"
     mount -t cgroup2 cgroup2 "$folder/groups"
-    group=$folder/groups$(sed -n 's/^0:://p' /proc/self/cgroup)/tidegate-test-$$
+    group=$folder/groups/tidegate-test-$$
     mkdir "$group"
     sh -c 'echo $$ >"$1/cgroup.procs" && shift && exec "$@"' sh "$group" \
         unshare --net --pid --mount --uts --ipc --cgroup --fork --kill-child -- \
@@ -28,11 +30,15 @@ group)
     # Whoever wants the machine has enough of it, or is gone.
     exec 3<&0
     { cat >/dev/null && kill -KILL "$machine"; } <&3 2>/dev/null &
+    guard=$!
     wait "$machine" 2>/dev/null || true
-    for _ in 1 2 3 4 5 6 7 8 9 10; do
-        find "$group" -depth -type d -exec rmdir {} + 2>/dev/null && break
+    kill "$guard" 2>/dev/null || true
+    # Its processes may take a moment to go.
+    for _ in $(seq 100); do
+        grep -qx 'populated 0' "$group/cgroup.events" && break
         sleep 0.1
     done
+    find "$group" -depth -type d -exec rmdir {} +
     ;;
 
 inside)
@@ -70,7 +76,6 @@ inside)
     mkdir -p etc/systemd/system
     : >etc/machine-id
     printf '[Unit]\nRequires=basic.target systemd-journald.service\n' >etc/systemd/system/machine.target
-    echo "systemd starts" >&2
     exec env -i container=other PATH=/usr/sbin:/usr/bin:/sbin:/bin \
         NOTIFY_SOCKET=/run/shared/notify \
         /lib/systemd/systemd --system --unit=machine.target

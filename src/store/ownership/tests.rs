@@ -6,7 +6,7 @@ use crate::{
     store::{Config, KeepError, Object, OpenError, Read, manifest::tests::sample},
 };
 use bytes::Bytes;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 const CHUNK: u32 = 65536;
 const COUNT: u32 = 8;
@@ -178,9 +178,12 @@ async fn clients_writes_are_passed_on() {
     assert_eq!(late, Err(PurgeError::Closed));
 }
 
+static GENERATION: AtomicU64 = AtomicU64::new(100);
+
 /// An object that nothing tells from its next version, and a first chunk of it.
 async fn unversioned(store: &Arc<Store>) -> Arc<Object> {
     let mut manifest = sample(u64::from(CHUNK * COUNT), CHUNK);
+    manifest.generation = GENERATION.fetch_add(1, SeqCst);
     manifest.meta.headers.remove(http::header::ETAG);
     let object = store.conceive(manifest);
     store.publish(&object, store.mark()).await;
@@ -216,8 +219,8 @@ async fn what_cannot_be_asked_for_again_is_kept_without_a_name() {
     drop(given);
     store.take_back();
     store.recover();
-    keep(&store, &object, 2).await.unwrap();
-    read(&store, &object, 2).await.expect("kept");
+    keep(&store, &later, 2).await.unwrap();
+    read(&store, &later, 2).await.expect("kept");
     assert_eq!((files(&config), store.size()), (0, 0));
     drop((object, later));
     assert_eq!(store.private.load(SeqCst), 0);
@@ -254,4 +257,81 @@ async fn files_without_a_name_do_not_grow_without_end() {
     }
     let third = keep(&store, &object, 3).await;
     assert!(matches!(third, Err(KeepError::NoRoom)), "{third:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_comes_in_while_the_directory_passes_is_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = config(&directory);
+    let store = Store::open(config.clone()).unwrap();
+    store.recover();
+    for _ in 0..20 {
+        let object = unversioned(&store).await;
+        let keeps = (1..COUNT).map(|chunk| {
+            let (store, object) = (store.clone(), object.clone());
+            tokio::spawn(async move { keep(&store, &object, chunk).await })
+        });
+        let keeps = Vec::from_iter(keeps);
+        let given = store.give().await.unwrap();
+        for kept in keeps {
+            kept.await.unwrap().unwrap();
+        }
+        for chunk in 0..COUNT {
+            read(&store, &object, chunk).await.expect("kept");
+        }
+        drop(given);
+        store.take_back();
+        store.recover();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn removals_and_the_passing_on_do_not_wait_for_each_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(config(&directory)).unwrap();
+    store.recover();
+    let stop = Arc::new(AtomicBool::new(false));
+    let removed = store.conceive(sample(1, CHUNK));
+    let removals = {
+        let (store, stop) = (store.clone(), stop.clone());
+        tokio::task::spawn_blocking(move || {
+            while !stop.load(SeqCst) {
+                store.retire(&removed);
+            }
+        })
+    };
+    for _ in 0..50 {
+        let _object = unversioned(&store).await;
+        let given = tokio::time::timeout(DISK_PATIENCE * 4, store.give());
+        drop(given.await.expect("an end").unwrap());
+        store.take_back();
+        store.recover();
+    }
+    stop.store(true, SeqCst);
+    removals.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_private_object_that_ends_leaves_its_successor_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = config(&directory);
+    let store = Store::open(config.clone()).unwrap();
+    store.recover();
+    let mut manifest = sample(1, CHUNK);
+    manifest.total = None;
+    let stream = store.conceive(manifest);
+    store.publish(&stream, store.mark()).await;
+    keep(&store, &stream, 0).await.unwrap();
+    drop(store.give().await.unwrap());
+    store.take_back();
+    store.recover();
+    let mut manifest = sample(u64::from(CHUNK), CHUNK);
+    manifest.generation = GENERATION.fetch_add(1, SeqCst);
+    let next = store.conceive(manifest);
+    store.publish(&next, store.mark()).await;
+    keep(&store, &next, 0).await.unwrap();
+    store.complete(&stream, u64::from(CHUNK)).await;
+    let written = store.load_manifest(next.id()).unwrap();
+    assert_eq!(written.generation, next.generation());
+    assert_eq!(files(&config), 2);
 }

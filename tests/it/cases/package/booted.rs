@@ -25,18 +25,14 @@ async fn an_administrator_has_it_from_install_to_purge() {
     if let Some(seat) = Seat::taken() {
         return Story::begin(seat).await.tell().await;
     }
-    match Machine::boot().await {
-        Ok(machine) => {
-            let (_, room) = module_path!().split_once("::").unwrap();
-            let case = format!("{room}::an_administrator_has_it_from_install_to_purge");
-            machine.run(&case).await;
-        }
+    if let Some(lacking) = Machine::lacking() {
         // Past the test runner, which keeps what a case prints that passes.
-        Err(why) => {
-            let said = format!("No machine for systemd here, so nothing is tried on it: {why}\n");
-            std::io::stderr().write_all(said.as_bytes()).unwrap();
-        }
+        let said = format!("No machine for systemd here, so nothing is tried on it: {lacking}\n");
+        return std::io::stderr().write_all(said.as_bytes()).unwrap();
     }
+    let (_, room) = module_path!().split_once("::").unwrap();
+    let case = format!("{room}::an_administrator_has_it_from_install_to_purge");
+    Machine::boot().await.run(&case).await;
 }
 
 struct Story {
