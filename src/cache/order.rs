@@ -64,6 +64,8 @@ pub struct Order {
     /// What the origin said before this moment is not enough.
     validated_since: Mutex<Option<SystemTime>>,
     unwanted: AtomicBool,
+    /// In bytes, for what this request brings in.
+    room: AtomicU64,
     head_only: AtomicBool,
     prepared: Mutex<Option<Box<dyn Any + Send + Sync>>>,
     offer: Mutex<Offered>,
@@ -117,6 +119,7 @@ impl Order {
             insists: AtomicBool::new(false),
             validated_since: Mutex::new(None),
             unwanted: AtomicBool::new(false),
+            room: AtomicU64::new(0),
             head_only: AtomicBool::new(false),
             prepared: Mutex::new(None),
             offer: Mutex::default(),
@@ -286,6 +289,16 @@ impl Order {
 
     pub(super) fn mark_unwanted(&self, unwanted: bool) {
         self.unwanted.store(unwanted, Relaxed);
+    }
+
+    /// What it brings in next has room for so many bytes.
+    pub(super) fn has_room_for(&self, bytes: u64) {
+        self.room.store(bytes, Relaxed);
+    }
+
+    /// Bytes for which what it brings in has room.
+    pub fn room_for_more(&self) -> u64 {
+        self.room.load(Relaxed)
     }
 
     pub(super) fn mark_landed(&self) {

@@ -47,11 +47,13 @@ impl HandleMiss for Writer {
         let Some(mut intake) = self.intake.take() else {
             return Ok(());
         };
+        self.order.has_room_for(0);
         match intake.push(data).await {
             Ok(Flow::Continue) => {
                 let little = intake.left().is_some_and(|left| left <= LITTLE);
                 let client_waits = little && !self.order.has_left();
                 self.order.mark_unwanted(!client_waits && intake.is_idle());
+                self.order.has_room_for(intake.promised());
                 self.intake = Some(intake);
             }
             Ok(Flow::Stop) => self.order.mark_landed(),

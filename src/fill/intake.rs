@@ -111,6 +111,14 @@ impl Intake {
         Some(total.saturating_sub(self.offset))
     }
 
+    /// Bytes to come of the chunk in hand for which there is room already.
+    pub fn promised(&self) -> u64 {
+        match &self.current {
+            Current::Filling(buffer) if buffer.has_share() => self.room() as u64,
+            _ => 0,
+        }
+    }
+
     /// Whether the next byte is the first of a chunk.
     pub fn is_at_edge(&self) -> bool {
         matches!(self.current, Current::Edge)

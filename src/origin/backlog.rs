@@ -1,8 +1,9 @@
 //! What Pingora has been given of a body and has not looked at yet.
 //!
-//! Pingora reads a body ahead into a queue of its own, ten pieces long. Where a thousand bodies
-//! wait for their turn in the cache, that is most of a gigabyte. So a session reads on only when
-//! what it has read before has been looked at.
+//! Pingora reads a body ahead into a queue of its own, some pieces long. Where a thousand bodies
+//! wait for their turn in the cache, that is hundreds of megabytes. So a session reads on only when
+//! what it has read before has been looked at, or as far as the cache has room for it anyway: each
+//! look may cost a turn of everybody else's.
 
 use bytes::Bytes;
 use std::sync::{
@@ -19,21 +20,33 @@ pub struct Backlog {
     seen: AtomicU64,
     /// Pieces that were dropped without having been seen.
     dropped: AtomicU64,
+    /// Pieces that there may be unseen; one where it is none.
+    ahead: AtomicU64,
     changed: Notify,
 }
 
+/// The largest piece, in bytes: so much Pingora reads at a time.
+const PIECE: u64 = 64 << 10;
+
 impl Backlog {
-    /// A hook has seen the next piece.
-    pub fn note_seen(&self) {
+    /// A hook has seen the next piece, and there is room for so many bytes behind it.
+    pub fn note_seen(&self, room: u64) {
+        self.ahead.store(room / PIECE, SeqCst);
         self.seen.fetch_add(1, SeqCst);
         self.changed.notify_one();
     }
 
-    /// Waits until no piece is left that nobody has looked at. For one at a time.
+    /// Waits until no piece is left that nobody has looked at, or there is room for one more. For
+    /// one at a time.
     pub(super) async fn cleared(&self) {
-        while self.given.load(SeqCst) > self.seen.load(SeqCst) + self.dropped.load(SeqCst) {
+        while self.unseen() >= self.ahead.load(SeqCst).max(1) {
             self.changed.notified().await;
         }
+    }
+
+    fn unseen(&self) -> u64 {
+        let gone = self.seen.load(SeqCst) + self.dropped.load(SeqCst);
+        self.given.load(SeqCst).saturating_sub(gone)
     }
 
     /// The next piece, as it is given out.
@@ -79,7 +92,7 @@ mod tests {
         assert!(may_read());
         let first = backlog.give(Bytes::from_static(b"first"));
         assert!(!may_read());
-        backlog.note_seen();
+        backlog.note_seen(0);
         assert!(may_read());
         let second = backlog.give(Bytes::from_static(b"second"));
         // Kept elsewhere by now: that it goes says nothing any more.
@@ -91,5 +104,23 @@ mod tests {
         assert!(!may_read());
         drop(view);
         assert!(may_read());
+    }
+
+    #[test]
+    fn as_many_are_read_as_there_is_room_for() {
+        let backlog = Arc::new(Backlog::default());
+        let may_read = || backlog.cleared().now_or_never().is_some();
+        let first = backlog.give(Bytes::from_static(b"first"));
+        backlog.note_seen(2 * PIECE + 1);
+        let second = backlog.give(Bytes::from_static(b"second"));
+        assert!(may_read());
+        let third = backlog.give(Bytes::from_static(b"third"));
+        assert!(!may_read());
+        // The room is at its end: what is there has to be seen first.
+        backlog.note_seen(0);
+        assert!(!may_read());
+        backlog.note_seen(0);
+        assert!(may_read());
+        drop((first, second, third));
     }
 }

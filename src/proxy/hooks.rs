@@ -227,8 +227,10 @@ impl ProxyHttp for Proxy {
         _end: bool,
         ctx: &mut Context,
     ) -> Result<Option<Duration>> {
-        if body.is_some() {
-            ctx.backlog.note_seen();
+        if let Some(piece) = body {
+            let room = ctx.order.as_ref().map_or(0, |order| order.room_for_more());
+            ctx.backlog
+                .note_seen(room.saturating_sub(piece.len() as u64));
         }
         self.note_withdrawn(ctx);
         match ctx.order.as_ref().is_some_and(|order| order.is_unwanted()) {
