@@ -18,7 +18,7 @@ use pingora_cache::{
     trace::SpanHandle,
 };
 use pingora_core::{Error, ErrorType, Result};
-use std::{any::Any, sync::Arc};
+use std::{any::Any, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 /// Reads an object, or the interval that it was last sent to.
@@ -32,6 +32,9 @@ pub struct Reader {
     pacing: Option<Pacing>,
     /// Bytes that were read last; nothing was where absent.
     last: Option<usize>,
+    /// Bytes that were read so far, and since when.
+    given: u64,
+    began: Option<Instant>,
     /// Until when the client is to take more, where it is waited for.
     room_by: Option<Instant>,
 }
@@ -53,6 +56,8 @@ impl Reader {
             range: None,
             leash: None,
             last: None,
+            given: 0,
+            began: None,
             room_by: None,
         }
     }
@@ -184,7 +189,8 @@ impl Reader {
         }
         let patience = || {
             let pieces = self.order.sending.of(self.range.is_some());
-            Instant::now() + pieces.deadline(last.max(UNSENT))
+            let took = self.began.map_or(Duration::ZERO, |began| began.elapsed());
+            Instant::now() + pieces.patience(last.max(UNSENT), self.given, took)
         };
         let late = *self.room_by.get_or_insert_with(patience);
         let has_room = self.order.room(late).await;
@@ -239,7 +245,10 @@ impl HandleHit for Reader {
             // Pingora itself looks at the client of a request that brings something in.
             () = order.gone(), if !order.is_leading() => return Err(absent()),
         };
-        self.last = Some(read.as_ref().map_or(0, Bytes::len));
+        let length = read.as_ref().map_or(0, Bytes::len);
+        self.last = Some(length);
+        self.given += length as u64;
+        self.began.get_or_insert_with(Instant::now);
         match (&mut self.leash, &read) {
             (Some(leash), Some(bytes)) => *leash = leash.saturating_sub(bytes.len()),
             // The request may go on for the sake of the cache; its client has what it wanted.

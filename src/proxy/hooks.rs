@@ -359,7 +359,9 @@ impl ProxyHttp for Proxy {
         let length = body.as_ref().map_or(0, Bytes::len);
         self.count_part(length, ctx);
         let downstream = session.as_downstream_mut();
-        downstream.set_write_timeout(Some(ctx.pieces.deadline(length)));
+        let given = downstream.body_bytes_sent() as u64;
+        let took = ctx.first_byte.map_or(Duration::ZERO, |at| at.elapsed());
+        downstream.set_write_timeout(Some(ctx.pieces.patience(length, given, took)));
         let pacer = ctx.pacer.as_mut();
         Ok(pacer.and_then(|pacer| pacer.hold(Instant::now(), length)))
     }

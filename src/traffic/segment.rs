@@ -14,6 +14,9 @@ use std::{
 /// that in the kernel. What is on its way does not count: it does not bound a fast client.
 pub const UNSENT: usize = 128 << 10;
 
+/// The longest pause of a client that has been fast before.
+const LONGEST_PAUSE: Duration = Duration::from_secs(16);
+
 /// How the answers of a route are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sending {
@@ -59,10 +62,22 @@ impl Sending {
 }
 
 impl Pieces {
-    /// How long a client may take for a segment of `bytes`.
+    /// How long a client may take for a segment of `bytes` when it has been given so much before, in
+    /// so long. Who has taken more than the slowest rate asks for may pause: players read in bursts,
+    /// and what the kernels on the way hold goes out late.
+    pub fn patience(&self, bytes: usize, given: u64, took: Duration) -> Duration {
+        let all = given.saturating_add(bytes as u64);
+        let ahead = self.at_min_rate(all).saturating_sub(took);
+        self.deadline(bytes).max(ahead.min(LONGEST_PAUSE))
+    }
+
+    /// The same for one that has just begun.
     pub fn deadline(&self, bytes: usize) -> Duration {
-        let at_min_rate = bytes as f64 / self.min_rate.max(1) as f64;
-        self.least_time.max(Duration::from_secs_f64(at_min_rate))
+        self.least_time.max(self.at_min_rate(bytes as u64))
+    }
+
+    fn at_min_rate(&self, bytes: u64) -> Duration {
+        Duration::from_secs_f64(bytes as f64 / self.min_rate.max(1) as f64)
     }
 }
 
@@ -209,6 +224,25 @@ mod tests {
         segment.next(now, 0);
         segment.held_up();
         assert_eq!(segment.next(now + Duration::from_secs(9), 0), FIRST);
+    }
+
+    #[test]
+    fn who_was_fast_may_pause() {
+        let Sending { range, .. } = Sending::default();
+        let second = Duration::from_secs(1);
+        let table = [
+            // Given, in so many seconds, and what that is good for.
+            (0, 0, 2),
+            (1 << 20, 0, 8),
+            (1 << 20, 3, 5),
+            (1 << 20, 7, 2),
+            (1 << 20, 100, 2),
+            (1 << 40, 1, 16),
+        ];
+        for (given, took, expected) in table {
+            let patience = range.patience(0, given, second * took);
+            assert_eq!(patience, second * expected, "{given} bytes in {took} s");
+        }
     }
 
     #[test]
