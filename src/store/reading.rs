@@ -144,7 +144,8 @@ impl Store {
                 .read_verified(chunk)
                 .map(|whole| body::copied(&part(&whole, range, object.chunk_size()))),
             (_, Some(memory)) => object.read_verified(chunk).map(|whole| {
-                memory.insert(object, chunk, whole.clone());
+                // A copy: what was read counts as pinned, and is read into again.
+                memory.insert(object, chunk, Bytes::copy_from_slice(&whole));
                 part(&whole, range, object.chunk_size())
             }),
         };
