@@ -251,7 +251,7 @@ impl Cursor {
         match board.place(chunk) {
             Place::Stored => Ok(self.read_stored(chunk, range)),
             Place::Coming(buffer) => match buffer.read(range.start(), range.len() as usize) {
-                Found::Bytes(bytes) => Ok(Some((bytes, self.source_of(chunk)))),
+                Found::Bytes(bytes) => Ok(Some((bytes, Source::Flight))),
                 Found::NotYet => {
                     self.wait(buffer.grown(range.start())).await?;
                     board.give_up_stalled(chunk, now());
@@ -479,15 +479,13 @@ impl Cursor {
         ByteRange::new(self.position, end.min(edge).min(reach))
     }
 
-    fn source_of(&self, chunk: ChunkIndex) -> Source {
-        match self.is_own(chunk) {
-            true => Source::Origin,
-            false => Source::Flight,
-        }
-    }
-
     fn deliver(&mut self, bytes: Bytes, source: Source) -> Bytes {
         let length = bytes.len() as u64;
+        // What was fetched for it the origin has given, also where it is read back from the disk.
+        let source = match self.is_own(self.chunk()) {
+            true => Source::Origin,
+            false => source,
+        };
         self.wanted = None;
         self.board().screen(self.position, &bytes);
         self.fetch_index();
