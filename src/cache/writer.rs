@@ -17,10 +17,6 @@ pub(super) struct Writer {
     written: usize,
 }
 
-/// So much is rather read to its end than the connection lost of a client that has its answer: the
-/// request can be given up only together with that.
-const LITTLE: u64 = 4 << 20;
-
 impl Writer {
     /// Nothing is written here: what comes in does so elsewhere.
     pub fn beside(order: Arc<Order>) -> Self {
@@ -50,13 +46,15 @@ impl HandleMiss for Writer {
         self.order.has_room_for(0);
         match intake.push(data).await {
             Ok(Flow::Continue) => {
-                let little = intake.left().is_some_and(|left| left <= LITTLE);
-                let client_waits = little && !self.order.has_left();
+                let client_waits = intake.is_near_end() && !self.order.has_left();
                 self.order.mark_unwanted(!client_waits && intake.is_idle());
                 self.order.has_room_for(intake.promised());
                 self.intake = Some(intake);
             }
-            Ok(Flow::Stop) => self.order.mark_landed(),
+            Ok(Flow::Stop) => {
+                self.order.mark_unwanted(true);
+                self.order.mark_landed();
+            }
             Err(why) => {
                 intake.fail(why);
                 self.order.mark_landed();

@@ -25,9 +25,14 @@ pub struct Intake {
     client: Option<Arc<ClientRoom>>,
     offset: u64,
     current: Current,
+    /// It has come to a chunk before.
+    has_begun: bool,
     outcome: Option<FillError>,
     landed: bool,
 }
+
+/// In bytes: see [`Intake::is_near_end`].
+const LITTLE: u64 = 4 << 20;
 
 #[derive(Debug)]
 enum Current {
@@ -77,6 +82,7 @@ impl Intake {
             client: None,
             offset,
             current: Current::Edge,
+            has_begun: false,
             outcome: None,
             landed: false,
         }
@@ -105,10 +111,11 @@ impl Intake {
         self.is_at_edge() && more && self.board.is_deserted()
     }
 
-    /// Bytes from here to the end of the object, where that is known.
-    pub fn left(&self) -> Option<u64> {
-        let total = self.board.object().total()?;
-        Some(total.saturating_sub(self.offset))
+    /// Whether so little is left that it is rather read to its end than the connection lost of a
+    /// client that has its answer: a request can be given up only together with that.
+    pub fn is_near_end(&self) -> bool {
+        let total = self.board.object().total();
+        total.is_some_and(|total| total.saturating_sub(self.offset) <= LITTLE)
     }
 
     /// Bytes to come of the chunk in hand for which there is room already.
@@ -184,6 +191,11 @@ impl Intake {
         if total.is_some_and(|total| self.offset >= total) {
             return Flow::Stop;
         }
+        // Pieces do not end where chunks do: it may have come here amid one.
+        if self.has_begun && self.is_idle() && !self.is_near_end() {
+            return Flow::Stop;
+        }
+        self.has_begun = true;
         match self.board.wants(self.flight, chunk) {
             Wanted::Over => return Flow::Stop,
             Wanted::Held => {
