@@ -85,6 +85,7 @@ impl Readings {
             Box::new(requests.requests.clone()),
             Box::new(requests.sent.clone()),
             Box::new(requests.aborts.clone()),
+            Box::new(requests.statuses.clone()),
             Box::new(requests.store_first.clone()),
             Box::new(requests.first_byte.clone()),
             Box::new(requests.active.clone()),

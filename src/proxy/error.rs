@@ -34,6 +34,9 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Client, Self::Slow, Self::Origin, Self::Internal];
+
     /// The value of the label `cause` in the metrics.
     pub fn label(self) -> &'static str {
         match self {

@@ -347,7 +347,7 @@ impl Proxy {
     /// Counts a request that has been answered.
     pub(super) fn count(&self, session: &Session, ctx: &mut Context) {
         let stats = &self.stats;
-        stats.answered(ctx.handling);
+        stats.answered(ctx.handling, super::journal::status(session));
         if ctx.first_byte.is_none() {
             stats.first_byte(ctx.handling, ctx.began.elapsed());
         }

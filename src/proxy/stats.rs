@@ -3,6 +3,7 @@
 use super::{
     access::Refused,
     cache_status::{Answerer, Handling},
+    error::Cause,
     malformed::Malformed,
 };
 use prometheus::{
@@ -21,6 +22,8 @@ pub struct Stats {
     by_source: [IntCounter; SOURCES.len()],
     /// Answers that were cut before their end, by whose doing it was.
     pub aborts: IntCounterVec,
+    /// Answers by the class of their status.
+    pub statuses: IntCounterVec,
     /// Time from a request to the first byte of its answer's body or, without a body, to its end.
     pub first_byte: HistogramVec,
     /// Requests that were turned away, by why.
@@ -66,6 +69,15 @@ impl Ahead {
 /// Sources of body bytes: values of a label.
 pub const SOURCES: [&str; 5] = ["memory", "disk", "flight", "origin", "passed"];
 
+/// Classes of final statuses: values of a label (RFC 9110, section 15).
+const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
+
+fn class_of(status: u16) -> Option<&'static str> {
+    CLASSES
+        .get(usize::from(status / 100).checked_sub(2)?)
+        .copied()
+}
+
 /// Bounds of the times to the first byte, in seconds.
 pub const FIRST_BYTE_BUCKETS: [f64; 15] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
@@ -93,6 +105,11 @@ impl Default for Stats {
                 "tidegate_requests_total",
                 "Requests by outcome: hit and stale came from the store alone, partial, miss, refreshed and requested needed the origin, the others were not stored. A rise of anything but hit beside the same traffic says that the cache serves less.",
                 "outcome",
+            ),
+            statuses: counter(
+                "tidegate_responses_total",
+                "Answers to clients by the class of their status. A rise of 5xx says that clients are failed, by Tidegate or by an origin whose answer is passed on; the access log says which.",
+                "status",
             ),
             aborts: counter(
                 "tidegate_response_aborts_total",
@@ -140,13 +157,28 @@ impl Default for Stats {
             )
             .expect(WELL_FORMED),
         }
+        .with_all_that_alerts()
     }
 }
 
 impl Stats {
-    /// A request has been answered.
-    pub fn answered(&self, handling: Handling) {
+    /// A request has been answered, with this status where it has come to one.
+    pub fn answered(&self, handling: Handling, status: Option<u16>) {
         self.requests.with_label_values(&[handling.label()]).inc();
+        if let Some(class) = status.and_then(class_of) {
+            self.statuses.with_label_values(&[class]).inc();
+        }
+    }
+
+    /// What is rare is there before it happens: what has never been seen can't be seen to rise.
+    fn with_all_that_alerts(self) -> Self {
+        for cause in Cause::ALL {
+            self.aborts.with_label_values(&[cause.label()]);
+        }
+        for class in CLASSES {
+            self.statuses.with_label_values(&[class]);
+        }
+        self
     }
 
     /// Requests so far that were answered from there.
