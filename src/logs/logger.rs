@@ -32,10 +32,12 @@ const VARIABLE: &str = "TIDEGATE_LOG";
 
 /// What is logged by others that is no concern of the operator's, or is logged by us already.
 /// `TIDEGATE_LOG` may name them to have them all the same.
-const NOISE: [&str; 4] = [
+const NOISE: [&str; 5] = [
     // Calls clients that leave errors, be it amid a head or amid a hit; they are counted as aborts.
     // Whatever else fails within a request is said by the proxy's hooks, with its cause, once.
     "pingora_proxy",
+    // Calls it an error that an origin has closed a connection that rested; another one is made.
+    "pingora_core::connectors",
     // The same for connections to the admin address.
     "pingora_core::apps::http_app",
     // Warns of each malformed or strange message of a client, which is answered or counted.
