@@ -221,6 +221,7 @@ fn bounded(settings: &Settings) -> store::Config {
     let write_queue = settings.store.write_queue.min(fits.max(1) as usize);
     store::Config {
         write_queue,
+        open_objects: files::open_objects(settings),
         ..settings.store.clone()
     }
 }

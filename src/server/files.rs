@@ -7,6 +7,10 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// A client's connection, and its side to the origin or the object that it reads.
 const PER_CONNECTION: u64 = 2;
+/// So many connections of clients are many.
+const MANY: usize = 1024;
+/// Of the files one in so many is for objects that nobody reads.
+const OPEN: u64 = 8;
 /// Listeners, logs, event loops, the lock of the store, and what is opened for a moment.
 const OWN: u64 = 128;
 
@@ -16,8 +20,8 @@ pub(super) fn connections(settings: &Settings) -> usize {
     let wanted = settings.clients.max_connections;
     let fits = raised().map_or(wanted, |limit| connections_within(limit, settings));
     if fits < wanted {
-        // Nobody has asked for the default.
-        let level = match wanted == Clients::default().max_connections {
+        // Nobody has asked for the default, as long as there are many.
+        let level = match wanted == Clients::default().max_connections && fits >= MANY {
             true => log::Level::Info,
             false => log::Level::Warn,
         };
@@ -29,6 +33,14 @@ pub(super) fn connections(settings: &Settings) -> usize {
         );
     }
     fits
+}
+
+/// Objects that may be held open while nobody reads them: those that are configured, or fewer where
+/// clients would have no files.
+pub(super) fn open_objects(settings: &Settings) -> usize {
+    let wanted = settings.store.open_objects;
+    let limit = raised().unwrap_or(u64::MAX);
+    wanted.min(usize::try_from(limit / OPEN).unwrap_or(usize::MAX).max(1))
 }
 
 /// The limit in force from now on; `None` where there is none.
@@ -57,9 +69,11 @@ fn needed(settings: &Settings) -> u64 {
     reserved(settings) + clients.saturating_mul(PER_CONNECTION)
 }
 
-/// The configured connections, or as many as a limit of open files has room for, but one.
+/// The configured connections, or as many as a limit of open files has room for: half of it is
+/// theirs in any case, as all else can do with less, and they are one at least.
 fn connections_within(limit: u64, settings: &Settings) -> usize {
-    let room = limit.saturating_sub(reserved(settings)) / PER_CONNECTION;
+    let others = reserved(settings).min(limit / 2);
+    let room = (limit - others) / PER_CONNECTION;
     let room = usize::try_from(room).unwrap_or(usize::MAX);
     settings.clients.max_connections.min(room).max(1)
 }
@@ -95,6 +109,7 @@ mod tests {
             (all, 1000),
             (all - 1, 999),
             (all - 1000, 500),
+            (400, 100),
             (0, 1),
         ];
         for (limit, fits) in table {
