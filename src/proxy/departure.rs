@@ -48,10 +48,11 @@ impl Attendance for Client {
     }
 
     async fn room(&self) {
-        match &self.stream {
-            Some(stream) => stream.room().await,
-            None => self.link.room().await,
+        // A window says what the client lets come, the socket what it takes.
+        if let Some(stream) = &self.stream {
+            stream.room().await;
         }
+        self.link.room().await;
     }
 }
 

@@ -142,6 +142,11 @@ impl Answer {
 
 impl Drop for Answer {
     fn drop(&mut self) {
+        // What is queued of an answer that was cut is of no use, and would be held for as long as the
+        // client takes nothing.
+        if self.head.is_some() {
+            self.abandon();
+        }
         self.stream.leave();
     }
 }
