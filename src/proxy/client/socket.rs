@@ -15,7 +15,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
@@ -35,6 +35,9 @@ pub struct Socket {
     since: SystemTime,
 }
 
+/// How long sent bytes may go untaken before the kernel ends a connection (RFC 5482).
+const UNTAKEN: Duration = Duration::from_secs(60);
+
 impl Socket {
     /// A connection that has been accepted.
     pub fn new(tcp: TcpStream, peer: SocketAddr) -> Self {
@@ -43,6 +46,8 @@ impl Socket {
         let _ = digest.peer_addr.set(Some(peer.into()));
         // Where it can't be set, slow clients hold more, and no harm is done.
         let _ = SockRef::from(&tcp).set_tcp_notsent_lowat(UNSENT as u32);
+        // What nobody takes the kernel does not keep for minutes, also when the process has let go.
+        let _ = SockRef::from(&tcp).set_tcp_user_timeout(Some(UNTAKEN));
         let (read, write) = tcp.into_split();
         Self {
             read: Arc::new(read),
