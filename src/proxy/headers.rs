@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use pingora_cache::{VarianceBuilder, key::HashBinary};
 use pingora_core::{Error, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
-use std::time::SystemTime;
+use std::{net::Ipv6Addr, time::SystemTime};
 
 /// Our name in `Via` and `Cache-Status`.
 pub const NAME: &str = "tidegate";
@@ -217,8 +217,21 @@ pub fn host(request: &RequestHeader) -> Option<String> {
         (None, None) => field?.ok()?,
     };
     let authority: http::uri::Authority = text.parse().ok()?;
-    let plain = !text.contains('@') && !authority.host().is_empty() && lines.next().is_none();
+    let plain = is_host(&authority) && lines.next().is_none();
     plain.then(|| normal_authority(text))
+}
+
+/// Whether an authority is a host, and a port if there is one (RFC 9110, section 7.2).
+fn is_host(authority: &http::uri::Authority) -> bool {
+    let host = authority.host();
+    let after = authority.as_str().strip_prefix(host);
+    let port = after.map(|after| after.strip_prefix(':').unwrap_or(after));
+    let is_digits = |port: &str| port.bytes().all(|b| b.is_ascii_digit());
+    let is_number = |port: &str| port.is_empty() || is_digits(port) && port.parse::<u16>().is_ok();
+    let bracketed = host.strip_prefix('[').map(|host| host.strip_suffix(']'));
+    let is_literal = |host: Option<&str>| host.is_some_and(|h| h.parse::<Ipv6Addr>().is_ok());
+    let is_name = !host.is_empty() && !host.contains(['[', ']']);
+    port.is_some_and(is_number) && bracketed.map_or(is_name, is_literal)
 }
 
 /// Path and query that a request asks for, in their one spelling and whatever form it has.
@@ -273,6 +286,14 @@ mod tests {
             ),
             ("HTTP://b.example?c", &[], Some("b.example"), "/?c"),
             ("http://b.example", &["b.example"], Some("b.example"), "/"),
+            ("/", &["a:8080"], Some("a:8080"), "/"),
+            ("/", &["a:"], Some("a"), "/"),
+            ("/", &["[2001:DB8::1]:81"], Some("[2001:db8::1]:81"), "/"),
+            ("/", &["a:80a"], None, "/"),
+            ("/", &["a:-1"], None, "/"),
+            ("/", &["a:99999"], None, "/"),
+            ("/", &["[zz]"], None, "/"),
+            ("/", &["[1.2.3.4]"], None, "/"),
             ("http://u@b.example/", &["b.example"], None, "/"),
             (
                 "/http://b.example/",
