@@ -129,7 +129,7 @@ impl Door {
         // Pingora lets go of who has said nothing when it stops: it gets those who have.
         let terms = self.clientele.reception.terms();
         let idle = terms.clients.idle_timeout;
-        let late = Instant::now() + idle;
+        let late = Instant::now() + idle.min(terms.clients.header_timeout);
         let Ok(Ok(is_http2)) = timeout_at(late, stream.detect_http2()).await else {
             // It has gone without a word.
             return;
