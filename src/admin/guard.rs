@@ -85,13 +85,12 @@ impl Guard {
 
     /// What who sends this needs to change something.
     pub(super) fn change_by(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Change {
-        match (
-            self.token_file.read().is_some(),
-            self.is_here(peer, headers),
-        ) {
-            (true, _) => Change::NeedsToken,
-            (false, true) => Change::Allowed,
-            (false, false) => Change::Refused,
+        let file = self.token_file.read().clone();
+        let has_it = |file: PathBuf| read_token(&file).is_ok_and(|token| bears(headers, &token));
+        match (file.map(has_it), self.is_here(peer, headers)) {
+            (Some(true), _) | (None, true) => Change::Allowed,
+            (Some(false), _) => Change::NeedsToken,
+            (None, false) => Change::Refused,
         }
     }
 
@@ -250,6 +249,22 @@ mod tests {
         headers.insert("host", HeaderValue::from_static("localhost"));
         headers.insert("content-type", HeaderValue::from_static("text/plain"));
         assert_eq!(guard.admit(Some(HERE), &headers), Err(Stranger::Form));
+    }
+
+    #[test]
+    fn who_bears_the_token_is_told_that_it_is_the_one() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "secret").unwrap();
+        let guard = Guard::new(HERE, Some(file.path().to_owned()));
+        let told = |fields: &[&'static str]| {
+            let values = fields.iter().map(|line| HeaderValue::from_static(line));
+            let headers = values.map(|line| (header::AUTHORIZATION, line)).collect();
+            guard.change_by(Some(THERE), &headers)
+        };
+        assert_eq!(told(&["Bearer secret"]), Change::Allowed);
+        for others in [&["Bearer guess"][..], &[]] {
+            assert_eq!(told(others), Change::NeedsToken);
+        }
     }
 
     #[test]

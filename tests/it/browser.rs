@@ -42,6 +42,11 @@ const SWITCHES: [&str; 11] = [
 impl Browser {
     /// Starts Debian's Chromium, which has to be there, and opens a page.
     pub async fn open(url: &str) -> Self {
+        Self::open_as(url, &[]).await
+    }
+
+    /// The same, with fields that all its requests bear.
+    pub async fn open_as(url: &str, fields: &[(&str, &str)]) -> Self {
         let profile = tempfile::tempdir().unwrap();
         let mut process = Command::new("sh")
             .args(["-c", r#"exec "$@" 3<&0 4>&1 </dev/null >/dev/null"#, "sh"])
@@ -73,6 +78,15 @@ impl Browser {
         browser.session = attached["sessionId"].as_str().unwrap().to_owned();
         for domain in ["Runtime", "Log", "Page"] {
             browser.order(&format!("{domain}.enable"), json!({})).await;
+        }
+        if !fields.is_empty() {
+            browser.order("Network.enable", json!({})).await;
+            let fields: serde_json::Map<_, _> = fields
+                .iter()
+                .map(|(name, value)| (name.to_string(), json!(value)))
+                .collect();
+            let fields = json!({"headers": fields});
+            browser.order("Network.setExtraHTTPHeaders", fields).await;
         }
         browser.order("Page.navigate", json!({"url": url})).await;
         browser

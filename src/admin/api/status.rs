@@ -39,7 +39,7 @@ pub enum State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
-    /// Yes, as this machine.
+    /// Yes: by the token, or as this machine where there is none.
     Allowed,
     /// With the token.
     NeedsToken,

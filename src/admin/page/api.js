@@ -27,9 +27,9 @@ class Refused extends Error {
 // Asks the API; an answer that takes longer than this is not waited for.
 const PATIENCE = 10000;
 
-async function ask(path, body) {
+async function ask(path, body, token = known.token) {
   const headers = {};
-  if (known.token !== null) headers.Authorization = `Bearer ${known.token}`;
+  if (token !== null) headers.Authorization = `Bearer ${token}`;
   const request = { headers, cache: "no-store" };
   if (body !== undefined) {
     headers["Content-Type"] = "application/json";
@@ -44,20 +44,69 @@ async function ask(path, body) {
 
 const query = (parameters) => "?" + Object.entries(parameters).map((pair) => pair.map(encodeURIComponent).join("=")).join("&");
 
+// Whether this is the token, which is kept then. It is tried with what is only read: the browser
+// writes down a refusal as an error.
+async function tryToken(token) {
+  // Fields have no other characters, and neither have tokens.
+  if (!/^[ -~]+$/.test(token)) return false;
+  try {
+    const { change } = await ask("/api/status", undefined, token);
+    if (change === "needs_token") return false;
+  } catch (error) {
+    if (error instanceof Refused && error.status === 401) return false;
+    throw error;
+  }
+  known.token = token;
+  return true;
+}
+
+const WRONG_TOKEN = "Wrong token: this is not the one in admin.token_file.";
+
 // Asks for the token once, where nothing can be read without.
 let entering = null;
 
 function enterToken() {
   entering ??= new Promise((resolve) => {
-    at("enter-form").onsubmit = () => {
-      known.token = at("enter-token").value;
-      at("enter-token").value = "";
-      entering = null;
-      resolve();
+    at("enter-form").onsubmit = (event) => {
+      event.preventDefault();
+      enter(resolve);
     };
-    at("enter").showModal();
+    openEnter(known.token === null ? "" : "The token has changed.");
   });
   return entering;
+}
+
+function openEnter(wrong) {
+  at("enter").onclose = () => entering === null || lacksToken();
+  enterSays(wrong);
+  at("enter").showModal();
+}
+
+async function enter(resolve) {
+  try {
+    if (!(await tryToken(at("enter-token").value))) {
+      at("enter-token").select();
+      return enterSays(WRONG_TOKEN);
+    }
+  } catch (error) {
+    return enterSays(error instanceof Refused ? error.message : SILENT);
+  }
+  at("enter-token").value = "";
+  entering = null;
+  at("enter").close();
+  at("locked").hidden = true;
+  resolve();
+}
+
+function enterSays(text) {
+  at("enter-wrong").hidden = text === "";
+  at("enter-wrong").textContent = text;
+}
+
+// Who has left the question can come back to it.
+function lacksToken() {
+  at("locked").hidden = false;
+  state("needs the token", "warn");
 }
 
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
@@ -66,13 +115,18 @@ const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, mil
 async function keepDoing(every, work) {
   for (;;) {
     const began = performance.now();
+    const { token } = known;
     if (!known.paused && !document.hidden) {
       try {
         await work();
         notice(null);
       } catch (error) {
-        if (error instanceof Refused && error.status === 401) await enterToken();
-        else notice(error);
+        if (error instanceof Refused && error.status === 401) {
+          // Somebody may have given it meanwhile.
+          if (token === known.token) await enterToken();
+          continue;
+        }
+        notice(error);
       }
     }
     const took = performance.now() - began;
@@ -80,12 +134,20 @@ async function keepDoing(every, work) {
   }
 }
 
+const SILENT = "Tidegate does not answer; trying again.";
+
 function notice(error) {
   at("notice").hidden = error === null;
   if (error === null) return;
+  if (error instanceof Refused && error.status === 401) {
+    at("notice").hidden = true;
+    enterToken();
+    return;
+  }
   const silent = !(error instanceof Refused);
-  at("notice").textContent = silent ? "Tidegate does not answer; trying again." : error.message;
+  at("notice").textContent = silent ? SILENT : error.message;
   if (silent) state("no answer", "bad");
+  else if (error.status === 403) state("no access", "bad");
 }
 
 function state(text, mood) {

@@ -22,9 +22,9 @@ function askToPurge(object, soft) {
 async function confirmed(event) {
   event.preventDefault();
   const { object, soft } = purging;
-  if (!at("purge-token").hidden) known.token = at("token").value;
   at("purge-yes").disabled = true;
   try {
+    if (!at("purge-token").hidden && !(await tryToken(at("token").value))) throw new Refused(401, "");
     await ask("/purge", { url: `http://${object.place}`, soft });
     at("token").value = "";
     at("purge").close();
@@ -35,7 +35,8 @@ async function confirmed(event) {
     if (wrong) known.token = null;
     at("purge-token").hidden = !wrong;
     at("purge-wrong").hidden = false;
-    at("purge-wrong").textContent = wrong ? "This is not the token in admin.token_file." : error.message;
+    at("purge-wrong").textContent = wrong ? WRONG_TOKEN : error.message;
+    if (wrong) at("token").select();
   }
   at("purge-yes").disabled = false;
 }
@@ -43,6 +44,7 @@ async function confirmed(event) {
 at("purge-form").addEventListener("submit", confirmed);
 at("purge-no").addEventListener("click", () => at("purge").close());
 at("close").addEventListener("click", unpick);
+at("unlock").addEventListener("click", () => openEnter(""));
 at("more").addEventListener("click", () => loadList(true).catch(notice));
 at("find").addEventListener("submit", (event) => event.preventDefault());
 for (const [id, kind] of [["search", "input"], ["sort", "change"]]) {

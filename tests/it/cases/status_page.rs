@@ -106,8 +106,9 @@ async fn a_wrong_token_is_said_to_be_wrong() {
     browser
         .value("document.getElementById('token').value = 'guess'; document.getElementById('purge-yes').click()")
         .await;
-    let refused = format!("{}.includes('not the token')", text_of("purge-wrong"));
+    let refused = format!("{}.includes('Wrong token')", text_of("purge-wrong"));
     browser.until("the refusal", &refused).await;
+    assert_eq!(browser.complaints(), [] as [String; 0]);
     browser.close().await;
     assert!(
         gate.ask(Request::head("/film"))
@@ -116,4 +117,53 @@ async fn a_wrong_token_is_said_to_be_wrong() {
             .cache_status()
             .is_hit()
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_elsewhere_the_token_shows_everything_at_once() {
+    let origin = Origin::with(Script::new(153, CHUNK)).await;
+    let gate = Gate::guarded(&origin, "secret").await;
+    gate.get("/film").await;
+    stored(&gate, CHUNK).await;
+    let url = format!("http://{}/", gate.admin_address());
+    let mut browser = Browser::open_as(&url, &[("X-Forwarded-For", "203.0.113.5")]).await;
+    let open = "document.getElementById('enter')?.open === true";
+    browser.until("the question", open).await;
+
+    // Who leaves it can come back to it.
+    browser
+        .value("document.getElementById('enter').close()")
+        .await;
+    let locked = "!document.getElementById('locked').hidden";
+    browser.until("what is lacking to be said", locked).await;
+    browser
+        .value("document.getElementById('unlock').click()")
+        .await;
+    assert_eq!(browser.value(open).await, true);
+
+    let enter = |token: &str| {
+        format!(
+            "document.getElementById('enter-token').value = '{token}'; document.getElementById('enter-yes').click()"
+        )
+    };
+    browser.value(&enter("guess")).await;
+    let wrong = format!(
+        "{open} && {}.includes('Wrong token')",
+        text_of("enter-wrong")
+    );
+    browser.until("the refusal", &wrong).await;
+
+    // However long it took to type.
+    browser
+        .value("new Promise((done) => setTimeout(done, 500))")
+        .await;
+    let began = std::time::Instant::now();
+    browser.value(&enter("secret")).await;
+    let shown = format!(
+        "!{open} && !({locked}) && document.querySelectorAll('#objects tr[data-id]').length === 1 && {} === 'serving'",
+        text_of("state")
+    );
+    browser.until("the objects", &shown).await;
+    assert!(began.elapsed() < std::time::Duration::from_secs(5));
+    browser.close().await;
 }
