@@ -113,13 +113,15 @@ const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, mil
 
 // Does something again and again, never twice at a time; when it took long, less often.
 async function keepDoing(every, work) {
+  let complains = false;
   for (;;) {
     const began = performance.now();
     const { token } = known;
     if (!known.paused && !document.hidden) {
       try {
         await work();
-        notice(null);
+        if (complains) notice(null);
+        complains = false;
       } catch (error) {
         if (error instanceof Refused && error.status === 401) {
           // Somebody may have given it meanwhile.
@@ -127,6 +129,7 @@ async function keepDoing(every, work) {
           continue;
         }
         notice(error);
+        complains = true;
       }
     }
     const took = performance.now() - began;

@@ -49,7 +49,7 @@ class ChunkPicture {
     this.object = object;
     this.paint();
     const entry = (name, text) => {
-      const square = make("i");
+      const square = make("i", { className: name === "present" ? "" : name === "reader" ? "reader" : "edge" });
       square.style.background = `var(--${name})`;
       return make("li", {}, square, text);
     };
@@ -75,7 +75,7 @@ class ChunkPicture {
     this.canvas.style.height = `${height}px`;
     const pen = this.canvas.getContext("2d");
     pen.scale(scale, scale);
-    const colours = Object.fromEntries(["present", "coming", "expected", "missing", "reader"].map((name) => [name, colour(name)]));
+    const colours = Object.fromEntries(["present", "coming", "expected", "missing", "reader", "edge", "card"].map((name) => [name, colour(name)]));
     this.cells.forEach((one, n) => {
       const [x, y] = [(n % this.columns) * this.pitch, Math.floor(n / this.columns) * this.pitch];
       paintCell(pen, one, x, y, cell, colours);
@@ -117,18 +117,33 @@ function paintCell(pen, one, x, y, length, colours) {
     square(pen, x, y, length);
     pen.globalAlpha = 1;
   }
+  // What is not there stands out from the card by its edge only.
+  if (one.present < all || one.coming > 0) {
+    pen.strokeStyle = colours.edge;
+    outline(pen, x + 0.5, y + 0.5, length - 1);
+    pen.stroke();
+  }
   if (one.readers > 0) {
-    pen.fillStyle = colours.reader;
     const spot = Math.max(3, Math.round(length * 0.45));
-    const inset = (length - spot) / 2;
-    pen.beginPath();
-    pen.arc(x + inset + spot / 2, y + inset + spot / 2, spot / 2, 0, 2 * Math.PI);
-    pen.fill();
+    // A ring around it, since it is as dark as a chunk.
+    disc(pen, x + length / 2, y + length / 2, spot / 2 + (length > 9 ? 2 : 1), colours.card);
+    disc(pen, x + length / 2, y + length / 2, spot / 2, colours.reader);
   }
 }
 
+function disc(pen, x, y, radius, colour) {
+  pen.fillStyle = colour;
+  pen.beginPath();
+  pen.arc(x, y, radius, 0, 2 * Math.PI);
+  pen.fill();
+}
+
 function square(pen, x, y, length) {
+  outline(pen, x, y, length);
+  pen.fill();
+}
+
+function outline(pen, x, y, length) {
   pen.beginPath();
   pen.roundRect(x, y, length, length, length > 9 ? 3 : 1);
-  pen.fill();
 }

@@ -1,15 +1,37 @@
+// What is stored: the list, and one object of it, which is open under its row.
+const list = { search: "", sort: "recent", lines: [], next: null, readers: new Map() };
+const opened = { id: null, table: null, row: null, panel: at("object") };
 
-// What is stored: the list, and one object of it.
-const list = { search: "", sort: "recent", lines: [], next: null, picked: null };
-
-function picker(id, place) {
-  const button = make("button", { type: "button", className: "link", textContent: place });
+function picker(id, place, table) {
+  const button = make("button", { type: "button", className: "link", title: place }, ...breakable(place));
+  button.ariaExpanded = String(isOpen(id, table));
   button.addEventListener("click", (event) => {
     event.stopPropagation();
-    pick(id);
+    pick(id, table);
   });
   return button;
 }
+
+// A row that opens an object.
+function picking(columns, cells, id, table) {
+  const line = row(columns, cells, id);
+  line.className = isOpen(id, table) ? "pick picked" : "pick";
+  line.addEventListener("click", () => pick(id, table));
+  return line;
+}
+
+const isOpen = (id, table) => opened.id === id && opened.table === table;
+const controlOf = (id, table) => at(table).querySelector(`tr[data-id="${id}"] button`);
+
+// What is under a row besides: the open object, or what was purged there. Where the row has gone, it
+// stays where it was.
+function withUnder(rows, table, under, id) {
+  if (!under?.isConnected || under.closest("table").id !== table) return rows;
+  const below = rows.findIndex((row) => row.dataset.id === id) + 1;
+  return rows.toSpliced(below || [...at(table).tBodies[0].rows].indexOf(under), 0, under);
+}
+
+const withOpened = (rows, table) => withUnder(rows, table, opened.row, opened.id);
 
 const LIST = [["Object", "place"], ["Stored", "n"], ["Length", "n wide"], ["Hits", "n"], ["Last used", "n"], ["Age", "n wide"]];
 const LINES = 50;
@@ -32,58 +54,78 @@ async function loadList(more) {
 }
 
 function showList() {
-  const focused = document.activeElement?.closest?.("#objects tr")?.dataset.id;
   const times = new Map();
   list.lines.forEach(({ place }) => times.set(place, (times.get(place) ?? 0) + 1));
   const rows = list.lines.map((one) => {
     const share = one.stored / Math.max(1, one.total);
-    const name = make("span", {}, picker(one.id, one.place));
+    const name = make("span", {}, picker(one.id, one.place, "objects"));
     if (times.get(one.place) > 1) name.append(make("span", { className: "id", textContent: one.id }));
-    const line = row(LIST, [
+    return picking(LIST, [
       name,
       make("span", {}, size(one.stored), bar(share)),
       size(one.total),
-      whole(one.hits),
-      ago(one.last_hit),
+      found(one, list.readers.get(one.id)),
+      used(one, list.readers.get(one.id)),
       lasting(one.age),
-    ]);
-    line.className = one.id === list.picked ? "pick picked" : "pick";
-    line.dataset.id = one.id;
-    line.addEventListener("click", () => pick(one.id));
-    return line;
+    ], one.id, "objects");
   });
-  table(at("objects"), LIST, rows, list.search ? "Nothing that is stored has this in its URL." : "Nothing is stored yet.");
-  if (focused) at("objects").querySelector(`tr[data-id="${focused}"] button`)?.focus();
+  const empty = list.search ? "Nothing that is stored has this in its URL." : "Nothing is stored yet.";
+  table(at("objects"), LIST, withOpened(rows, "objects"), empty);
 }
 
-const pictures = [];
+// Whose first reader is still there was found by nobody yet.
+const found = ({ hits }, readers) => (hits === 0 && readers > 0 ? "–" : whole(hits));
+const used = ({ last_hit: last }, readers) => (readers > 0 ? "being read" : ago(last));
 
-async function pick(id) {
-  list.picked = id;
-  showList();
+async function pick(id, table) {
+  if (isOpen(id, table)) return unpick(true);
+  unpick(false);
+  Object.assign(opened, { id, table });
+  markOpened();
   try {
     await loadObject();
-    at("object").scrollIntoView({ block: "nearest" });
-    at("object").focus({ preventScroll: true });
+    opened.panel.scrollIntoView({ block: "nearest" });
   } catch (error) {
     notice(error);
   }
 }
 
-function unpick() {
-  list.picked = null;
-  at("object").hidden = true;
-  showList();
+// Closes the object; the row's control has the focus again, if the object had it.
+function unpick(returns) {
+  const { id, table, row, panel } = opened;
+  if (id === null) return;
+  opened.id = null;
+  const hadFocus = panel.contains(document.activeElement);
+  row?.remove();
+  markOpened();
+  if (returns || hadFocus) (controlOf(id, table) ?? at("search")).focus({ preventScroll: true });
+}
+
+function markOpened() {
+  for (const line of document.querySelectorAll("tr.pick")) {
+    const open = isOpen(line.dataset.id, line.closest("table").id);
+    line.classList.toggle("picked", open);
+    line.querySelector("button").ariaExpanded = String(open);
+  }
 }
 
 async function loadObject() {
-  const id = list.picked;
+  const { id } = opened;
   if (id === null) return;
   const { objects } = await ask("/api/object" + query({ id }));
-  if (id !== list.picked) return;
-  if (objects.length === 0) return unpick();
-  at("object").hidden = false;
+  if (id !== opened.id) return;
+  if (objects.length === 0) return unpick(false);
+  if (!opened.row?.isConnected) putOpened();
   showObject(objects[0]);
+}
+
+function putOpened() {
+  const { id, table, panel } = opened;
+  panel.hidden = false;
+  opened.row ??= make("tr", { className: "opened" }, make("td", {}, panel));
+  opened.row.cells[0].colSpan = at(table).rows[0].cells.length;
+  const line = controlOf(id, table)?.closest("tr");
+  line ? line.after(opened.row) : at(table).tBodies[0].prepend(opened.row);
 }
 
 let shown = null;
@@ -102,7 +144,7 @@ function showObject(object) {
     shown = { picture, facts };
   }
   shown.object = object;
-  at("object-title").textContent = object.place;
+  fill(at("object-title"), ...breakable(object.place));
   shown.picture.show(object);
   const fresh = object.fresh_for >= 0 ? `fresh for ${lasting(object.fresh_for)}` : `stale for ${lasting(-object.fresh_for)}`;
   const told = [
@@ -110,7 +152,7 @@ function showObject(object) {
     ["Stored", object.total === null ? size(object.stored) : `${size(object.stored)} of ${size(object.total)}`],
     ["Freshness", fresh],
     ["Age", lasting(object.age)],
-    ["Hits", `${whole(object.hits)}, ${ago(object.last_hit)}`],
+    ["Hits", object.hits === 0 ? "none yet" : `${whole(object.hits)}, ${ago(object.last_hit)}`],
     ["Readers", whole(object.readers)],
     ["Status", String(object.status)],
     ["ETag", object.etag ?? "none"],

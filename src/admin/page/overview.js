@@ -12,15 +12,16 @@ function buildPlots() {
   const first = (kind, share) => (sample) => sample.over.first_byte[kind]?.[share] ?? null;
   plots = [
     new Plot(place, {
-      title: "Bytes per second",
+      title: "Bytes sent",
       stacked: true,
-      show: size,
+      unit: 1024,
+      show: (bytes) => `${size(bytes)}/s`,
       series: ["memory", "disk", "flight", "origin", "passed"].map((from) => series(from === "flight" ? "in flight" : from, from, rate((over) => over.bytes[from]))),
     }),
     new Plot(place, {
-      title: "Requests per second",
+      title: "Requests",
       stacked: true,
-      show: perSecond,
+      show: (count) => `${perSecond(count)}/s`,
       series: [
         ["store", "disk"], ["both", "flight"], ["origin", "origin"], ["passed", "passed"], ["own", "own"],
       ].map(([from, colour]) => series(from, colour, rate((over) => over.requests[from]))),
@@ -61,12 +62,13 @@ function buildPlots() {
       ].map(([kind, colour]) => series(kind.replace("_", " "), colour, (sample) => sample.now.queued[kind])),
     }),
     new Plot(place, {
-      title: "Evicted chunks per second",
-      show: perSecond,
+      title: "Evicted chunks",
+      show: (count) => `${perSecond(count)}/s`,
       series: [series("evicted", "passed", rate((over) => over.evictions))],
     }),
     new Plot(place, {
       title: "Bytes in flight",
+      unit: 1024,
       show: size,
       series: [series("in use", "origin", (sample) => sample.now.in_flight.bytes)],
     }),
@@ -176,13 +178,16 @@ function showOrigins({ origins }) {
 }
 
 function showFills({ fills, total }) {
-  at("filling").hidden = total === 0;
+  list.readers = new Map(fills.map((one) => [one.id, one.readers]));
+  // What is open there stays open.
+  at("filling").hidden = total === 0 && !at("fills").querySelector("tr.opened");
   at("fills-count").textContent = many(total, "object", "objects");
   const columns = [["Object", "place"], ["Stored", "n"], ["Transfers", "n"], ["Readers", "n"]];
-  table(at("fills"), columns, fills.slice(0, 12).map((one) => row(columns, [
-    picker(one.id, one.place),
+  const rows = fills.slice(0, 12).map((one) => picking(columns, [
+    picker(one.id, one.place, "fills"),
     one.total === null ? size(one.stored) : make("span", {}, percent(one.stored / Math.max(1, one.total)), bar(one.stored / Math.max(1, one.total))),
     whole(one.transfers.length),
     whole(one.readers),
-  ])), "");
+  ], one.id, "fills"));
+  table(at("fills"), columns, withOpened(rows, "fills"), "");
 }

@@ -2,6 +2,8 @@
 // Small plots over the last minutes.
 const SVG = "http://www.w3.org/2000/svg";
 const KEPT = 150;
+// Seconds of a sample.
+const EACH = 2;
 const WIDTH = 300;
 const HEIGHT = 90;
 
@@ -13,12 +15,14 @@ function draw(name, attributes) {
 
 class Plot {
   // A series has a name, a colour, and says its value for a sample; null where there is none.
-  constructor(place, { title, series, stacked, show, top }) {
-    Object.assign(this, { title, series, stacked, show, top });
+  constructor(place, { title, series, stacked, show, top, unit }) {
+    Object.assign(this, { title, series, stacked, show, top, unit });
     this.figure = draw("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img" });
     this.legend = make("ul", { className: "legend" });
     this.said = make("span");
-    this.element = make("div", { className: "plot" }, make("h3", {}, title, this.said), this.figure, this.legend);
+    this.since = make("span");
+    const times = make("p", { className: "times" }, this.since, make("span", { textContent: "now" }));
+    this.element = make("div", { className: "plot" }, make("h3", {}, title, this.said), this.figure, times, this.legend);
     place.append(this.element);
     this.pointed = null;
     this.figure.addEventListener("pointermove", (event) => this.point(event));
@@ -41,7 +45,7 @@ class Plot {
     const values = this.series.map((series) => samples.map(series.value));
     const sums = samples.map((_, n) => values.reduce((sum, of) => sum + (of[n] ?? 0), 0));
     const highest = this.stacked ? Math.max(0, ...sums) : Math.max(0, ...values.flat().map((v) => v ?? 0));
-    const top = this.top ?? nice(highest, this.show === size ? 1024 : 1);
+    const top = this.top ?? nice(highest, this.unit);
     const x = (n) => ((KEPT - samples.length + n) / (KEPT - 1)) * WIDTH;
     const y = (value) => HEIGHT - (top > 0 ? Math.min(1, value / top) : 0) * HEIGHT;
     const lines = [0, 0.5, 1].map((share) => draw("line", { class: "grid", x1: 0, x2: WIDTH, y1: HEIGHT * share, y2: HEIGHT * share }));
@@ -50,7 +54,9 @@ class Plot {
     const mark = samples[this.pointed] === undefined ? [] : [draw("line", { class: "at", x1: x(chosen), x2: x(chosen), y1: 0, y2: HEIGHT })];
     this.figure.replaceChildren(...lines, ...shapes, ...mark);
     this.figure.setAttribute("aria-label", this.describe(values, chosen));
-    this.said.textContent = mark.length > 0 ? clock(samples[chosen].at) : `0 – ${this.show(top)}`;
+    const range = highest > 0 || this.top ? `0 – ${this.show(top)}` : "none lately";
+    this.said.textContent = mark.length > 0 ? clock(samples[chosen].at) : range;
+    this.since.textContent = `${lasting(KEPT * EACH)} ago`;
     fill(this.legend, ...this.series.map((series, s) => this.entry(series, values[s][chosen])));
   }
 

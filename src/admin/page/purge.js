@@ -28,7 +28,7 @@ async function confirmed(event) {
     await ask("/purge", { url: `http://${object.place}`, soft });
     at("token").value = "";
     at("purge").close();
-    if (!soft) unpick();
+    if (!soft) unpick(true);
     await Promise.all([loadList(false), loadObject()]);
   } catch (error) {
     const wrong = error instanceof Refused && error.status === 401;
@@ -43,7 +43,7 @@ async function confirmed(event) {
 
 at("purge-form").addEventListener("submit", confirmed);
 at("purge-no").addEventListener("click", () => at("purge").close());
-at("close").addEventListener("click", unpick);
+at("close").addEventListener("click", () => unpick(true));
 at("unlock").addEventListener("click", () => openEnter(""));
 at("more").addEventListener("click", () => loadList(true).catch(notice));
 at("find").addEventListener("submit", (event) => event.preventDefault());
@@ -61,7 +61,7 @@ at("pause").addEventListener("click", () => {
   at("pause").ariaPressed = String(known.paused);
 });
 addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && !document.querySelector("dialog[open]") && list.picked !== null) unpick();
+  if (event.key === "Escape" && !document.querySelector("dialog[open]")) unpick(true);
 });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => shown?.picture.paint());
 

@@ -47,17 +47,47 @@ function bar(share) {
   return make("span", { className: "bar", ariaHidden: "true" }, filled);
 }
 
-// A table with its head; a column is a name and a class.
+// A table with its head; a column is a name and a class. A row with a key stays the same element, so
+// that it keeps the focus, and what is open under it.
 function table(element, columns, rows, empty) {
-  const head = columns.map(([name, kind]) => make("th", { className: kind ?? "", scope: "col", textContent: name }));
   if (rows.length === 0) {
     const cell = make("td", { className: "empty", colSpan: columns.length, textContent: empty });
     rows = [make("tr", {}, cell)];
   }
-  fill(element, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows));
+  if (element.tBodies.length === 0) {
+    const head = columns.map(([name, kind]) => make("th", { className: kind ?? "", scope: "col", textContent: name }));
+    fill(element, make("thead", {}, make("tr", {}, ...head)), make("tbody"));
+  }
+  const body = element.tBodies[0];
+  const kept = new Map([...body.rows].map((row) => [row.dataset.id, row]));
+  const focused = document.activeElement;
+  place(body, rows.map((row) => renew(kept.get(row.dataset.id), row)));
+  if (focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true });
 }
 
-function row(columns, cells) {
-  const cell = (content, at) => make("td", { className: columns[at][1] ?? "" }, content);
-  return make("tr", {}, ...cells.map(cell));
+function renew(kept, row) {
+  if (row.dataset.id === undefined || kept === undefined || kept === row) return row;
+  kept.className = row.className;
+  [...row.cells].forEach((cell, n) => kept.cells[n].innerHTML === cell.innerHTML || kept.cells[n].replaceWith(cell));
+  return kept;
 }
+
+function place(body, rows) {
+  const wanted = new Set(rows);
+  for (const row of [...body.rows]) if (!wanted.has(row)) row.remove();
+  rows.forEach((row, n) => row === body.rows[n] || body.insertBefore(row, body.rows[n] ?? null));
+}
+
+function row(columns, cells, id) {
+  const cell = (content, n) => {
+    const made = make("td", { className: columns[n][1] ?? "" }, content);
+    made.dataset.name = columns[n][0];
+    return made;
+  };
+  const made = make("tr", {}, ...cells.map(cell));
+  if (id !== undefined) made.dataset.id = id;
+  return made;
+}
+
+// A URL, which may be broken where its parts end.
+const breakable = (url) => url.split(/(?<=[/?&=._-])/).flatMap((part) => [part, make("wbr")]);

@@ -66,6 +66,17 @@ async fn it_shows_what_is_and_purges_what_is_confirmed() {
     let painted = "(() => { const c = document.querySelector('canvas.map'); const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; return new Set([...Array(d.length / 4).keys()].map((n) => d.slice(n * 4, n * 4 + 4).join())).size; })()";
     assert!(browser.value(painted).await.as_u64().unwrap() >= 3);
 
+    // It lies under its row, and closing it goes back there.
+    let under = "document.querySelector('#object').closest('tr').previousSibling.innerText.includes('/film')";
+    assert_eq!(browser.value(under).await, true);
+    browser
+        .value("document.querySelector('#close').focus(); document.querySelector('#close').click()")
+        .await;
+    let back = format!("document.activeElement === {film} && !document.querySelector('#object')");
+    assert_eq!(browser.value(&back).await, true);
+    browser.value(&format!("{film}.click()")).await;
+    browser.until("the chunk map again", picture).await;
+
     // Nothing is purged before it is confirmed, nor with another token.
     browser
         .value("document.querySelector('#object .buttons button').click()")
