@@ -23,6 +23,23 @@ function picking(columns, cells, id, table) {
 const isOpen = (id, table) => opened.id === id && opened.table === table;
 const controlOf = (id, table) => at(table).querySelector(`tr[data-id="${id}"] button`);
 
+// What was purged, said where it is, or was, until something else is opened or looked for.
+const done = { id: null, row: make("tr", {}, make("td", { className: "done", tabIndex: -1, role: "status" })) };
+
+function sayDone(text, id, isGone) {
+  const cell = done.row.cells[0];
+  cell.colSpan = opened.row.cells[0].colSpan;
+  cell.textContent = text;
+  done.id = isGone ? null : id;
+  opened.row.after(done.row);
+  if (isGone) {
+    controlOf(opened.id, opened.table)?.closest("tr").remove();
+    unpick(false);
+  }
+  cell.focus({ preventScroll: true });
+  cell.scrollIntoView({ block: "nearest" });
+}
+
 // What is under a row besides: the open object, or what was purged there. Where the row has gone, it
 // stays where it was.
 function withUnder(rows, table, under, id) {
@@ -31,7 +48,7 @@ function withUnder(rows, table, under, id) {
   return rows.toSpliced(below || [...at(table).tBodies[0].rows].indexOf(under), 0, under);
 }
 
-const withOpened = (rows, table) => withUnder(rows, table, opened.row, opened.id);
+const withOpened = (rows, table) => withUnder(withUnder(rows, table, done.row, done.id), table, opened.row, opened.id);
 
 const LIST = [["Object", "place"], ["Stored", "n"], ["Length", "n wide"], ["Hits", "n"], ["Last used", "n"], ["Age", "n wide"]];
 const LINES = 50;
@@ -78,6 +95,7 @@ const found = ({ hits }, readers) => (hits === 0 && readers > 0 ? "–" : whole(
 const used = ({ last_hit: last }, readers) => (readers > 0 ? "being read" : ago(last));
 
 async function pick(id, table) {
+  done.row.remove();
   if (isOpen(id, table)) return unpick(true);
   unpick(false);
   Object.assign(opened, { id, table });

@@ -19,16 +19,22 @@ function askToPurge(object, soft) {
   (needsToken ? at("token") : at("purge-no")).focus();
 }
 
+function outcomeOf({ place }, { objects, bytes, soft, fleet }) {
+  const what = `${many(objects, "object", "objects")}, ${size(bytes)} on disk`;
+  const told = fleet === undefined ? "" : fleet.told ? " The fleet is told." : " The fleet is not told yet: the tier can't be written to, which is tried again.";
+  return `${soft ? "Made stale" : "Purged"}: ${place} (${what}).${told}`;
+}
+
 async function confirmed(event) {
   event.preventDefault();
   const { object, soft } = purging;
   at("purge-yes").disabled = true;
   try {
     if (!at("purge-token").hidden && !(await tryToken(at("token").value))) throw new Refused(401, "");
-    await ask("/purge", { url: `http://${object.place}`, soft });
+    const outcome = await ask("/purge", { url: `http://${object.place}`, soft });
     at("token").value = "";
     at("purge").close();
-    if (!soft) unpick(true);
+    if (opened.id === object.object) sayDone(outcomeOf(object, outcome), opened.id, !soft);
     await Promise.all([loadList(false), loadObject()]);
   } catch (error) {
     const wrong = error instanceof Refused && error.status === 401;
@@ -52,6 +58,7 @@ for (const [id, kind] of [["search", "input"], ["sort", "change"]]) {
     list.search = at("search").value.trim();
     list.sort = at("sort").value;
     list.lines = [];
+    done.row.remove();
     loadList(false).catch(notice);
   });
 }

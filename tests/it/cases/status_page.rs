@@ -93,6 +93,12 @@ async fn it_shows_what_is_and_purges_what_is_confirmed() {
     browser.value(&confirm("secret")).await;
     let gone = "!document.getElementById('purge').open && document.querySelectorAll('#objects tr[data-id]').length === 1";
     browser.until("the purge", gone).await;
+    let said = browser.value("document.activeElement.innerText").await;
+    let said = said.as_str().unwrap();
+    assert!(
+        said.starts_with("Purged: media.test/film (1 object, ") && said.ends_with("KiB on disk)."),
+        "{said}"
+    );
     assert_eq!(browser.complaints(), [] as [String; 0]);
     browser.close().await;
     let again = gate.ask(Request::head("/film")).await;
