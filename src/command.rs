@@ -129,6 +129,12 @@ pub fn run_inspect(asked: Inspect) -> Done {
 
 /// Purges, and says what was found.
 pub fn run_purge(asked: Purge) -> Done {
+    if let Some(config) = asked.running.config.as_ref().filter(|_| asked.erase)
+        && config::load(config)?.tier.is_none()
+    {
+        let why = "has no section tier that --erase could erase from; nothing was purged";
+        return Err(format!("{} {why}", config.display()).into());
+    }
     let order = Order {
         url: asked.url,
         prefix: asked.prefix,

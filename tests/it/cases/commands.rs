@@ -77,3 +77,27 @@ async fn a_url_without_a_scheme_is_said_to_be_none() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_no_tier_to_erase_from_purges_nothing() {
+    let origin = Origin::start().await;
+    let gate = Gate::before(&origin).await;
+    gate.get("/film").await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("tidegate.yaml");
+    let text = "listen: [{address: 127.0.0.1:1}]\ncache: {directory: /nowhere}\n\
+                origins: {media: {servers: [{url: \"http://x\"}]}}\n\
+                routes: [{path: /, origins: [media]}]\n";
+    std::fs::write(&file, text).unwrap();
+    let admin = format!("http://{}", gate.admin_address());
+    let file = file.to_str().unwrap();
+    let purge = [
+        "purge", "--erase", "--all", "--config", file, "--admin", &admin,
+    ];
+    let said = complaint(&purge).await;
+    assert!(
+        said.contains("no section tier") && said.contains("nothing was purged"),
+        "{said}"
+    );
+    assert!(gate.get("/film").await.head.cache_status().is_hit());
+}
