@@ -23,7 +23,7 @@ pub type Done = Result<(), Box<dyn std::error::Error>>;
 /// Which running Tidegate to speak with.
 #[derive(Args)]
 pub struct Whom {
-    /// The admin address of the running Tidegate
+    /// The admin address of the running Tidegate; http://127.0.0.1:9090 where nothing says another
     #[arg(long, value_name = "URL")]
     admin: Option<http::Uri>,
     /// The token of admin.token_file

@@ -12,18 +12,43 @@ use std::{net::SocketAddr, time::Duration};
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
     /// It could not be asked.
-    #[error("{address} does not answer ({reason}); is Tidegate running with admin.address there?")]
+    #[error("{address} does not answer: {reason}; is Tidegate running with admin.address there?")]
     Silent {
         /// The admin address.
         address: SocketAddr,
         /// Why.
         reason: String,
     },
+    /// Somebody else answered.
+    #[error(
+        "{address} answers, but not as an admin address does ({reason}); is it that of admin.address?"
+    )]
+    Other {
+        /// The address.
+        address: SocketAddr,
+        /// What is strange.
+        reason: String,
+    },
+    /// It wants a token.
+    #[error("{address} wants the token of its admin.token_file: {TOKEN_IS}")]
+    NoToken {
+        /// The admin address.
+        address: SocketAddr,
+    },
+    /// It wants another token.
+    #[error("wrong token: {address} wants the one of its admin.token_file; {TOKEN_IS}")]
+    WrongToken {
+        /// The admin address.
+        address: SocketAddr,
+    },
     /// It answered with an error.
     #[error("{0}")]
     Refused(String),
 }
 
+/// Where a token is given.
+const TOKEN_IS: &str =
+    "give that file as --token-file, or the configuration that names it as --config";
 /// Longest wait for any step.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Longest wait for a purge, which may have a million files to remove.
@@ -86,15 +111,33 @@ impl Ask {
             reason,
         };
         let head = self.head(method, target, body.len());
-        let head = head.map_err(|e| silent(brief(&e)))?;
+        let head = head.map_err(|e| silent(cause(&e)))?;
         let asked = tokio::time::timeout(patience, exchange(self.address, head, body)).await;
         let answered = asked.map_err(|_| silent("no answer in time".into()))?;
-        let (status, body) = answered.map_err(|e| silent(brief(&e)))?;
+        let (status, body) = answered.map_err(|e| silent(cause(&e)))?;
         let text = String::from_utf8_lossy(&body);
-        if status != 200 {
-            return Err(AskError::Refused(text.trim_end().to_owned()));
+        match status {
+            200 => {
+                serde_json::from_str(&text).map_err(|e| self.other(format!("not its JSON: {e}")))
+            }
+            _ => Err(self.refused(status, text.trim_end())),
         }
-        serde_json::from_str(&text).map_err(|e| silent(format!("an answer of another kind: {e}")))
+    }
+
+    fn refused(&self, status: u16, said: &str) -> AskError {
+        let address = self.address;
+        match (status, &self.token) {
+            (401, None) => AskError::NoToken { address },
+            (401, Some(_)) => AskError::WrongToken { address },
+            // What it has to say is a line.
+            _ if said.is_empty() || said.contains('\n') => self.other(format!("status {status}")),
+            _ => AskError::Refused(said.to_owned()),
+        }
+    }
+
+    fn other(&self, reason: String) -> AskError {
+        let address = self.address;
+        AskError::Other { address, reason }
     }
 
     fn head(
@@ -113,6 +156,14 @@ impl Ask {
             head.insert_header("Authorization", format!("Bearer {token}"))?;
         }
         Ok(head)
+    }
+}
+
+/// What was at the bottom of an error, once.
+fn cause(e: &pingora_core::Error) -> String {
+    match e.cause {
+        Some(_) => e.root_cause().to_string(),
+        None => brief(e),
     }
 }
 

@@ -6,7 +6,7 @@ use std::{fs::File, io::Read, os::unix::fs::PermissionsExt, path::Path};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoToken {
     /// It can't be read, or is no text.
-    #[error("can't be read ({0})")]
+    #[error("can't be read ({})", reason(*.0))]
     Unreadable(std::io::ErrorKind),
     /// There is nothing in it.
     #[error("holds no token")]
@@ -17,6 +17,13 @@ pub enum NoToken {
     /// It is larger than any token.
     #[error("has more than {LONGEST} bytes")]
     Long,
+}
+
+fn reason(kind: std::io::ErrorKind) -> String {
+    match kind {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        other => other.to_string(),
+    }
 }
 
 /// Largest token file, in bytes.

@@ -101,3 +101,46 @@ async fn who_has_no_tier_to_erase_from_purges_nothing() {
     );
     assert!(gate.get("/film").await.head.cache_status().is_hit());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_lacks_the_token_hears_where_it_is_given() {
+    let origin = Origin::start().await;
+    let gate = Gate::guarded(&origin, "secret").await;
+    let admin = format!("http://{}", gate.admin_address());
+    let directory = tempfile::tempdir().unwrap();
+    let [guess, missing] = ["guess", "missing"].map(|name| directory.path().join(name));
+    std::fs::write(&guess, "guess").unwrap();
+    let table = [
+        (None, "wants the token of its admin.token_file"),
+        (Some(&guess), "wrong token"),
+        (Some(&missing), "there is no such file"),
+    ];
+    for (file, words) in table {
+        let mut purge = vec!["purge", "--all", "--admin", &admin];
+        if let Some(file) = file {
+            purge.extend(["--token-file", file.to_str().unwrap()]);
+        }
+        let said = complaint(&purge).await;
+        assert!(said.contains(words), "{said}");
+        let hint = said.contains("--token-file") && said.contains("--config");
+        assert_eq!(hint, file != Some(&missing), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_at_another_port_hears_what_is_there() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let nobody = taken.local_addr().unwrap();
+    drop(taken);
+    let said = complaint(&["stats", "--admin", &format!("http://{nobody}")]).await;
+    assert!(said.contains("does not answer: "), "{said}");
+    assert_eq!(said.to_lowercase().matches("refused").count(), 1, "{said}");
+
+    let origin = Origin::start().await;
+    let address = origin.address();
+    let said = complaint(&["stats", "--admin", &format!("http://{address}")]).await;
+    assert!(
+        said.contains("answers, but not as an admin address"),
+        "{said}"
+    );
+}
