@@ -4,7 +4,7 @@
 //! file that nobody runs yet.
 
 use crate::{
-    domain::{Extra, ExtraKind, FreshnessRules, ObjectKey, Overrides, split_target},
+    domain::{ContentTtl, Extra, ExtraKind, FreshnessRules, ObjectKey, Overrides, split_target},
     origin,
     proxy::{Matcher, Route, object_id, spelled},
 };
@@ -151,7 +151,8 @@ pub enum Unexplained {
 impl Configured {
     /// What a URL gets.
     pub fn explain(&self, url: &str) -> Result<Explanation, Unexplained> {
-        let (host, target) = spelled(url).ok_or_else(|| Unexplained::NotAUrl(url.into()))?;
+        let found = Some(url).filter(|url| is_of_the_web(url)).and_then(spelled);
+        let (host, target) = found.ok_or_else(|| Unexplained::NotAUrl(url.into()))?;
         let (path, _) = split_target(&target);
         let takes = |(_, route): &(usize, &Route)| route.takes(&host, path);
         let found = self.routes.iter().enumerate().find(takes);
@@ -229,7 +230,6 @@ impl Configured {
 
 /// How long answers are fresh, by name.
 fn freshness_of(rules: &FreshnessRules) -> Vec<(&'static str, String)> {
-    let shown = |duration: Duration| humantime::format_duration(duration).to_string();
     let ttl = &rules.ttl;
     let classes = [
         ("ttl.ok", ttl.ok),
@@ -248,9 +248,15 @@ fn freshness_of(rules: &FreshnessRules) -> Vec<(&'static str, String)> {
         Overrides::Lifetime => "lifetime",
         Overrides::All => "all",
     };
-    let kinds = ttl.kinds.len() + ttl.statuses.len();
+    let statuses = ttl.statuses.iter();
+    let statuses = statuses.map(|(status, ttl)| {
+        (
+            "ttl.statuses",
+            format!("{}: {}", status.as_u16(), shown(*ttl)),
+        )
+    });
+    let kinds = ttl.kinds.iter().map(|kind| ("ttl.kinds", described(kind)));
     let others = [
-        ("ttl.statuses and kinds", kinds.to_string()),
         ("ttl.playlist", shown(ttl.playlist)),
         ("ttl.segment", shown(ttl.segment)),
         ("freshness.override", overrides.to_owned()),
@@ -268,7 +274,42 @@ fn freshness_of(rules: &FreshnessRules) -> Vec<(&'static str, String)> {
             rules.keep.map_or_else(|| "until evicted".into(), shown),
         ),
     ];
-    classes.into_iter().chain(others).collect()
+    let classes = statuses.chain(kinds).chain(classes);
+    classes.chain(others).collect()
+}
+
+fn described(kind: &ContentTtl) -> String {
+    let content_type = kind
+        .content_type
+        .iter()
+        .map(|t| format!("content_type: {t}, "));
+    let path = kind.path.iter().map(|path| format!("path: {path}, "));
+    content_type.chain(path).collect::<String>() + &shown(kind.ttl)
+}
+
+/// A time in units that always last the same, as it may stand in a configuration.
+fn shown(duration: Duration) -> String {
+    let mut left = duration.as_secs();
+    let mut parts = Vec::new();
+    for (length, unit) in [(86400, "d"), (3600, "h"), (60, "m"), (1, "s")] {
+        if left >= length {
+            parts.push(format!("{}{unit}", left / length));
+            left %= length;
+        }
+    }
+    let rest = duration.subsec_millis();
+    match (rest, parts.is_empty()) {
+        (0, true) => parts.push("0s".to_owned()),
+        (0, false) => {}
+        (rest, _) => parts.push(format!("{rest}ms")),
+    }
+    parts.join(" ")
+}
+
+/// Whether a URL is of a kind that clients can ask for.
+fn is_of_the_web(url: &str) -> bool {
+    let scheme = url.split_once("://").map(|(scheme, _)| scheme);
+    scheme.is_some_and(|s| s.eq_ignore_ascii_case("http") || s.eq_ignore_ascii_case("https"))
 }
 
 fn describe(route: &Route) -> String {
@@ -285,7 +326,7 @@ fn describe(route: &Route) -> String {
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut line = |name: &str, value: &str| writeln!(f, "{name:<28}{value}");
+        let mut line = |name: &str, value: &str| writeln!(f, "{name:<34}{value}");
         line("url", &self.url)?;
         if let Some(now) = &self.now {
             line("now", now)?;
@@ -380,6 +421,29 @@ mod tests {
     }
 
     #[test]
+    fn names_and_values_stand_apart_and_times_as_they_are_written() {
+        let mut configured = configured();
+        let freshness = &mut configured.routes[0].freshness;
+        freshness.maximum = Duration::from_secs(365 * 86400);
+        freshness.ttl.statuses = vec![(http::StatusCode::GONE, Duration::from_millis(90_500))];
+        let explained = configured.explain("http://a.example/films/7.mp4").unwrap();
+        for (name, value) in &explained.settings {
+            assert!(
+                explained.to_string().contains(&format!("{name} ")),
+                "{name}"
+            );
+            assert!(!value.contains("month"), "{value}");
+        }
+        let said = |name: &str| {
+            let found = explained.settings.iter().find(|(n, _)| n == name);
+            found.map(|(_, value)| value.as_str())
+        };
+        assert_eq!(said("freshness.maximum"), Some("365d"));
+        assert_eq!(said("ttl.statuses"), Some("410: 1m 30s 500ms"));
+        assert_eq!(said("ttl.kinds"), None);
+    }
+
+    #[test]
     fn what_can_not_be_explained_says_what_to_do() {
         let explain = |url: &str| configured().explain(url).unwrap_err();
         for url in [
@@ -387,6 +451,7 @@ mod tests {
             "a.example/films/7.mp4",
             "a.example:80",
             "http:///films/7.mp4",
+            "ftp://a.example/films/7.mp4",
             "http://me@a.example/films/7.mp4",
         ] {
             assert_eq!(explain(url), Unexplained::NotAUrl(url.into()));
