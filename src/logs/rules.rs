@@ -49,21 +49,48 @@ impl Rules {
     pub fn cleaned<'q>(&self, query: &'q str, secrets: &[String]) -> Cow<'q, str> {
         let names: Vec<_> = query.split('&').map(name).collect();
         let signatures = Signatures::among(&names);
-        let is_secret = |name: &[u8]| {
+        let is_named = |name: &[u8]| {
             let among = |list: &[String]| list.iter().any(|known| known.as_bytes() == name);
             let is_known = KNOWN
                 .iter()
                 .any(|known| name.eq_ignore_ascii_case(known.as_bytes()));
             is_known || signatures.have(name) || among(secrets) || among(&self.redacted)
         };
-        if !names.iter().any(|name| is_secret(name)) {
+        let parameters = || query.split('&').zip(&names);
+        let is_secret = |(parameter, name): &(&str, &Cow<[u8]>)| {
+            is_named(name) || bears(value(parameter).as_bytes(), &is_named, DEEPEST)
+        };
+        if !parameters().any(|parameter| is_secret(&parameter)) {
             return Cow::Borrowed(query);
         }
-        let parameters = query.split('&').zip(&names);
-        let kept = parameters.filter(|(_, name)| !is_secret(name));
+        let kept = parameters().filter(|parameter| !is_secret(parameter));
         let kept: Vec<_> = kept.map(|(parameter, _)| parameter).collect();
         Cow::Owned(kept.join("&"))
     }
+}
+
+/// Whether a value has a secret in it, as a URL or a query that is encoded once more. What is encoded
+/// more often than `depth` says counts as one.
+fn bears(value: &[u8], is_named: &impl Fn(&[u8]) -> bool, depth: u8) -> bool {
+    if !value.iter().any(|byte| b"%=".contains(byte)) {
+        return false;
+    }
+    let decoded: Cow<[u8]> = percent_encoding::percent_decode(value).into();
+    let mut parts = decoded.split(|byte| b"?&#;".contains(byte));
+    let has_name = parts.any(|part| {
+        let end = part.iter().position(|byte| *byte == b'=');
+        end.is_some_and(|end| is_named(&part[..end]))
+    });
+    let is_encoded = decoded[..] != *value && decoded.contains(&b'%');
+    has_name || is_encoded && (depth == 0 || bears(&decoded, is_named, depth - 1))
+}
+
+/// Redirects go through a few hands, each of which encodes what it was given.
+const DEEPEST: u8 = 4;
+
+/// The value of a parameter, as it stands.
+fn value(parameter: &str) -> &str {
+    parameter.split_once('=').map_or("", |(_, value)| value)
 }
 
 /// The name of a parameter, decoded.
@@ -74,24 +101,47 @@ fn name(parameter: &str) -> Cow<'_, [u8]> {
 
 /// Names that parameters have which let their bearers in, in whatever case. The rest of a signed
 /// URL's parameters are told by these beside them.
-const KNOWN: [&str; 19] = [
+const KNOWN: [&str; 42] = [
     "access_token",
+    "accesstoken",
     "api_key",
     "apikey",
     "auth",
     "authorization",
+    "bearer",
+    "client_secret",
+    "clientsecret",
+    "credential",
+    "credentials",
+    "hash",
     "hdnea",
     "hdnts",
+    "hmac",
     "id_token",
+    "idtoken",
+    "jsessionid",
     "jwt",
+    "otp",
+    "pass",
     "passwd",
     "password",
+    "phpsessid",
+    "pin",
     "policy",
+    "private_key",
+    "privatekey",
+    "refresh_token",
+    "refreshtoken",
     "secret",
     "session",
+    "session_id",
+    "sessionid",
     "sig",
     "signature",
+    "st",
     "token",
+    "verify",
+    "wmsauthsign",
     "x-amz-security-token",
     "x-amz-signature",
 ];
@@ -106,7 +156,7 @@ mod tests {
             redacted: vec!["own".into()],
             ..Rules::default()
         };
-        rules.cleaned(query, &["pass".into()]).into_owned()
+        rules.cleaned(query, &["mine".into()]).into_owned()
     }
 
     #[test]
@@ -117,13 +167,22 @@ mod tests {
             ("w=1&t%6Fken=x", "w=1"),
             ("TOKEN=x", ""),
             ("tokens=x", "tokens=x"),
-            ("own=1&pass=2&Pass=3&w", "Pass=3&w"),
+            ("own=1&mine=2&Mine=3&w", "Mine=3&w"),
             ("se=1&sig=2&sv=3&w=4", "w=4"),
             ("se=1&w=4", "se=1&w=4"),
             ("Expires=1&Signature=2&Key-Pair-Id=3&w", "w"),
             ("X-Amz-Date=1&x-amz-signature=2&a&&b", "a&&b"),
             ("token", ""),
             ("", ""),
+            ("key=1&hash=2&St=3&PIN=4", "key=1"),
+            ("to=https%3A%2F%2Fx%2F%3Ftoken%3Dabc&w=1", "w=1"),
+            ("to=https://x/?token=abc&w=1", "w=1"),
+            ("to=https%3A%2F%2Fx%2F%3Fto%3Dy%253FTOKEN%253Dabc&w", "w"),
+            (
+                "to=https%3A%2F%2Fx%2F%3Fkey%3Da%26b%3Dtoken",
+                "to=https%3A%2F%2Fx%2F%3Fkey%3Da%26b%3Dtoken",
+            ),
+            ("a=100%25&b=token", "a=100%25&b=token"),
         ];
         for (query, expected) in table {
             assert_eq!(cleaned(query), expected, "{query}");
@@ -133,10 +192,25 @@ mod tests {
     proptest! {
         #[test]
         fn a_secret_never_shows_wherever_it_stands(
-            before in "([a-d%=&]{0,4}&)?", name in "token|%74oken|pass|own|Sig|X-Amz-Signature",
+            before in "([a-d%=&]{0,4}&)?", name in "token|%74oken|mine|own|Sig|X-Amz-Signature|accessToken|PHPSESSID|wmsAuthSign",
             after in "(&[a-d%=&]{0,4})?",
         ) {
             let query = format!("{before}{name}=SECRET{after}");
+            prop_assert!(!cleaned(&query).contains("SECRET"), "{}", query);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_secret_in_another_value_never_shows(
+            name in "token|own|Sig|otp", before in "([a-d]{0,3}[?&;#])?", times in 0..8usize,
+        ) {
+            let mut value = format!("{before}{name}=SECRET");
+            for _ in 0..times {
+                value = percent_encoding::utf8_percent_encode(
+                    &value, percent_encoding::NON_ALPHANUMERIC).to_string();
+            }
+            let query = format!("to={value}");
             prop_assert!(!cleaned(&query).contains("SECRET"), "{}", query);
         }
     }
