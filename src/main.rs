@@ -43,7 +43,7 @@ enum Command {
     /// opens the files of the logs anew, and SIGUSR2 has this program's file, which may be a newer
     /// version by now, take over without dropping a connection.
     Run {
-        /// The configuration, in YAML; conf/tidegate.yaml documents every key
+        /// The configuration, in YAML; the package's /etc/tidegate/tidegate.yaml documents every key
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },

@@ -3,7 +3,11 @@
 use super::Done;
 use clap::{Args, ValueEnum};
 use clap_complete::Shell;
-use std::path::PathBuf;
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
 
 /// What to generate, and where to.
 #[derive(Args)]
@@ -24,9 +28,12 @@ enum What {
 
 /// Writes the files.
 pub fn run_generate(asked: Generate, mut program: clap::Command) -> Done {
-    std::fs::create_dir_all(&asked.directory)?;
+    fs::create_dir_all(&asked.directory)?;
     match asked.what {
-        What::Man => clap_mangen::generate_to(program, &asked.directory)?,
+        What::Man => {
+            clap_mangen::generate_to(program, &asked.directory)?;
+            complete(&asked.directory)?;
+        }
         What::Completions => {
             for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
                 let directory = &asked.directory;
@@ -36,3 +43,86 @@ pub fn run_generate(asked: Generate, mut program: clap::Command) -> Done {
     }
     Ok(())
 }
+
+/// Adds to the pages what the arguments don't tell.
+fn complete(directory: &Path) -> io::Result<()> {
+    for page in fs::read_dir(directory)? {
+        let page = page?.path();
+        let name = page.file_stem().unwrap_or_default().to_string_lossy();
+        if name.starts_with("tidegate") {
+            let mut file = OpenOptions::new().append(true).open(&page)?;
+            file.write_all(sections(&name).concat().as_bytes())?;
+        }
+    }
+    Ok(())
+}
+
+/// The further sections of a page, in roff.
+fn sections(page: &str) -> Vec<&'static str> {
+    match page {
+        "tidegate" => vec![EXIT_STATUS, ENVIRONMENT, FILES, OUTER],
+        "tidegate-run" => vec![SIGNALS, EXIT_STATUS, ENVIRONMENT, FILES, BOTH],
+        _ => vec![EXIT_STATUS, INNER],
+    }
+}
+
+const SIGNALS: &str = r".SH SIGNALS
+.TP
+SIGTERM, SIGINT
+Finish the answers under way, for as long as server.drain says, and stop.
+.TP
+SIGHUP
+Read the configuration and the certificates again; a wrong one changes nothing.
+.TP
+SIGUSR1
+Open the files of the logs anew, after they were moved away.
+.TP
+SIGUSR2
+Have this program's file, which may be a newer version by now, take over without dropping a connection.
+";
+const EXIT_STATUS: &str = r".SH EXIT STATUS
+.TP
+0
+All went well.
+.TP
+1
+Something did not; standard error says what.
+.TP
+2
+The arguments are wrong.
+";
+const ENVIRONMENT: &str = r".SH ENVIRONMENT
+.TP
+TIDEGATE_LOG
+What is logged, before log.level of the configuration, such as
+.IR warn,tidegate=trace .
+";
+const FILES: &str = r".SH FILES
+.TP
+.I /etc/tidegate/tidegate.yaml
+The configuration of the packaged service, with every key explained.
+.TP
+.I /var/cache/tidegate
+What the packaged service has stored.
+.TP
+.I /var/log/tidegate
+Its logs, where the configuration sends them to files.
+.TP
+.I /usr/share/doc/tidegate
+How to operate it, how to use several, and examples of configurations.
+";
+const OUTER: &str = r".SH SEE ALSO
+.BR tidegate\-run (1),
+.BR systemctl (1),
+.BR systemd.service (5)
+";
+const BOTH: &str = r".SH SEE ALSO
+.BR tidegate (1),
+.BR tidegate\-check (1),
+.BR systemctl (1),
+.BR systemd.service (5)
+";
+const INNER: &str = r".SH SEE ALSO
+.BR tidegate (1),
+.BR tidegate\-run (1)
+";

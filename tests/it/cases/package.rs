@@ -99,6 +99,21 @@ async fn it_is_installed_started_upgraded_removed_and_purged() {
     ] {
         assert!(root.has(file), "{file} is not installed");
     }
+    // What is installed is as it was packed, and pages say what the arguments don't.
+    root.dpkg(&["--verify", "tidegate"]);
+    let listed = root.path("var/lib/dpkg/info/tidegate.md5sums");
+    let listed = std::fs::read_to_string(listed).unwrap();
+    assert!(listed.contains("  usr/bin/tidegate\n") && !listed.contains("etc/"));
+    let recommended = run(Command::new("dpkg-deb")
+        .arg("--field")
+        .arg(&package)
+        .arg("Recommends"));
+    assert_eq!(recommended, "ca-certificates\n");
+    let page = root.path("usr/share/man/man1/tidegate-run.1.gz");
+    let page = run(Command::new("gzip").arg("-dc").arg(page));
+    for section in ["SIGNALS", "EXIT STATUS", "ENVIRONMENT", "FILES", "SEE ALSO"] {
+        assert!(page.contains(&format!(".SH {section}\n")), "{section}");
+    }
     let unit = std::fs::read_to_string(root.path("lib/systemd/system/tidegate.service"));
     let start = "ExecStart=/usr/bin/tidegate run --config /etc/tidegate/tidegate.yaml\n";
     assert!(unit.unwrap().contains(start));
