@@ -48,7 +48,7 @@ fn surroundings(places: &Places<'_>) -> String {
         film_url(places.origin),
     );
     if let Some(admin) = places.admin {
-        text += &format!("  metrics  http://{admin}/metrics\n");
+        text += &format!("  status   http://{admin}/, a page for a browser\n");
     }
     let directory = places.directory.display();
     text += &format!("  files    {directory} (goes when the demo ends)\n");
@@ -82,7 +82,8 @@ fn lines(places: &Places<'_>) -> Vec<(String, &'static str)> {
         ),
         (
             seek,
-            "The same again: Cache-Status says hit, and the origin hears nothing of it.",
+            "The same again: Cache-Status says hit, and the origin hears nothing of it, once what\n   \
+             it was asked for has come in; before that the answer shares in what is under way.",
         ),
         (
             format!("ffplay {film}"),
@@ -148,6 +149,7 @@ mod tests {
         assert_eq!(text.matches(seek).count(), 2, "{text}");
         assert!(text.contains("at no more than 8.0 MB/s"));
         assert!(!text.contains("was taken"));
+        assert!(text.contains("status   http://127.0.0.1:9090/ "), "{text}");
     }
 
     #[test]
