@@ -261,7 +261,7 @@ fn unpurged(why: crate::proxy::Unpurged) -> Answer {
 
 fn names(endpoint: Endpoint) -> Vec<&'static str> {
     let parameters = endpoint.parameters().iter();
-    parameters.map(|(name, _, _)| *name).collect()
+    parameters.map(|parameter| parameter.name).collect()
 }
 
 fn url_in(asked: &Parameters) -> Result<&str, Answer> {

@@ -62,18 +62,98 @@ pub enum Body {
     Other(&'static str),
 }
 
-/// A parameter in the query: its name, the schema of its value, and what it says.
-pub type Parameter = (&'static str, &'static str, &'static str);
+/// A parameter in the query.
+#[derive(Clone, Copy, Debug)]
+pub struct Parameter {
+    /// Its name.
+    pub name: &'static str,
+    /// What its value is.
+    pub form: Form,
+    /// Whether it has to be there.
+    pub is_required: bool,
+    /// What it says.
+    pub description: &'static str,
+}
 
-const URL: Parameter = (
+/// What the value of a parameter is.
+#[derive(Clone, Copy, Debug)]
+pub enum Form {
+    /// Any text.
+    Text,
+    /// A number.
+    Number,
+    /// How many lines are wanted.
+    Lines,
+    /// What comes first.
+    Sort,
+}
+
+impl Parameter {
+    const fn new(name: &'static str, form: Form, description: &'static str) -> Self {
+        Self {
+            name,
+            form,
+            is_required: false,
+            description,
+        }
+    }
+}
+
+const URL: Parameter = Parameter {
+    is_required: true,
+    ..Parameter::new(
+        "url",
+        Form::Text,
+        "The URL, as clients ask for it, percent-encoded.",
+    )
+};
+const OBJECT_URL: Parameter = Parameter::new(
     "url",
-    "string",
-    "The URL, as clients ask for it, percent-encoded.",
+    Form::Text,
+    "A URL, as clients ask for it, percent-encoded: all its variants, up to 16. Either this or id.",
 );
-const OBJECT_URL: Parameter = (
-    "url",
-    "string",
-    "A URL, as clients ask for it, percent-encoded: all its variants, up to 16.",
+
+const ID: Parameter = Parameter::new(
+    "id",
+    Form::Text,
+    "Instead of the URL: the object's name in the store, 32 hexadecimal digits.",
+);
+const AFTER_SAMPLE: Parameter = Parameter::new(
+    "after",
+    Form::Number,
+    "Only samples behind that of this number.",
+);
+const SEARCH: Parameter = Parameter::new(
+    "search",
+    Form::Text,
+    "What host, path or query contain, whatever the case of ASCII letters.",
+);
+const SORT: Parameter = Parameter::new(
+    "sort",
+    Form::Sort,
+    "What comes first: name, bytes (most on disk), hits (most), age (stored longest ago), recent (found last).",
+);
+const LIMIT: Parameter = Parameter::new("limit", Form::Lines, "Lines of a page.");
+const AFTER_PAGE: Parameter =
+    Parameter::new("after", Form::Text, "What the page before said as next.");
+
+const BAD: (u16, &str) = (400, "What was asked is not understood.");
+const NO_TOKEN: (u16, &str) = (401, "The token is missing or another.");
+const REMOTE: (u16, &str) = (
+    403,
+    "There is no token, and who asks is not this machine; or a page of somebody else's asks.",
+);
+const METHOD: (u16, &str) = (405, "It has other methods, which Allow names.");
+const LATE: (u16, &str) = (408, "The body did not come in time.");
+const LARGE: (u16, &str) = (413, "The body is larger than 64 KiB.");
+const FORM: (u16, &str) = (415, "The body is not sent as application/json.");
+const BUSY: (u16, &str) = (
+    503,
+    "Others are served first, or the process stops; try again.",
+);
+const STARTING: (u16, &str) = (
+    503,
+    "The configuration is still being taken over; try again.",
 );
 
 impl Endpoint {
@@ -169,41 +249,30 @@ impl Endpoint {
     /// The parameters that it knows.
     pub fn parameters(self) -> &'static [Parameter] {
         match self {
-            Self::History => &[(
-                "after",
-                "integer",
-                "Only samples behind that of this number.",
-            )],
-            Self::Objects => &[
-                (
-                    "search",
-                    "string",
-                    "What host, path or query contain, whatever the case of ASCII letters.",
-                ),
-                (
-                    "sort",
-                    "string",
-                    "What comes first: name (the default), bytes (most on disk), hits (most), age (stored longest ago), recent (found last).",
-                ),
-                (
-                    "limit",
-                    "integer",
-                    "Lines of a page, 1 to 500; 50 if absent.",
-                ),
-                ("after", "string", "What the page before said as next."),
-            ],
-            Self::Object => &[
-                OBJECT_URL,
-                (
-                    "id",
-                    "string",
-                    "Instead of the URL: the object's name in the store, 32 hexadecimal digits.",
-                ),
-            ],
-            Self::Fills => &[("limit", "integer", "Objects, 1 to 500; 50 if absent.")],
+            Self::History => &[AFTER_SAMPLE],
+            Self::Objects => &[SEARCH, SORT, LIMIT, AFTER_PAGE],
+            Self::Object => &[OBJECT_URL, ID],
+            Self::Fills => &[LIMIT],
             Self::Inspect | Self::Explain => &[URL],
             _ => &[],
         }
+    }
+
+    /// What it may answer beside 200, and when.
+    pub fn refusals(self) -> Vec<(u16, &'static str)> {
+        let asked: &[_] = match self.who() {
+            Who::Anybody => &[],
+            Who::Reader => &[BAD, NO_TOKEN, REMOTE],
+            Who::Changer => &[BAD, NO_TOKEN, REMOTE, LATE, LARGE, FORM],
+        };
+        let own: &[_] = match self {
+            Self::Explain => &[(404, "No route takes the URL."), STARTING],
+            Self::Config => &[STARTING],
+            Self::Readyz => &[(503, "The process drains.")],
+            Self::Objects | Self::Object | Self::Purge | Self::Inspect => &[BUSY],
+            _ => &[],
+        };
+        [asked, own, &[METHOD]].concat()
     }
 
     /// The form of a request's body, if it has one.

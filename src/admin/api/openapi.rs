@@ -2,7 +2,8 @@
 
 use super::{
     Endpoint,
-    endpoint::{Body, Parameter, Who},
+    endpoint::{Body, Form, Parameter, Who},
+    query::{LINES, MOST_LINES, SORTS},
 };
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
@@ -16,12 +17,12 @@ pub fn openapi() -> Value {
     let mut schemas = settings.into_generator();
     let mut paths = Map::new();
     for endpoint in Endpoint::ALL {
-        let method = match endpoint.who() {
-            Who::Changer => "post",
-            Who::Anybody | Who::Reader => "get",
-        };
         let operation = operation(endpoint, &mut schemas);
-        paths.insert(endpoint.path().to_owned(), json!({ method: operation }));
+        let operations = match endpoint.who() {
+            Who::Changer => json!({ "post": operation }),
+            Who::Anybody | Who::Reader => json!({"head": head_of(&operation), "get": operation}),
+        };
+        paths.insert(endpoint.path().to_owned(), operations);
     }
     json!({
         "openapi": "3.1.0",
@@ -59,11 +60,17 @@ fn operation(endpoint: Endpoint, schemas: &mut SchemaGenerator) -> Value {
             Who::Anybody => json!([]),
             Who::Reader | Who::Changer => json!([{"token": []}, {}]),
         },
-        "responses": {
-            "200": {"description": "As asked for.", "content": content},
-            "default": {"description": "What is wrong, and what to do.", "content": text()},
-        },
     });
+    let wrong = |description: &str| json!({"description": description, "content": text()});
+    let refusals = endpoint.refusals().into_iter();
+    let mut responses: Map<_, _> = refusals
+        .map(|(status, when)| (status.to_string(), wrong(when)))
+        .collect();
+    let asked_for = json!({"description": "As asked for.", "content": content});
+    responses.insert("200".to_owned(), asked_for);
+    let others = wrong("What is wrong, and what to do.");
+    responses.insert("default".to_owned(), others);
+    operation["responses"] = responses.into();
     if let Some(asks) = endpoint.asks() {
         operation["requestBody"] = json!({
             "required": true,
@@ -73,11 +80,37 @@ fn operation(endpoint: Endpoint, schemas: &mut SchemaGenerator) -> Value {
     operation
 }
 
-fn parameter((name, kind, description): &Parameter) -> Value {
+/// The same without a body.
+fn head_of(operation: &Value) -> Value {
+    let mut head = operation.clone();
+    let named = |key: &str| operation[key].as_str().unwrap_or_default();
+    head["operationId"] = format!("{}_head", named("operationId")).into();
+    head["summary"] = format!("{}: only the head of the answer", named("summary")).into();
+    for response in head["responses"].as_object_mut().into_iter().flatten() {
+        response
+            .1
+            .as_object_mut()
+            .map(|response| response.remove("content"));
+    }
+    head
+}
+
+fn parameter(parameter: &Parameter) -> Value {
+    let schema = match parameter.form {
+        Form::Text => json!({"type": "string"}),
+        Form::Number => json!({"type": "integer", "minimum": 0}),
+        Form::Lines => {
+            json!({"type": "integer", "minimum": 1, "maximum": MOST_LINES, "default": LINES})
+        }
+        Form::Sort => {
+            json!({"type": "string", "enum": SORTS.map(|(name, _)| name), "default": SORTS[0].0})
+        }
+    };
     json!({
-        "name": name,
+        "name": parameter.name,
         "in": "query",
-        "description": description,
-        "schema": {"type": kind},
+        "required": parameter.is_required,
+        "description": parameter.description,
+        "schema": schema,
     })
 }

@@ -9,9 +9,17 @@ use std::collections::BTreeMap;
 pub struct Parameters(BTreeMap<String, String>);
 
 /// Lines of a page where nothing is said.
-const LINES: usize = 50;
+pub(super) const LINES: usize = 50;
 /// Lines of a page at most.
-const MOST_LINES: u64 = 500;
+pub(super) const MOST_LINES: u64 = 500;
+/// What may come first; the first if nothing is said.
+pub(super) const SORTS: [(&str, Order); 5] = [
+    ("name", Order::Name),
+    ("bytes", Order::Bytes),
+    ("hits", Order::Hits),
+    ("age", Order::Age),
+    ("recent", Order::Recent),
+];
 
 impl Parameters {
     /// Reads a query; what is wrong with it otherwise.
@@ -61,18 +69,11 @@ impl Parameters {
 
     /// Which objects are to be listed.
     pub fn list(&self) -> Result<Query, String> {
-        let order = match self.text("sort").unwrap_or("name") {
-            "name" => Order::Name,
-            "bytes" => Order::Bytes,
-            "hits" => Order::Hits,
-            "age" => Order::Age,
-            "recent" => Order::Recent,
-            other => {
-                return Err(format!(
-                    "sort: expected name, bytes, hits, age or recent, found {other:?}"
-                ));
-            }
-        };
+        let sort = self.text("sort").unwrap_or(SORTS[0].0);
+        let order = SORTS.iter().find(|(name, _)| *name == sort);
+        let (_, order) = *order.ok_or_else(|| {
+            format!("sort: expected name, bytes, hits, age or recent, found {sort:?}")
+        })?;
         let cursor = |text| {
             let cursor = Cursor::parse(text);
             cursor.ok_or("after: expected what the page before said as next".to_owned())

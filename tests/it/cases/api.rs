@@ -143,6 +143,62 @@ async fn every_answer_is_as_it_is_described() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_is_described() {
+    let origin = Origin::start().await;
+    let gate = Gate::guarded(&origin, "secret").await;
+    let paths = read(&gate, "/api/openapi.json").await["paths"].clone();
+    let form = || Request::new("POST", "/purge").header("Authorization", "Bearer secret");
+    let large = Request {
+        body: vec![b' '; 70 << 10],
+        ..form().header("Content-Type", "application/json")
+    };
+    let elsewhere = Request::get("/api/status").header("Host", "evil.example");
+    let table = [
+        ("/explain", "get", Request::get("/explain"), 400),
+        ("/inspect", "get", Request::get("/inspect"), 400),
+        (
+            "/api/objects",
+            "get",
+            Request::get("/api/objects?sort=size"),
+            400,
+        ),
+        (
+            "/api/objects",
+            "get",
+            Request::get("/api/objects?limit=501"),
+            400,
+        ),
+        ("/api/status", "get", elsewhere, 401),
+        (
+            "/api/status",
+            "get",
+            Request::new("POST", "/api/status"),
+            405,
+        ),
+        ("/healthz", "get", Request::new("POST", "/healthz"), 405),
+        ("/purge", "post", Request::new("POST", "/purge"), 401),
+        ("/purge", "post", form(), 415),
+        ("/purge", "post", large, 413),
+        ("/api/status", "head", Request::head("/api/status"), 200),
+    ];
+    for (path, method, request, status) in table {
+        assert_eq!(ask(&gate, request).await.status(), status, "{path}");
+        let described = &paths[path][method]["responses"][status.to_string()];
+        assert!(described.is_object(), "{method} {path}: {status}");
+    }
+    let schemas = |path: &str| {
+        let parameters = paths[path]["get"]["parameters"].as_array().unwrap();
+        let named = parameters.iter().map(|p| (p["name"].as_str().unwrap(), p));
+        named.collect::<std::collections::BTreeMap<_, _>>()
+    };
+    assert_eq!(schemas("/explain")["url"]["required"], true);
+    assert_eq!(schemas("/api/object")["url"]["required"], false);
+    assert_eq!(schemas("/api/objects")["limit"]["schema"]["maximum"], 500);
+    let sorts = &schemas("/api/objects")["sort"]["schema"]["enum"];
+    assert_eq!(sorts.as_array().unwrap().len(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn it_shows_who_reads_where_and_what_comes_in() {
     let valve = Valve::at(CHUNK + 10);
     let origin = Origin::with(Script {
