@@ -3,6 +3,7 @@
 //! Purges are numbered, without gaps. What the tier says of an object names the last purge that
 //! it is known to have survived; it counts only if no later one means it.
 
+use super::meant::Meant;
 use crate::{
     domain::{Selector, Tags, place_of},
     store::{Manifest, sealed},
@@ -24,11 +25,15 @@ pub struct Notice {
 }
 
 /// What is known.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct History {
     /// The number of the last purge.
     last: u64,
-    recent: VecDeque<Notice>,
+    /// What the purges up to this one meant is not known any more.
+    forgotten: u64,
+    meant: Meant,
+    /// Names that are remembered.
+    most: usize,
     /// Purges of our own that the fleet has not been told of yet.
     untold: VecDeque<Notice>,
     /// Some of those were too many to be remembered.
@@ -46,8 +51,10 @@ pub enum Standing {
     Gone,
 }
 
-/// Purges that are remembered. What has survived only an earlier one is taken for gone.
-pub const REMEMBERED: usize = 4096;
+/// Names that purges meant which an edge remembers; a name that is purged again counts once. What
+/// has survived only purges before those is taken for gone: `tidegate tier gc` sees to it that
+/// nothing lags so far behind. As many purges are read at the start.
+pub const REMEMBERED: usize = 1 << 16;
 /// Purges that may wait to be told; beyond it nothing of the tier is believed until they are.
 const UNTOLD: usize = 1024;
 
@@ -74,20 +81,42 @@ impl Notice {
     }
 }
 
+impl Default for History {
+    fn default() -> Self {
+        Self {
+            last: 0,
+            forgotten: 0,
+            meant: Meant::default(),
+            most: REMEMBERED,
+            untold: VecDeque::new(),
+            is_lost: false,
+        }
+    }
+}
+
 impl History {
+    /// One that remembers all that it is told of.
+    pub fn whole() -> Self {
+        Self {
+            most: usize::MAX,
+            ..Self::default()
+        }
+    }
+
     /// Nothing is known but that so many purges have been.
     #[cfg(test)]
     fn from(last: u64) -> Self {
         Self {
             last,
+            forgotten: last,
             ..Self::default()
         }
     }
 
     /// The purges up to `last` are too long ago to be remembered; then came these.
     pub fn begin(&mut self, last: u64, notices: Vec<Notice>) {
-        self.last = last;
-        self.recent.clear();
+        (self.last, self.forgotten) = (last, last);
+        self.meant = Meant::default();
         notices.into_iter().for_each(|notice| self.note(notice));
     }
 
@@ -99,9 +128,9 @@ impl History {
     /// The next purge is this.
     pub fn note(&mut self, notice: Notice) {
         self.last += 1;
-        self.recent.push_back(notice);
-        if self.recent.len() > REMEMBERED {
-            self.recent.pop_front();
+        self.meant.add(self.last, notice.selector, notice.soft);
+        if self.meant.len() > self.most {
+            self.forgotten = self.meant.forget_half();
         }
     }
 
@@ -143,20 +172,21 @@ impl History {
 
     /// What an object is worth that has survived the purges up to this one.
     pub fn standing(&self, object: &Manifest, survived: u64) -> Standing {
-        let forgotten = self.last - self.recent.len() as u64;
-        if survived < forgotten || self.is_lost {
+        if survived < self.forgotten || self.is_lost {
             return Standing::Gone;
         }
         let (place, tags) = (place_of(&object.key), Tags::of(&object.meta.headers));
-        let known = usize::try_from(survived - forgotten).unwrap_or(usize::MAX);
-        let later = self.recent.iter().skip(known).chain(&self.untold);
-        let mut meant = later.filter(|notice| notice.selector.takes(&place, &tags));
-        let Some(first) = meant.next() else {
-            return Standing::Valid;
-        };
-        match first.soft && meant.all(|notice| notice.soft) {
-            true => Standing::Stale,
-            false => Standing::Gone,
+        let told = self.meant.last_of(&place, &tags);
+        let untold = self.untold.iter();
+        let (mut hard, mut soft) = (told.hard > survived, told.soft > survived);
+        for notice in untold.filter(|notice| notice.selector.takes(&place, &tags)) {
+            hard |= !notice.soft;
+            soft |= notice.soft;
+        }
+        match (hard, soft) {
+            (true, _) => Standing::Gone,
+            (false, true) => Standing::Stale,
+            (false, false) => Standing::Valid,
         }
     }
 }
@@ -253,11 +283,30 @@ mod tests {
     #[test]
     fn what_is_older_than_the_memory_is_gone() {
         let mut history = History::default();
+        for n in 0..=REMEMBERED {
+            history.note(url(&format!("/{n}"), false));
+        }
+        let half = REMEMBERED as u64 / 2;
+        assert_eq!(history.standing(&object("/f", "x"), 0), Standing::Gone);
+        assert_eq!(
+            history.standing(&object("/f", "x"), half + 1),
+            Standing::Valid
+        );
+        let last = format!("/{REMEMBERED}");
+        assert_eq!(
+            history.standing(&object(&last, "x"), half + 1),
+            Standing::Gone
+        );
+    }
+
+    #[test]
+    fn what_is_purged_again_and_again_fills_no_memory() {
+        let mut history = History::default();
         for _ in 0..=REMEMBERED {
             history.note(url("/g", false));
         }
-        assert_eq!(history.standing(&object("/f", "x"), 0), Standing::Gone);
-        assert_eq!(history.standing(&object("/f", "x"), 1), Standing::Valid);
+        assert_eq!(history.standing(&object("/f", "x"), 0), Standing::Valid);
+        assert_eq!(history.standing(&object("/g", "x"), 0), Standing::Gone);
     }
 
     #[test]

@@ -19,7 +19,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `entry.rs`, `history.rs`, `pieces.rs`, `pending.rs`, `layout.rs` | pure: manifests there, purges, what comes from where, what goes up when, names |
+//! | `entry.rs`, `history.rs`, `meant.rs`, `pieces.rs`, `pending.rs`, `layout.rs` | pure: manifests there, purges, what comes from where, what goes up when, names |
 //! | `open.rs`, `remote.rs`, `stats.rs` | the service, with deadlines, a breaker and counters |
 //! | `lookup.rs`, `source.rs`, `body.rs`, `progress.rs` | reading, and what traces are told of it |
 //! | `upload.rs` | writing |
@@ -34,6 +34,7 @@ mod folders;
 mod history;
 mod layout;
 mod lookup;
+mod meant;
 mod open;
 mod pending;
 mod pieces;
