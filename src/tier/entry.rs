@@ -9,6 +9,7 @@ use crate::{
     store::{Manifest, ObjectId, sealed},
 };
 use serde::{Deserialize, Serialize};
+use std::time::{Duration, SystemTime};
 
 /// An object as the tier's manifest describes it.
 #[derive(Clone, Debug, PartialEq)]
@@ -142,6 +143,12 @@ impl Entry {
                 .same_version(&theirs.meta.validators())
     }
 
+    /// A purge has made it stale: it is not fresh any more.
+    pub fn expire(object: &mut Manifest, now: SystemTime) {
+        let over = now.checked_sub(Duration::from_secs(1)).unwrap_or(now);
+        object.meta.fresh_until = object.meta.fresh_until.min(over);
+    }
+
     /// Names of its runs that are not among those of another.
     pub fn runs_beside(&self, other: Option<&Self>) -> Vec<String> {
         let known = |run: &&Run| other.is_some_and(|other| other.runs.contains(run));
@@ -225,7 +232,6 @@ pub(super) mod tests {
     use crate::store::Meta;
     use http::{HeaderMap, HeaderValue, header};
     use proptest::prelude::*;
-    use std::time::{Duration, SystemTime};
 
     const CHUNK: u32 = 4096;
 

@@ -33,7 +33,7 @@ const TOLD: Duration = Duration::from_millis(10);
 /// More purges than this are not caught up with one by one: all goes instead.
 const CAUGHT_UP: u64 = 1000;
 /// Notices that are read at a time.
-const AT_A_TIME: usize = 8;
+const AT_A_TIME: usize = 32;
 
 #[async_trait]
 impl Herald for Tier {
@@ -127,13 +127,8 @@ impl Tier {
                 "the tier does not know conditional writes: of two purges by two edges within a second one may not reach all"
             );
         }
-        let numbers = numbers(self.remote()).await?.into_iter();
-        let (first, last) = numbers.fold((u64::MAX, 0), |(first, last), n| {
-            (first.min(n), last.max(n))
-        });
-        // What lies before the first that is kept was removed long ago.
-        let kept = first.min(last + 1) - 1;
-        let begin = kept.max(last.saturating_sub(super::history::REMEMBERED as u64));
+        let (removed, last) = bounds(&numbers(self.remote()).await?);
+        let begin = removed.max(last.saturating_sub(super::history::REMEMBERED as u64));
         let notices = read_notices(self.remote(), begin + 1..=last).await?;
         let carried_out = self.read_cursor().unwrap_or(0);
         let missed = last.saturating_sub(carried_out);
@@ -295,6 +290,13 @@ pub(super) async fn numbers(remote: &Remote) -> Result<Vec<u64>, Trouble> {
         .iter()
         .filter_map(|name| layout.number_of(name))
         .collect())
+}
+
+/// The number of the last purge before the first that is kept, and that of the last of all.
+pub(super) fn bounds(numbers: &[u64]) -> (u64, u64) {
+    let last = numbers.iter().copied().max().unwrap_or(0);
+    let first = numbers.iter().copied().min().unwrap_or(1);
+    (first.saturating_sub(1), last)
 }
 
 /// The purges with these numbers, in their order. One that is gone, or can't be read, means

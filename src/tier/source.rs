@@ -16,11 +16,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use std::{
-    any::Any,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{any::Any, sync::Arc, time::SystemTime};
 
 /// A route's origins behind the tier.
 #[derive(Debug)]
@@ -161,9 +157,7 @@ impl Catalogue for Tier {
         let (entry, standing) = self.lookup().find(id, Some(key), trace).await?;
         let mut object = entry.object.clone();
         if standing == super::history::Standing::Stale {
-            let now = SystemTime::now();
-            let over = now.checked_sub(Duration::from_secs(1)).unwrap_or(now);
-            object.meta.fresh_until = object.meta.fresh_until.min(over);
+            Entry::expire(&mut object, SystemTime::now());
         }
         Some(object)
     }

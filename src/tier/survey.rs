@@ -72,6 +72,8 @@ pub struct Report {
     pub verified: u64,
     /// Runs that are damaged or missing, by path.
     pub damaged: Vec<String>,
+    /// Manifests that were written anew, as they have survived purges that are to be forgotten.
+    pub renewed: u64,
     /// Things removed.
     pub erased: u64,
     /// Bytes of these.
@@ -82,6 +84,22 @@ pub struct Report {
 const YOUNG: Duration = Duration::from_secs(60 * 60);
 /// Damaged runs that are listed by name.
 const LISTED: usize = 1000;
+
+/// How often a manifest is written anew that others write at the same moment.
+const ATTEMPTS: usize = 5;
+/// Manifests that lag so many purges behind are written anew, as edges remember no more than twice
+/// as many.
+const LAG: u64 = REMEMBERED as u64 / 2;
+
+/// The purges of the fleet, and which of them are to be forgotten.
+#[derive(Debug)]
+struct Purges {
+    history: History,
+    /// Old ones, the earliest first.
+    old: Vec<u64>,
+    /// What has survived all up to this one may stay as it is.
+    floor: u64,
+}
 
 /// What is to become of what lies there of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,56 +120,75 @@ pub async fn survey(
     mut tell: impl FnMut(&Report),
 ) -> Result<Report, Trouble> {
     let mut report = Report::default();
-    let history = known_purges(remote, task, now, &mut report).await?;
+    let erases_all = task.erase == Erase::Useless;
+    if erases_all || (task.verify && task.repair) {
+        remote.find_out().await?;
+    }
+    let purges = known_purges(remote, task, now, &mut report).await?;
+    let mut all_dealt_with = true;
     let all = remote.layout().all();
     walk(remote, &all, async |folder| {
-        look(remote, task, &history, folder, now, &mut report).await?;
+        all_dealt_with &= look(remote, task, &purges, folder, now, &mut report).await?;
         tell(&report);
         Ok(())
     })
     .await?;
+    // What an edge enters behind the walk has survived later ones. Where not all could be renewed
+    // the next time will do, and where this ends before its end as well.
+    if erases_all && all_dealt_with {
+        for number in &purges.old {
+            remote.delete(&remote.layout().purge(*number)).await?;
+            (report.erased, report.purges) = (report.erased + 1, report.purges - 1);
+        }
+    }
     Ok(report)
 }
 
-/// The purges that are kept; those that are too old are removed, the earliest first.
+/// The purges that are kept, and which of them are too old to be kept for longer.
 async fn known_purges(
     remote: &Remote,
     task: &Task,
     now: SystemTime,
     report: &mut Report,
-) -> Result<History, Trouble> {
-    let layout = remote.layout();
+) -> Result<Purges, Trouble> {
     let mut numbers = purges::numbers(remote).await?;
     numbers.sort_unstable();
-    let last = numbers.last().copied().unwrap_or(0);
-    let from = numbers.len().saturating_sub(REMEMBERED);
-    let notices = purges::read_notices(remote, numbers[from..].iter().copied()).await?;
+    let (removed, last) = purges::bounds(&numbers);
+    // All of them, as many as there are: it is here that their number is bounded.
+    let notices = purges::read_notices(remote, removed + 1..=last).await?;
     (report.purges, report.last_purge) = (numbers.len() as u64, last);
+    let mut old = Vec::new();
     if task.erase == Erase::Useless {
         // The last one stays: it says how far the numbers have come.
-        for number in numbers.iter().filter(|number| **number != last) {
-            let path = layout.purge(*number);
+        for number in numbers.into_iter().filter(|number| *number != last) {
+            let path = remote.layout().purge(number);
             let written = remote.written_at(&path).await?.unwrap_or(now);
             if now.duration_since(written).unwrap_or_default() < task.purges {
                 break;
             }
-            remote.delete(&path).await?;
-            (report.erased, report.purges) = (report.erased + 1, report.purges - 1);
+            old.push(number);
         }
     }
-    let mut history = History::default();
-    history.begin(last - notices.len() as u64, notices);
-    Ok(history)
+    let mut history = History::whole();
+    history.begin(removed, notices);
+    let floor = old.last().copied().unwrap_or(0);
+    Ok(Purges {
+        history,
+        old,
+        floor: floor.max(last.saturating_sub(LAG)),
+    })
 }
 
+/// Whether it is dealt with: no purge that is to be forgotten is needed to judge it any more.
 async fn look(
     remote: &Remote,
     task: &Task,
-    history: &History,
+    purges: &Purges,
     folder: Folder,
     now: SystemTime,
     report: &mut Report,
-) -> Result<(), Trouble> {
+) -> Result<bool, Trouble> {
+    let history = &purges.history;
     report.bytes += folder.bytes();
     *report.versions.entry(folder.version).or_default() += 1;
     let entry = match &folder.manifest {
@@ -172,12 +209,13 @@ async fn look(
         Some(entry) if history.standing(&entry.object, entry.purges) == Standing::Gone => {
             Fate::Purged
         }
-        Some(_) => match folder.manifest.as_ref().zip(task.max_age) {
-            Some((meta, most)) if age(meta) > most => Fate::Outdated,
+        Some(entry) => match task.max_age {
+            Some(most) if unused_for(entry, &folder, now) > most => Fate::Outdated,
             _ => Fate::Kept,
         },
         None => Fate::Kept,
     };
+    let mut is_dealt_with = true;
     let mut gone: Vec<&object_store::ObjectMeta> = Vec::new();
     match fate {
         Fate::Kept => {
@@ -197,6 +235,9 @@ async fn look(
             if let Some(entry) = entry {
                 report.objects += 1;
                 report.runs += entry.runs.len() as u64;
+                if task.erase == Erase::Useless && entry.purges < purges.floor {
+                    is_dealt_with = renew(remote, purges, &folder, now, report).await?;
+                }
                 if task.verify {
                     verify(remote, task, &folder, entry, report).await?;
                 }
@@ -223,7 +264,58 @@ async fn look(
             report.erased_bytes += meta.size;
         }
     }
-    Ok(())
+    Ok(is_dealt_with)
+}
+
+/// For how long nobody has added to an object: no run, and no later word of the origin. When its
+/// manifest was written does not count, as that is done here as well.
+fn unused_for(entry: &Entry, folder: &Folder, now: SystemTime) -> Duration {
+    let runs = folder.others.iter();
+    let runs = runs.map(|meta| SystemTime::from(meta.last_modified));
+    let last = runs.fold(entry.object.meta.validated, SystemTime::max);
+    now.duration_since(last).unwrap_or_default()
+}
+
+/// Writes into a manifest that it has survived the purges that are known. Whether no purge that is
+/// to be forgotten is needed to judge it any more.
+async fn renew(
+    remote: &Remote,
+    purges: &Purges,
+    folder: &Folder,
+    now: SystemTime,
+    report: &mut Report,
+) -> Result<bool, Trouble> {
+    let path = remote.layout().manifest(folder.version, folder.id);
+    for _ in 0..ATTEMPTS {
+        let Some((document, version)) = remote.get(&path).await? else {
+            return Ok(true);
+        };
+        let there = Entry::decode(&document, folder.id, None);
+        let Some(entry) = there.and_then(|there| renewed(there, purges, now)) else {
+            return Ok(true);
+        };
+        let mode = PutMode::Update(version);
+        if remote.put_if(&path, entry.encode().into(), mode).await? == Put::Done {
+            report.renewed += 1;
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// What is to be written for it; nothing where it may stay as it is: it is late enough, or a purge
+/// took it out, which forgetting that one does not change.
+fn renewed(mut entry: Entry, purges: &Purges, now: SystemTime) -> Option<Entry> {
+    if entry.purges >= purges.floor {
+        return None;
+    }
+    match purges.history.standing(&entry.object, entry.purges) {
+        Standing::Gone => return None,
+        Standing::Stale => Entry::expire(&mut entry.object, now),
+        Standing::Valid => {}
+    }
+    entry.purges = purges.history.last();
+    Some(entry)
 }
 
 /// Reads all runs of an object; those that are damaged leave its manifest, if they are to.
@@ -352,6 +444,13 @@ impl fmt::Display for Report {
         for path in &self.damaged {
             writeln!(f, "  damaged    {path}")?;
         }
+        if self.renewed > 0 {
+            writeln!(
+                f,
+                "renewed      {} manifests, which have survived what is forgotten",
+                self.renewed
+            )?;
+        }
         if self.erased > 0 {
             writeln!(
                 f,
@@ -361,5 +460,160 @@ impl fmt::Display for Report {
             )?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{
+            entry::tests::entry, history::Notice, layout::Layout, remote::Remote, stats::Stats,
+        },
+        *,
+    };
+    use crate::{
+        domain::{ObjectKey, Selector},
+        store::ObjectId,
+    };
+    use object_store::memory::InMemory;
+    use std::sync::Arc;
+
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+    const GC: Task = Task {
+        version: 1,
+        verify: false,
+        repair: false,
+        erase: Erase::Useless,
+        max_age: None,
+        purges: DAY,
+    };
+
+    /// A tier with nothing in it.
+    fn tier() -> Remote {
+        let store = Arc::new(InMemory::new());
+        let layout = Layout::new("t");
+        Remote::new(store, layout, DAY, Stats::default())
+    }
+
+    fn path_of(nth: u8) -> String {
+        format!("/{nth}")
+    }
+
+    /// An object that has survived so many purges.
+    async fn put(remote: &Remote, nth: u8, purges: u64) {
+        let mut entry = entry("\"a\"", 1, &[]);
+        let key = ObjectKey {
+            version: 1,
+            host: "a.example".into(),
+            path: path_of(nth),
+            query: None,
+            extras: Vec::new(),
+        };
+        let object = &mut entry.object;
+        (object.id, object.key) = (ObjectId([nth; 16]), key.encode());
+        object.meta.fresh_until = SystemTime::now() + 100 * DAY;
+        entry.purges = purges;
+        let path = remote.layout().manifest(1, ObjectId([nth; 16]));
+        remote.put(&path, entry.encode().into()).await.unwrap();
+    }
+
+    async fn read(remote: &Remote, nth: u8) -> Option<Entry> {
+        let id = ObjectId([nth; 16]);
+        let got = remote.get(&remote.layout().manifest(1, id)).await.unwrap();
+        got.map(|(document, _)| Entry::decode(&document, id, None).unwrap())
+    }
+
+    async fn purge(remote: &Remote, number: u64, nth: u8, soft: bool) {
+        let notice = Notice {
+            selector: Selector::at("a.example", &path_of(nth)),
+            soft,
+            from: "here".into(),
+            at: 7,
+        };
+        let path = remote.layout().purge(number);
+        remote.put(&path, notice.encode().into()).await.unwrap();
+    }
+
+    async fn gc(remote: &Remote, in_days: u32) -> Report {
+        let now = SystemTime::now() + in_days * DAY;
+        survey(remote, &GC, now, |_| ()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn forgetting_purges_takes_out_only_what_they_meant() {
+        let remote = tier();
+        for nth in 1..=3 {
+            put(&remote, nth, 0).await;
+        }
+        purge(&remote, 1, 2, false).await;
+        purge(&remote, 2, 3, true).await;
+        purge(&remote, 3, 9, false).await;
+        let report = gc(&remote, 2).await;
+        assert_eq!((report.purges, report.purged, report.renewed), (1, 1, 2));
+        assert_eq!(purges::numbers(&remote).await.unwrap(), [3]);
+        // Whoever looks now knows only the last of them.
+        let report = gc(&remote, 2).await;
+        assert_eq!((report.objects, report.purged, report.renewed), (2, 0, 0));
+        assert_eq!(read(&remote, 2).await, None);
+        let fresh = |entry: &Entry| entry.object.meta.fresh_until > SystemTime::now() + 3 * DAY;
+        let (kept, stale) = (read(&remote, 1).await, read(&remote, 3).await);
+        assert!(kept.is_some_and(|entry| fresh(&entry) && entry.purges == 3));
+        assert!(stale.is_some_and(|entry| !fresh(&entry) && entry.purges == 3));
+    }
+
+    #[tokio::test]
+    async fn what_need_not_be_forgotten_leaves_manifests_alone() {
+        let remote = tier();
+        put(&remote, 1, 0).await;
+        purge(&remote, 1, 2, false).await;
+        purge(&remote, 2, 2, false).await;
+        let report = gc(&remote, 0).await;
+        assert_eq!((report.purges, report.renewed), (2, 0));
+        assert_eq!(read(&remote, 1).await.unwrap().purges, 0);
+    }
+
+    #[tokio::test]
+    async fn writing_it_anew_makes_nothing_younger() {
+        let remote = tier();
+        put(&remote, 1, 0).await;
+        purge(&remote, 1, 2, false).await;
+        purge(&remote, 2, 2, false).await;
+        assert_eq!(gc(&remote, 2).await.renewed, 1);
+        let task = Task {
+            max_age: Some(DAY),
+            ..GC
+        };
+        // Its origin's last word is of 1970.
+        let report = survey(&remote, &task, SystemTime::now(), |_| ()).await;
+        assert_eq!(report.unwrap().outdated, 1);
+    }
+
+    #[test]
+    fn what_changed_meanwhile_is_judged_again() {
+        let mut history = History::whole();
+        for nth in 1..=3 {
+            history.note(Notice {
+                selector: Selector::Url(format!("{nth}")),
+                soft: false,
+                from: "here".into(),
+                at: 7,
+            });
+        }
+        let purges = Purges {
+            history,
+            old: vec![1],
+            floor: 1,
+        };
+        let at = |survived| Entry {
+            purges: survived,
+            ..entry("\"a\"", 1, &[])
+        };
+        let now = SystemTime::now();
+        let survived = renewed(at(0), &purges, now).map(|entry| entry.purges);
+        assert_eq!(survived, Some(3));
+        assert_eq!(renewed(at(1), &purges, now), None);
+        // An edge that knows of later purges is believed.
+        assert_eq!(renewed(at(9), &purges, now), None);
     }
 }
