@@ -3,7 +3,7 @@
 //! Purges are numbered, without gaps. What the tier says of an object names the last purge that
 //! it is known to have survived; it counts only if no later one means it.
 
-use super::meant::Meant;
+use super::{meant::Meant, untold::Untold};
 use crate::{
     domain::{Selector, Tags, place_of},
     store::{Manifest, sealed},
@@ -139,6 +139,20 @@ impl History {
         match self.untold.len() < UNTOLD {
             true => self.untold.push_back(notice),
             false => self.is_lost = true,
+        }
+    }
+
+    /// What a process before this one has not told the fleet of.
+    pub fn inherit(&mut self, owed: Untold) {
+        self.is_lost |= owed.is_lost;
+        owed.notices.into_iter().for_each(|notice| self.owe(notice));
+    }
+
+    /// All that the fleet is still to be told of.
+    pub fn owed(&self) -> Untold {
+        Untold {
+            notices: self.untold.iter().cloned().collect(),
+            is_lost: self.is_lost,
         }
     }
 

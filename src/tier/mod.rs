@@ -23,7 +23,7 @@
 //! | `open.rs`, `remote.rs`, `stats.rs` | the service, with deadlines, a breaker and counters |
 //! | `lookup.rs`, `source.rs`, `body.rs`, `progress.rs` | reading, and what traces are told of it |
 //! | `upload.rs` | writing |
-//! | `fleet.rs`, `purges.rs` | whose it is; purges across the fleet |
+//! | `fleet.rs`, `purges.rs`, `untold.rs` | whose it is; purges across the fleet |
 //! | `probe.rs`, `folders.rs`, `survey.rs` | trying it; housekeeping |
 
 mod body;
@@ -45,6 +45,7 @@ mod remote;
 mod source;
 mod stats;
 mod survey;
+mod untold;
 mod upload;
 
 pub use config::{Config, OnError, Place};
@@ -59,7 +60,7 @@ pub use stats::Stats;
 pub use survey::{Erase, Report, Task, survey};
 
 use crate::store::Store;
-use history::History;
+use history::{History, Notice};
 use lookup::Lookup;
 use parking_lot::Mutex;
 use pending::Pending;
@@ -74,6 +75,7 @@ use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
+use untold::Ledger;
 
 /// The tier of one store.
 #[derive(Debug)]
@@ -83,6 +85,9 @@ pub struct Tier {
     store: Arc<Store>,
     lookup: Arc<Lookup>,
     history: Arc<Mutex<History>>,
+    ledger: Ledger,
+    /// What a process before this one has not told the fleet of, and may not have done itself.
+    inherited: Mutex<Vec<Notice>>,
     pending: Mutex<Pending>,
     /// For what is read ahead, in KiB.
     ahead: Arc<Semaphore>,
@@ -111,7 +116,12 @@ impl Tier {
         name: String,
     ) -> Result<Arc<Self>, OpenError> {
         let remote = Arc::new(open(&config, Stats::default())?);
-        let history = Arc::new(Mutex::new(History::default()));
+        let (ledger, owed) = Ledger::take_over(&store.config().directory);
+        let inherited = owed.notices.clone();
+        let mut history = History::default();
+        history.inherit(owed);
+        remote.stats().untold.set(history.untold() as i64);
+        let history = Arc::new(Mutex::new(history));
         Ok(Arc::new(Self {
             lookup: Lookup::new(remote.clone(), history.clone(), version, &config),
             pending: Mutex::new(Pending::new(config.queue, config.linger)),
@@ -120,6 +130,8 @@ impl Tier {
             remote,
             store,
             history,
+            ledger,
+            inherited: Mutex::new(inherited),
             name,
             ready: AtomicBool::new(false),
             carried_out: AtomicU64::new(0),

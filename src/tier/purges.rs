@@ -39,6 +39,8 @@ const AT_A_TIME: usize = 32;
 impl Herald for Tier {
     fn takes_out(&self, selector: &Selector, soft: bool) {
         let at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        // Before it can be told: what counts it as carried out waits for it.
+        self.under_way.fetch_add(1, SeqCst);
         let mut history = self.history.lock();
         history.owe(Notice {
             selector: selector.clone(),
@@ -48,7 +50,7 @@ impl Herald for Tier {
         });
         self.stats().untold.set(history.untold() as i64);
         drop(history);
-        self.under_way.fetch_add(1, SeqCst);
+        self.ledger.keep(&self.history);
         self.news.notify_one();
     }
 
@@ -146,11 +148,15 @@ impl Tier {
             selectors.extend(missed.map(|notice| (notice.selector.clone(), notice.soft)));
         }
         self.history.lock().begin(begin, notices);
+        // The process before may have ended in the middle of these.
+        let inherited = self.inherited.lock().clone();
+        selectors.extend(inherited.into_iter().map(|own| (own.selector, own.soft)));
         for (selector, soft) in selectors {
             if let Err(Stopped::Trouble(why)) = self.carry_out(selector, soft).await {
                 return Err(why.into());
             }
         }
+        self.inherited.lock().clear();
         self.note_carried_out(last);
         self.ready.store(true, Relaxed);
         log::info!(
@@ -179,6 +185,7 @@ impl Tier {
                     history.told();
                     self.stats().untold.set(history.untold() as i64);
                 }
+                self.ledger.keep(&self.history);
                 self.settle(notice).await?;
                 self.note_carried_out(next);
                 return Ok(true);

@@ -1,6 +1,7 @@
 //! Edges that share an object store.
 
 use crate::{
+    child::{Tidegate, binary},
     client::{Answer, Request},
     gate::{CHUNK, Gate},
     model::{Expected, Object},
@@ -395,6 +396,26 @@ async fn a_purge_that_the_tier_does_not_take_is_told_later() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_purge_that_was_not_told_outlives_the_process() {
+    let fleet = Fleet::new().await;
+    let first = fleet.filled().await;
+    let file = fleet.written_to_run();
+    let mut second = Tidegate::run(&binary(), &file).await;
+    let part = || Request::get("/film").range("bytes=0-9");
+    assert_eq!(second.ask(part()).await.status(), 206);
+    fleet.s3.refuse_writes(true);
+    let purged = second.ask(Request::new("PURGE", "/film")).await;
+    assert_eq!(purged.status(), 200);
+    second.signal(second.current(), "KILL");
+    fleet.s3.heal();
+    second = Tidegate::run(&binary(), &file).await;
+    let asked = fleet.asked();
+    assert_eq!(second.ask(part()).await.status(), 206);
+    assert!(fleet.asked() > asked, "what the tier has was purged");
+    purge_reaches(&first).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_clients_write_takes_out_what_the_tier_has() {
     let fleet = Fleet::new().await;
     let first = fleet.filled().await;
@@ -521,6 +542,24 @@ impl Fleet {
              routes: [{{path: /, origins: [media]}}]\n\
              tier:\n  kind: s3\n  bucket: {bucket}\n  endpoint: http://{}\n  timeout: 2s\n  \
              access_key: {{file: access}}\n  secret_key: {{file: secret}}\n",
+            self.s3.address()
+        );
+        fs::write(&file, text).unwrap();
+        file
+    }
+
+    /// Settings of an edge in a process of its own.
+    fn written_to_run(&self) -> PathBuf {
+        let file = self.keys.path().join("edge.yaml");
+        let text = format!(
+            "listen: [{{address: 127.0.0.1:0}}]\nadmin: {{address: 127.0.0.1:0}}\n\
+             cache: {{directory: cache, chunk_size: 64KiB, max_size: 1GiB}}\n\
+             origins: {{media: {{servers: [{{url: \"http://{}\"}}]}}}}\n\
+             routes: [{{path: /, origins: [media]}}]\n\
+             tier:\n  kind: s3\n  bucket: {BUCKET}\n  endpoint: http://{}\n  timeout: 10s\n  \
+             patience: 10s\n  poll: 100ms\n  \
+             access_key: {{file: access}}\n  secret_key: {{file: secret}}\n",
+            self.origin.address(),
             self.s3.address()
         );
         fs::write(&file, text).unwrap();
