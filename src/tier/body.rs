@@ -16,7 +16,11 @@ use bytes::{Buf, Bytes};
 use futures_util::{StreamExt, stream::BoxStream};
 use parking_lot::Mutex;
 use std::{collections::VecDeque, sync::Arc};
-use tokio::{sync::OwnedSemaphorePermit, task::JoinHandle, time::timeout};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    task::JoinHandle,
+    time::{Instant, timeout_at},
+};
 
 /// The body of an answer that the tier and the origin give together.
 pub(super) struct Joined {
@@ -323,8 +327,11 @@ impl Reading {
             .and_then(|run| run.checksum(chunk))
             .ok_or("failed")?;
         let mut have: u64 = self.came.iter().map(|part| part.len() as u64).sum();
+        self.open().await?;
+        // For all of it, however often a little comes.
+        let until = Instant::now() + self.tier.remote().timeout();
         while have < bytes.len() {
-            let part = self.receive().await?;
+            let part = self.receive(until).await?;
             have += part.len() as u64;
             self.told.bytes += part.len() as u64;
             self.tier.stats().moved("read", part.len());
@@ -354,34 +361,41 @@ impl Reading {
         Ok(())
     }
 
-    async fn receive(&mut self) -> Result<Bytes, &'static str> {
-        let remote = self.tier.remote();
-        if self.stream.is_none() {
-            let range = self.range_in_run().ok_or("failed")?;
-            let id = self.entry.object.id;
-            let path = remote
-                .layout()
-                .run(self.tier.lookup().version(), id, &self.run);
-            match remote.open(&path, range).await {
-                Ok(Some(stream)) => self.stream = Some(Mutex::new(stream)),
-                Ok(None) => {
-                    // It has been replaced since.
-                    self.tier.lookup().forget(id);
-                    return Err("failed");
-                }
-                Err(_) => return Err("failed"),
-            }
+    /// Begins to read, unless that was done.
+    async fn open(&mut self) -> Result<(), &'static str> {
+        if self.stream.is_some() {
+            return Ok(());
         }
+        let remote = self.tier.remote();
+        let range = self.range_in_run().ok_or("failed")?;
+        let id = self.entry.object.id;
+        let version = self.tier.lookup().version();
+        let path = remote.layout().run(version, id, &self.run);
+        match remote.open(&path, range).await {
+            Ok(Some(stream)) => {
+                self.stream = Some(Mutex::new(stream));
+                Ok(())
+            }
+            Ok(None) => {
+                // It has been replaced since.
+                self.tier.lookup().forget(id);
+                Err("failed")
+            }
+            Err(_) => Err("failed"),
+        }
+    }
+
+    async fn receive(&mut self, until: Instant) -> Result<Bytes, &'static str> {
         let Some(stream) = &mut self.stream else {
             return Err("failed");
         };
-        let part = match timeout(remote.timeout(), stream.get_mut().next()).await {
+        let part = match timeout_at(until, stream.get_mut().next()).await {
             Ok(Some(Ok(part))) => return Ok(part),
             Ok(Some(Err(e))) => e.to_string(),
             Ok(None) => "an answer that was cut".into(),
-            Err(_) => "no byte in time".into(),
+            Err(_) => "no chunk in time".into(),
         };
-        remote.broke(&part);
+        self.tier.remote().broke(&part);
         Err("failed")
     }
 

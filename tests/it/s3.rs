@@ -2,7 +2,11 @@
 //! that is not signed with its key.
 
 use bytes::Bytes;
-use hyper::{Request, Response, StatusCode, body::Incoming, service::service_fn};
+use hyper::{
+    Request, Response, StatusCode,
+    body::{Frame, Incoming},
+    service::service_fn,
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use s3s::{
     Body,
@@ -13,12 +17,16 @@ use std::{
     fs,
     net::SocketAddr,
     path::PathBuf,
+    pin::Pin,
     sync::{Arc, Mutex},
+    task::{Context, Poll, ready},
+    time::Duration,
 };
 use tempfile::TempDir;
 use tokio::{
     net::TcpListener,
     task::{JoinHandle, JoinSet},
+    time::{Interval, interval},
 };
 
 pub const BUCKET: &str = "films";
@@ -49,6 +57,8 @@ pub enum Fault {
     Corrupt,
     /// No answer ever.
     Stall,
+    /// The body comes byte by byte, and never comes to its end in time.
+    Trickle,
 }
 
 /// One request that came in.
@@ -244,6 +254,13 @@ async fn answer(
     let (head, mut body) = response.into_parts();
     let whole = body.store_all_limited(usize::MAX).await?;
     let body = match fault {
+        Some(Fault::Trickle) => {
+            let tick = interval(TRICKLE);
+            return Ok(Response::from_parts(
+                head,
+                Body::http_body(Trickle { whole, tick }),
+            ));
+        }
         // The head says more than comes.
         Some(Fault::Cut) => whole.slice(..whole.len() / 2),
         _ => {
@@ -254,6 +271,29 @@ async fn answer(
         }
     };
     Ok(Response::from_parts(head, Body::from(body)))
+}
+
+/// A body that comes byte by byte.
+struct Trickle {
+    whole: Bytes,
+    tick: Interval,
+}
+
+/// Time between two bytes.
+const TRICKLE: Duration = Duration::from_millis(50);
+
+impl hyper::body::Body for Trickle {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        ready!(self.tick.poll_tick(cx));
+        let next = (!self.whole.is_empty()).then(|| self.whole.split_to(1));
+        Poll::Ready(next.map(|byte| Ok(Frame::data(byte))))
+    }
 }
 
 /// Writes whatever the conditions say, if the request is signed.

@@ -289,6 +289,7 @@ async fn whatever_goes_wrong_with_the_tier_costs_time_and_no_byte() {
             Fault::Cut,
             Fault::Corrupt,
             Fault::Stall,
+            Fault::Trickle,
         ] {
             let fleet = Fleet::new().await;
             let first = fleet.filled().await;
