@@ -1,9 +1,9 @@
 //! From settings to the service.
 
 use super::{
-    config::{Config, Place},
+    config::{Config, OnError, Place},
     layout::Layout,
-    remote::Remote,
+    remote::{Remote, Service},
     stats::Stats,
 };
 use crate::secret::{LoadError, Rotating, SecretSource};
@@ -14,7 +14,7 @@ use object_store::{
 use std::{
     fs,
     path::Path,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, SystemTime},
 };
 
@@ -32,19 +32,25 @@ pub enum OpenError {
     Settings(String),
 }
 
-/// A client of the service, which has not been spoken to yet.
+/// A client of the service, which has not been spoken to yet. Where the settings lead nowhere,
+/// such as to a directory that is not mounted, each request to it says so until they do.
 ///
 /// # Errors
-/// Fails where a file with a secret can't be read, or a setting can't be used.
+/// The same at once where it is not to be done without the tier.
 pub fn open(config: &Config, stats: Stats) -> Result<Remote, OpenError> {
     // The one provider of cryptography of this process; it may have been chosen before.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let store = service(config)?;
+    let service = match service(config) {
+        Ok(store) => Service::Open(store),
+        Err(why) if config.on_error == OnError::Refuse => return Err(why),
+        Err(_) => Service::Closed(Box::new(config.clone()), OnceLock::new()),
+    };
     let layout = Layout::new(&config.prefix);
-    Ok(Remote::new(store, layout, config.timeout, stats))
+    Ok(Remote::new(service, layout, config.timeout, stats))
 }
 
-fn service(config: &Config) -> Result<Arc<dyn ObjectStore>, OpenError> {
+/// The service that the settings lead to.
+pub(super) fn service(config: &Config) -> Result<Arc<dyn ObjectStore>, OpenError> {
     let settings = |e: object_store::Error| OpenError::Settings(e.to_string());
     match &config.place {
         Place::S3 {

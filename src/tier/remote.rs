@@ -1,9 +1,12 @@
 //! The object store, with a deadline, a breaker and counters on everything that is asked of it.
 
-use super::{layout::Layout, stats::Stats};
+use super::{config::Config, layout::Layout, open::service, stats::Stats};
 use crate::traffic::breaker::{Breaker, Settings, State};
 use bytes::Bytes;
-use futures_util::{StreamExt, stream::BoxStream};
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
 use object_store::{
     Error, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
     PutPayload, UpdateVersion, path::Path,
@@ -12,7 +15,7 @@ use parking_lot::Mutex;
 use std::{
     ops::Range,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -22,7 +25,7 @@ use tokio::time::{sleep, timeout};
 /// The service behind the tier.
 #[derive(Debug)]
 pub struct Remote {
-    store: Arc<dyn ObjectStore>,
+    service: Service,
     layout: Layout,
     timeout: Duration,
     breaker: Mutex<Breaker>,
@@ -31,6 +34,15 @@ pub struct Remote {
     /// Whether one can be replaced only as long as it is what it was.
     compares: AtomicBool,
     stats: Stats,
+}
+
+/// Where the service is.
+#[derive(Debug)]
+pub enum Service {
+    /// There.
+    Open(Arc<dyn ObjectStore>),
+    /// The settings lead nowhere at the moment: that is tried again each time.
+    Closed(Box<Config>, OnceLock<Arc<dyn ObjectStore>>),
 }
 
 /// Why the tier could not be asked, or did not do it.
@@ -98,16 +110,29 @@ impl Operation {
     }
 }
 
+impl Service {
+    fn get(&self) -> Result<&Arc<dyn ObjectStore>, Error> {
+        match self {
+            Self::Open(store) => Ok(store),
+            Self::Closed(config, opened) => match opened.get() {
+                Some(store) => Ok(store),
+                None => {
+                    let store = service(config).map_err(|why| Error::Generic {
+                        store: "tier",
+                        source: why.into(),
+                    })?;
+                    Ok(opened.get_or_init(|| store))
+                }
+            },
+        }
+    }
+}
+
 impl Remote {
-    /// What speaks with `store`, where names are as in `layout`.
-    pub fn new(
-        store: Arc<dyn ObjectStore>,
-        layout: Layout,
-        timeout: Duration,
-        stats: Stats,
-    ) -> Self {
+    /// What speaks with `service`, where names are as in `layout`.
+    pub fn new(service: Service, layout: Layout, timeout: Duration, stats: Stats) -> Self {
         Self {
-            store,
+            service,
             layout,
             timeout,
             breaker: Mutex::new(Breaker::new(BREAKER)),
@@ -135,7 +160,7 @@ impl Remote {
     /// A small document with its version, where there is one.
     pub async fn get(&self, path: &Path) -> Result<Option<(Bytes, UpdateVersion)>, Trouble> {
         let work = async {
-            let got = self.store.get(path).await?;
+            let got = self.service.get()?.get(path).await?;
             let version = UpdateVersion {
                 e_tag: got.meta.e_tag.clone(),
                 version: got.meta.version.clone(),
@@ -160,7 +185,7 @@ impl Remote {
             ..GetOptions::default()
         };
         let work = async {
-            let got = self.store.get_opts(path, options).await?;
+            let got = self.service.get()?.get_opts(path, options).await?;
             match got.range == range {
                 true => Ok(got.into_stream()),
                 false => Err(Error::Generic {
@@ -248,7 +273,7 @@ impl Remote {
             mode,
             ..PutOptions::default()
         };
-        let work = self.store.put_opts(path, payload, options);
+        let work = async { self.service.get()?.put_opts(path, payload, options).await };
         let done = self.ask(Operation::Put, patience, work).await?;
         if done.is_some() {
             self.stats.moved("written", bytes);
@@ -261,7 +286,7 @@ impl Remote {
 
     /// Removes an object, or what is not there.
     pub async fn delete(&self, path: &Path) -> Result<(), Trouble> {
-        let work = self.store.delete(path);
+        let work = async { self.service.get()?.delete(path).await };
         self.ask(Operation::Delete, self.timeout, work).await?;
         Ok(())
     }
@@ -269,14 +294,17 @@ impl Remote {
     /// What lies below a path, as it comes. Who reads puts a deadline on each step.
     pub fn list(&self, below: &Path) -> BoxStream<'static, Result<ObjectMeta, Error>> {
         self.count(Operation::List, "ok");
-        self.store.list(Some(below))
+        match self.service.get() {
+            Ok(store) => store.list(Some(below)),
+            Err(why) => stream::iter([Err(why)]).boxed(),
+        }
     }
 
     /// All names below a path that has few.
     pub async fn names(&self, below: &Path) -> Result<Vec<Path>, Trouble> {
         let work = async {
             let mut names = Vec::new();
-            let mut listed = self.store.list(Some(below));
+            let mut listed = self.service.get()?.list(Some(below));
             while let Some(found) = listed.next().await {
                 names.push(found?.location);
             }
@@ -291,7 +319,7 @@ impl Remote {
 
     /// When the service says that it last wrote an object, by its own clock.
     pub async fn written_at(&self, path: &Path) -> Result<Option<std::time::SystemTime>, Trouble> {
-        let work = self.store.head(path);
+        let work = async { self.service.get()?.head(path).await };
         let head = self.ask(Operation::Get, self.timeout, work).await?;
         Ok(head.map(|head| head.last_modified.into()))
     }
@@ -412,6 +440,14 @@ fn trouble(e: &Error) -> Trouble {
 /// Their errors carry whole answers.
 fn brief(e: &Error) -> String {
     const LONGEST: usize = 300;
-    let text = e.to_string().replace('\n', " ");
+    let text = match e {
+        // It is our own: what it is about need not be said twice.
+        Error::Generic {
+            store: "tier",
+            source,
+        } => source.to_string(),
+        e => e.to_string(),
+    };
+    let text = text.replace('\n', " ");
     text.chars().take(LONGEST).collect()
 }

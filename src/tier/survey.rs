@@ -467,7 +467,11 @@ impl fmt::Display for Report {
 mod tests {
     use super::{
         super::{
-            entry::tests::entry, history::Notice, layout::Layout, remote::Remote, stats::Stats,
+            entry::tests::entry,
+            history::Notice,
+            layout::Layout,
+            remote::{Remote, Service},
+            stats::Stats,
         },
         *,
     };
@@ -493,7 +497,7 @@ mod tests {
     fn tier() -> Remote {
         let store = Arc::new(InMemory::new());
         let layout = Layout::new("t");
-        Remote::new(store, layout, DAY, Stats::default())
+        Remote::new(Service::Open(store), layout, DAY, Stats::default())
     }
 
     fn path_of(nth: u8) -> String {

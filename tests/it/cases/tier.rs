@@ -10,7 +10,10 @@ use crate::{
     s3::{BUCKET, Fault, S3},
 };
 use std::{fs, time::Duration};
-use std::{path::PathBuf, process::Stdio};
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+};
 use tempfile::TempDir;
 use tidegate::{
     origin::SecretSource,
@@ -508,6 +511,32 @@ async fn a_directory_can_be_the_tier() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_is_missing_is_done_without() {
+    let fleet = Fleet::new().await;
+    let place = Place::Directory {
+        path: fleet.keys.path().join("not-mounted"),
+    };
+    let edge = fleet.edge_with(|config| config.place = place.clone()).await;
+    fleet.whole(&edge).await;
+    let mut config = fleet.config();
+    (config.place, config.on_error) = (place, OnError::Refuse);
+    let why = Gate::refused(&fleet.origin, |settings| settings.tier = Some(config)).await;
+    assert!(why.contains("not-mounted"), "{why}");
+    let file = fleet.written(BUCKET);
+    let text = fs::read_to_string(&file).unwrap();
+    let (rest, _) = text.split_once("tier:").unwrap();
+    for tier in [
+        "{kind: directory, path: not-mounted}",
+        "{kind: google, bucket: b, account_file: access}",
+    ] {
+        fs::write(&file, format!("{rest}tier: {tier}\n")).unwrap();
+        let (status, said) = said_by(&["check", "--online"], &file).await;
+        assert_eq!(status, Some(1), "{said}");
+        assert!(said.contains("the tier can't be used"), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_service_without_conditional_writes_is_named_and_does_its_best() {
     let fleet = Fleet::new().await;
     fleet.s3.ignore_conditions();
@@ -573,17 +602,22 @@ impl Fleet {
     }
 
     async fn command_for(&self, bucket: &str, arguments: &[&str]) -> (Option<i32>, String) {
-        let output = Command::new(env!("CARGO_BIN_EXE_tidegate"))
-            .args(arguments)
-            .arg("--config")
-            .arg(self.written(bucket))
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .output();
-        let output = within("the command to end", output).await.unwrap();
-        let said = [output.stdout, output.stderr].concat();
-        (output.status.code(), String::from_utf8(said).unwrap())
+        said_by(arguments, &self.written(bucket)).await
     }
+}
+
+/// What a command with this configuration says, and how it ends.
+async fn said_by(arguments: &[&str], config: &Path) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_tidegate"))
+        .args(arguments)
+        .arg("--config")
+        .arg(config)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = within("the command to end", output).await.unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(said).unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread")]
