@@ -8,10 +8,14 @@ use super::{
 };
 use crate::secret::{LoadError, Rotating, SecretSource};
 use object_store::{
-    BackoffConfig, ClientOptions, ObjectStore, RetryConfig, aws::AmazonS3Builder,
-    azure::MicrosoftAzureBuilder, gcp::GoogleCloudStorageBuilder, local::LocalFileSystem,
+    BackoffConfig, ClientOptions, ObjectStore, RetryConfig,
+    aws::{AmazonS3Builder, AmazonS3ConfigKey},
+    azure::MicrosoftAzureBuilder,
+    gcp::GoogleCloudStorageBuilder,
+    local::LocalFileSystem,
 };
 use std::{
+    ffi::OsString,
     fs,
     path::Path,
     sync::{Arc, OnceLock},
@@ -59,7 +63,7 @@ pub(super) fn service(config: &Config) -> Result<Arc<dyn ObjectStore>, OpenError
             region,
             keys,
         } => {
-            let mut builder = AmazonS3Builder::from_env()
+            let mut builder = amazon(std::env::vars_os(), keys.is_some())
                 .with_bucket_name(bucket)
                 .with_region(region)
                 .with_client_options(client(config))
@@ -125,6 +129,24 @@ pub(super) fn service(config: &Config) -> Result<Arc<dyn ObjectStore>, OpenError
     }
 }
 
+/// What the environment says of Amazon's service. Its token belongs to its own keys, and is not
+/// sent with others.
+fn amazon(
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+    has_keys: bool,
+) -> AmazonS3Builder {
+    let settings = variables.into_iter().filter_map(|(name, value)| {
+        let name = name.into_string().ok()?;
+        name.strip_prefix("AWS_")?;
+        let key = name.to_ascii_lowercase().parse().ok()?;
+        Some((key, value.into_string().ok()?))
+    });
+    let settings = settings.filter(|(key, _)| !has_keys || *key != AmazonS3ConfigKey::Token);
+    settings.fold(AmazonS3Builder::new(), |builder, (key, value)| {
+        builder.with_config(key, value)
+    })
+}
+
 /// Deadlines are put on every request as a whole, so that these are only a backstop.
 fn client(config: &Config) -> ClientOptions {
     ClientOptions::new()
@@ -158,4 +180,33 @@ fn line(path: &Path) -> Result<String, OpenError> {
     let text = fs::read_to_string(path);
     let text = text.map_err(|e| OpenError::Account(path.display().to_string(), e))?;
     Ok(text.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environments_token_goes_with_its_own_keys_alone() {
+        let variables = [
+            ("AWS_ACCESS_KEY_ID", "access"),
+            ("AWS_SECRET_ACCESS_KEY", "secret"),
+            ("AWS_SESSION_TOKEN", "token"),
+            ("AWS_METADATA_ENDPOINT", "http://127.0.0.1:9"),
+            ("AWS_NO_SUCH_THING", "1"),
+            ("HOME", "/"),
+        ];
+        let variables = variables.map(|(name, value)| (name.into(), value.into()));
+        let value = |has_keys, key: &str| {
+            let key: AmazonS3ConfigKey = key.parse().unwrap();
+            amazon(variables.clone(), has_keys).get_config_value(&key)
+        };
+        let token = "aws_session_token";
+        assert_eq!(value(false, token).as_deref(), Some("token"));
+        assert_eq!(value(true, token), None);
+        for has_keys in [false, true] {
+            let endpoint = value(has_keys, "aws_metadata_endpoint");
+            assert_eq!(endpoint.as_deref(), Some("http://127.0.0.1:9"));
+        }
+    }
 }
