@@ -61,8 +61,9 @@ struct Common {
 /// How often it is told how far it has come.
 const OFTEN: Duration = Duration::from_millis(500);
 
-/// Looks at everything, and changes nothing; the version is the configuration's.
+/// Looks at everything, and changes nothing; fleet and version are the configuration's.
 const LOOK: Task = Task {
+    fleet: String::new(),
     version: 0,
     verify: false,
     repair: false,
@@ -136,6 +137,7 @@ fn go_through(config: &Path, task: &Task) -> Result<Report, Box<dyn std::error::
         .tier
         .ok_or("this configuration has no section tier")?;
     let task = Task {
+        fleet: config.fleet.clone(),
         version: settings.cache_version,
         ..task.clone()
     };

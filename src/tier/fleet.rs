@@ -33,6 +33,11 @@ pub enum Stranger {
         "the tier is in format {0}, and this version knows up to {FORMAT}: upgrade this edge, or give tier.prefix another value"
     )]
     Format(u32),
+    /// Nothing says whose it is.
+    #[error(
+        "nothing under this prefix says whose tier it is: either no edge has begun with it yet, or tier.prefix is another one's"
+    )]
+    Nobody,
     /// It lacks what purges need.
     #[error(
         "the tier does not know conditional writes (If-None-Match), so that purges of two edges can overwrite each other: take another service, or set tier.on_error to degrade"
@@ -65,6 +70,17 @@ pub async fn claim(remote: &Remote, fleet: &str) -> Result<(), Stranger> {
         }
     }
     Err(Stranger::Unreadable(path.to_string()))
+}
+
+/// Makes sure that the tier is this fleet's, and writes nothing.
+pub async fn inspect(remote: &Remote, fleet: &str) -> Result<(), Stranger> {
+    let path = remote.layout().fleet();
+    match remote.get(&path).await? {
+        Some((there, _)) => {
+            judge(&there, fleet).unwrap_or(Err(Stranger::Unreadable(path.to_string())))
+        }
+        None => Err(Stranger::Nobody),
+    }
 }
 
 fn judge(document: &[u8], fleet: &str) -> Option<Result<(), Stranger>> {

@@ -2,6 +2,7 @@
 
 use super::{
     entry::{Entry, Run},
+    fleet::{self, Stranger},
     folders::{Folder, walk},
     history::{History, REMEMBERED, Standing},
     purges,
@@ -20,6 +21,8 @@ use tokio::time::timeout;
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Task {
+    /// Whose it is to be: nothing is changed that is another's.
+    pub fleet: String,
     /// The version of the cache in force; objects of earlier ones can go.
     pub version: u32,
     /// All runs are read, and their checksums compared.
@@ -48,6 +51,8 @@ pub enum Erase {
 /// What was found, and done.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
+    /// Why edges can't use what lies there, if they can't.
+    pub unusable: Option<String>,
     /// Objects in use.
     pub objects: u64,
     /// Their runs.
@@ -112,16 +117,32 @@ enum Fate {
     Outdated,
 }
 
+impl Task {
+    /// Whether anything is changed.
+    fn changes(&self) -> bool {
+        self.erase != Erase::Nothing || self.repair
+    }
+}
+
 /// Goes through the tier. `tell` hears of progress.
+///
+/// # Errors
+/// Fails where it can't be asked, and where what is to be changed is another's.
 pub async fn survey(
     remote: &Remote,
     task: &Task,
     now: SystemTime,
     mut tell: impl FnMut(&Report),
-) -> Result<Report, Trouble> {
+) -> Result<Report, Stranger> {
     let mut report = Report::default();
+    match fleet::inspect(remote, &task.fleet).await {
+        Ok(()) => {}
+        Err(why @ Stranger::Trouble(_)) => return Err(why),
+        Err(why) if task.changes() => return Err(why),
+        Err(why) => report.unusable = Some(why.to_string()),
+    }
     let erases_all = task.erase == Erase::Useless;
-    if erases_all || (task.verify && task.repair) {
+    if erases_all || task.repair {
         remote.find_out().await?;
     }
     let purges = known_purges(remote, task, now, &mut report).await?;
@@ -406,6 +427,9 @@ async fn is_sound(
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let size = |bytes: u64| bytesize::ByteSize(bytes).display().iec();
+        if let Some(why) = &self.unusable {
+            writeln!(f, "unusable     {why}")?;
+        }
         writeln!(f, "objects      {} in {} runs", self.objects, self.runs)?;
         writeln!(f, "bytes        {}", size(self.bytes))?;
         for (version, objects) in &self.versions {
@@ -485,6 +509,7 @@ mod tests {
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
     const GC: Task = Task {
+        fleet: String::new(),
         version: 1,
         verify: false,
         repair: false,
@@ -494,10 +519,12 @@ mod tests {
     };
 
     /// A tier with nothing in it.
-    fn tier() -> Remote {
+    async fn tier() -> Remote {
         let store = Arc::new(InMemory::new());
         let layout = Layout::new("t");
-        Remote::new(Service::Open(store), layout, DAY, Stats::default())
+        let remote = Remote::new(Service::Open(store), layout, DAY, Stats::default());
+        fleet::claim(&remote, "").await.unwrap();
+        remote
     }
 
     fn path_of(nth: u8) -> String {
@@ -546,7 +573,7 @@ mod tests {
 
     #[tokio::test]
     async fn forgetting_purges_takes_out_only_what_they_meant() {
-        let remote = tier();
+        let remote = tier().await;
         for nth in 1..=3 {
             put(&remote, nth, 0).await;
         }
@@ -568,7 +595,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_need_not_be_forgotten_leaves_manifests_alone() {
-        let remote = tier();
+        let remote = tier().await;
         put(&remote, 1, 0).await;
         purge(&remote, 1, 2, false).await;
         purge(&remote, 2, 2, false).await;
@@ -579,7 +606,7 @@ mod tests {
 
     #[tokio::test]
     async fn writing_it_anew_makes_nothing_younger() {
-        let remote = tier();
+        let remote = tier().await;
         put(&remote, 1, 0).await;
         purge(&remote, 1, 2, false).await;
         purge(&remote, 2, 2, false).await;
@@ -591,6 +618,37 @@ mod tests {
         // Its origin's last word is of 1970.
         let report = survey(&remote, &task, SystemTime::now(), |_| ()).await;
         assert_eq!(report.unwrap().outdated, 1);
+    }
+
+    #[tokio::test]
+    async fn what_is_another_fleets_is_left_alone() {
+        let remote = tier().await;
+        put(&remote, 1, 0).await;
+        purge(&remote, 1, 1, false).await;
+        let now = SystemTime::now() + 2 * DAY;
+        let theirs = |erase, repair| Task {
+            fleet: "another".into(),
+            verify: repair,
+            version: 9,
+            erase,
+            repair,
+            ..GC
+        };
+        for task in [
+            theirs(Erase::Useless, false),
+            theirs(Erase::Purged, false),
+            theirs(Erase::Nothing, true),
+        ] {
+            let why = survey(&remote, &task, now, |_| ()).await.unwrap_err();
+            assert_eq!(why, Stranger::Fleet("".into(), "another".into()));
+        }
+        let look = theirs(Erase::Nothing, false);
+        let report = survey(&remote, &look, now, |_| ()).await.unwrap();
+        assert!(report.unusable.is_some_and(|why| why.contains("another")));
+        assert!(read(&remote, 1).await.is_some());
+        remote.delete(&remote.layout().fleet()).await.unwrap();
+        let nobodys = survey(&remote, &GC, now, |_| ()).await;
+        assert_eq!(nobodys, Err(Stranger::Nobody));
     }
 
     #[test]
