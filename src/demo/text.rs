@@ -48,7 +48,8 @@ fn surroundings(places: &Places<'_>) -> String {
         film_url(places.origin),
     );
     if let Some(admin) = places.admin {
-        text += &format!("  status   http://{admin}/, a page for a browser\n");
+        text += &format!("  status   http://{admin}/ (a page for a browser)\n");
+        text += &format!("  metrics  http://{admin}/metrics\n");
     }
     let directory = places.directory.display();
     text += &format!("  files    {directory} (goes when the demo ends)\n");
@@ -82,8 +83,8 @@ fn lines(places: &Places<'_>) -> Vec<(String, &'static str)> {
         ),
         (
             seek,
-            "The same again: Cache-Status says hit, and the origin hears nothing of it, once what\n   \
-             it was asked for has come in; before that the answer shares in what is under way.",
+            "The same again: Cache-Status says hit, and the origin hears nothing of it. While the\n   \
+             first chunks still come in it may say collapsed: it shares what is under way.",
         ),
         (
             format!("ffplay {film}"),

@@ -95,6 +95,7 @@ async function enter(resolve) {
   entering = null;
   at("enter").close();
   at("locked").hidden = true;
+  document.querySelector("main").hidden = false;
   resolve();
 }
 
@@ -106,6 +107,7 @@ function enterSays(text) {
 // Who has left the question can come back to it.
 function lacksToken() {
   at("locked").hidden = false;
+  document.querySelector("main").hidden = true;
   state("needs the token", "warn");
 }
 

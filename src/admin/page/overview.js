@@ -179,6 +179,7 @@ function showOrigins({ origins }) {
 
 function showFills({ fills, total }) {
   list.readers = new Map(fills.map((one) => [one.id, one.readers]));
+  if (list.lines.length > 0) showList();
   // What is open there stays open.
   at("filling").hidden = total === 0 && !at("fills").querySelector("tr.opened");
   at("fills-count").textContent = many(total, "object", "objects");
