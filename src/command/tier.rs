@@ -105,14 +105,14 @@ pub fn run_tier(asked: Tier) -> Done {
         }
     };
     let report = go_through(&common.config, &task)?;
-    if common.json {
-        return print(true, &report);
+    print(common.json, &report)?;
+    match report.unusable {
+        Some(why) if task.verify => return Err(why.into()),
+        _ => {}
     }
-    say(&report.to_string())?;
-    match report.damaged.is_empty() {
+    match report.damaged.is_empty() || task.repair {
         true => Ok(()),
-        false if task.repair => Ok(()),
-        false => Err("there are damaged runs: --repair takes them out".into()),
+        false => Err("there are damaged runs or manifests: --repair takes them out".into()),
     }
 }
 

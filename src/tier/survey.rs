@@ -9,7 +9,7 @@ use super::{
     remote::{Put, Remote, Trouble},
 };
 use futures_util::StreamExt;
-use object_store::PutMode;
+use object_store::{PutMode, path::Path};
 use serde::Serialize;
 use std::{
     collections::{BTreeMap, HashSet},
@@ -75,7 +75,7 @@ pub struct Report {
     pub unreadable: u64,
     /// Runs that were read and compared.
     pub verified: u64,
-    /// Runs that are damaged or missing, by path.
+    /// Runs that are damaged or missing, and damaged manifests where all is verified, by path.
     pub damaged: Vec<String>,
     /// Manifests that were written anew, as they have survived purges that are to be forgotten.
     pub renewed: u64,
@@ -87,7 +87,7 @@ pub struct Report {
 
 /// What is younger may belong to an upload under way.
 const YOUNG: Duration = Duration::from_secs(60 * 60);
-/// Damaged runs that are listed by name.
+/// Damaged things that are listed by name.
 const LISTED: usize = 1000;
 
 /// How often a manifest is written anew that others write at the same moment.
@@ -115,6 +115,14 @@ enum Fate {
     Purged,
     /// It is of an earlier version of the cache, or too old.
     Outdated,
+}
+
+impl Report {
+    fn found_damaged(&mut self, path: &Path) {
+        if self.damaged.len() < LISTED {
+            self.damaged.push(path.to_string());
+        }
+    }
 }
 
 impl Task {
@@ -215,9 +223,17 @@ async fn look(
     let entry = match &folder.manifest {
         None => None,
         Some(meta) => {
+            // One that has gone since is none.
             let got = remote.get(&meta.location).await?;
-            let entry = got.and_then(|(document, _)| Entry::decode(&document, folder.id, None));
-            report.unreadable += u64::from(entry.is_none());
+            let entry = got.as_ref();
+            let entry = entry.and_then(|(document, _)| Entry::decode(document, folder.id, None));
+            if got.is_some() && entry.is_none() {
+                report.unreadable += 1;
+                if task.verify {
+                    report.found_damaged(&meta.location);
+                    repair_manifest(remote, task, &folder, meta, report).await?;
+                }
+            }
             entry
         }
     };
@@ -339,6 +355,27 @@ fn renewed(mut entry: Entry, purges: &Purges, now: SystemTime) -> Option<Entry> 
     Some(entry)
 }
 
+/// Takes a manifest out that can't be read, unless somebody has written another one since.
+async fn repair_manifest(
+    remote: &Remote,
+    task: &Task,
+    folder: &Folder,
+    meta: &object_store::ObjectMeta,
+    report: &mut Report,
+) -> Result<(), Trouble> {
+    if !task.repair {
+        return Ok(());
+    }
+    let there = remote.get(&meta.location).await?;
+    let is_damaged =
+        there.is_some_and(|(document, _)| Entry::decode(&document, folder.id, None).is_none());
+    if is_damaged {
+        remote.delete(&meta.location).await?;
+        (report.erased, report.erased_bytes) = (report.erased + 1, report.erased_bytes + meta.size);
+    }
+    Ok(())
+}
+
 /// Reads all runs of an object; those that are damaged leave its manifest, if they are to.
 async fn verify(
     remote: &Remote,
@@ -352,9 +389,7 @@ async fn verify(
         let path = remote.layout().run(folder.version, folder.id, &run.name);
         report.verified += 1;
         if !is_sound(remote, &path, &entry, run).await? {
-            if report.damaged.len() < LISTED {
-                report.damaged.push(path.to_string());
-            }
+            report.found_damaged(&path);
             bad.push(run.name.clone());
         }
     }
@@ -388,12 +423,7 @@ async fn verify(
     Ok(())
 }
 
-async fn is_sound(
-    remote: &Remote,
-    path: &object_store::path::Path,
-    entry: &Entry,
-    run: &Run,
-) -> Result<bool, Trouble> {
+async fn is_sound(remote: &Remote, path: &Path, entry: &Entry, run: &Run) -> Result<bool, Trouble> {
     let Some(grid) = entry.grid() else {
         return Ok(false);
     };
@@ -457,7 +487,7 @@ impl fmt::Display for Report {
         for (name, count, what) in useless.iter().filter(|(_, count, _)| *count > 0) {
             writeln!(f, "{name:<12} {count} {what}")?;
         }
-        if self.verified > 0 {
+        if self.verified > 0 || !self.damaged.is_empty() {
             writeln!(
                 f,
                 "verified     {} runs, {} damaged",

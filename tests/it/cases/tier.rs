@@ -640,6 +640,9 @@ async fn what_is_damaged_is_found_and_taken_out() {
     assert_eq!(status, Some(1), "{said}");
     let name = run.file_name().unwrap().to_str().unwrap();
     assert!(said.contains(name) && said.contains("--repair"), "{said}");
+    let (status, said) = fleet.command(&["tier", "verify", "--json"]).await;
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains(name), "{said}");
     let (status, said) = fleet.command(&["tier", "verify", "--repair"]).await;
     assert_eq!(status, Some(0), "{said}");
     let (status, said) = fleet.command(&["tier", "verify", "--json"]).await;
@@ -650,6 +653,26 @@ async fn what_is_damaged_is_found_and_taken_out() {
     );
     let second = fleet.edge().await;
     fleet.whole(&second).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_manifest_is_found_and_taken_out() {
+    let fleet = Fleet::new().await;
+    let _first = fleet.filled().await;
+    let manifest = fleet.s3.files("manifest").remove(0);
+    let mut bytes = fs::read(&manifest).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&manifest, bytes).unwrap();
+    for form in [&["tier", "verify"][..], &["tier", "verify", "--json"]] {
+        let (status, said) = fleet.command(form).await;
+        assert_eq!(status, Some(1), "{said}");
+        assert!(said.contains("/manifest"), "{said}");
+    }
+    let (status, said) = fleet.command(&["tier", "verify", "--repair"]).await;
+    assert_eq!(status, Some(0), "{said}");
+    let (status, said) = fleet.command(&["tier", "verify"]).await;
+    assert_eq!(status, Some(0), "{said}");
+    assert!(!manifest.exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]
