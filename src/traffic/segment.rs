@@ -15,7 +15,7 @@ use std::{
 pub const UNSENT: usize = 128 << 10;
 
 /// The longest pause of a client that has been fast before.
-const LONGEST_PAUSE: Duration = Duration::from_secs(16);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// How the answers of a route are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -237,7 +237,7 @@ mod tests {
             (1 << 20, 3, 5),
             (1 << 20, 7, 2),
             (1 << 20, 100, 2),
-            (1 << 40, 1, 16),
+            (1 << 40, 1, 60),
         ];
         for (given, took, expected) in table {
             let patience = range.patience(0, given, second * took);

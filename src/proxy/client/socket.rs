@@ -36,7 +36,7 @@ pub struct Socket {
 }
 
 /// How long sent bytes may go untaken before the kernel ends a connection (RFC 5482).
-const UNTAKEN: Duration = Duration::from_secs(60);
+const UNTAKEN: Duration = Duration::from_secs(90);
 
 impl Socket {
     /// A connection that has been accepted.
