@@ -129,8 +129,7 @@ impl Ask {
         match (status, &self.token) {
             (401, None) => AskError::NoToken { address },
             (401, Some(_)) => AskError::WrongToken { address },
-            // What it has to say is a line.
-            _ if said.is_empty() || said.contains('\n') => self.other(format!("status {status}")),
+            _ if !is_a_line(said) => self.other(format!("status {status}")),
             _ => AskError::Refused(said.to_owned()),
         }
     }
@@ -157,6 +156,12 @@ impl Ask {
         }
         Ok(head)
     }
+}
+
+/// Whether a text is as an admin address says what is wrong, rather than a page or no text at all.
+fn is_a_line(said: &str) -> bool {
+    let is_strange = |c: char| c.is_control() || c == char::REPLACEMENT_CHARACTER;
+    !said.is_empty() && !said.starts_with('<') && !said.contains(is_strange)
 }
 
 /// What was at the bottom of an error, once.

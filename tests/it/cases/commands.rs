@@ -1,6 +1,10 @@
 //! What the commands say where something is wrong: the real binary, and what was expected of whom.
 
-use crate::{gate::Gate, origin::Origin, patience::within};
+use crate::{
+    gate::{CHUNK, Gate},
+    origin::{Origin, Script},
+    patience::within,
+};
 use std::process::Stdio;
 use tokio::process::Command;
 
@@ -80,9 +84,15 @@ async fn a_url_without_a_scheme_is_said_to_be_none() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_has_no_tier_to_erase_from_purges_nothing() {
-    let origin = Origin::start().await;
+    let origin = Origin::with(Script::new(165, CHUNK)).await;
     let gate = Gate::before(&origin).await;
     gate.get("/film").await;
+    within("the film to be stored", async {
+        while gate.metric("store_size_bytes").await < CHUNK as f64 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("tidegate.yaml");
     let text = "listen: [{address: 127.0.0.1:1}]\ncache: {directory: /nowhere}\n\
