@@ -15,6 +15,7 @@ use std::{
 use tidegate::{
     admin::{Ask, Fleet, Order, Outcome, read_token},
     config,
+    tier::Report,
 };
 
 /// What came of a command.
@@ -147,18 +148,37 @@ pub fn run_purge(asked: Purge) -> Done {
         let ask = asked.running.ask().await?;
         Ok(with_patience("purging", ask.purge(&order)).await?)
     })?;
-    match asked.json {
-        true => say(&format!("{}\n", serde_json::to_string(&outcome)?))?,
-        false => say(&format!("{}\n", told(&outcome)))?,
+    if !asked.json {
+        say(&format!("{}\n", told(&outcome)))?;
     }
-    match asked.running.config.filter(|_| asked.erase) {
-        None => Ok(()),
+    let erased = match asked.running.config.filter(|_| asked.erase) {
+        None => Ok(None),
         Some(_) if !outcome.fleet.is_some_and(|fleet| fleet.told) => Err(
             "nothing was erased from the tier: the running Tidegate has none, or can't tell it of the purge"
                 .into(),
         ),
-        Some(config) => tier::erase_purged(&config, asked.json),
+        Some(config) => tier::erase_purged(&config).map(Some),
+    };
+    let report = erased.as_ref().ok().and_then(Option::as_ref);
+    match (asked.json, report) {
+        // One document, whatever has come of it.
+        (true, erased) => {
+            let all = All { outcome, erased };
+            say(&format!("{}\n", serde_json::to_string(&all)?))?;
+        }
+        (false, Some(report)) => say(&tier::erased(report))?,
+        (false, None) => {}
     }
+    erased.map(|_| ())
+}
+
+/// What a purge has found here, and in the tier where it was to be erased there.
+#[derive(serde::Serialize)]
+struct All<'a> {
+    #[serde(flatten)]
+    outcome: Outcome,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    erased: Option<&'a Report>,
 }
 
 /// Waits; where somebody looks on, it is said now and then that this goes on.

@@ -1,6 +1,6 @@
 //! `tidegate tier`: housekeeping of the object store that a fleet shares.
 
-use super::{Done, print, say, wait_for};
+use super::{Done, print, wait_for};
 use clap::{Args, Subcommand};
 use std::{
     io::{IsTerminal, Write},
@@ -116,18 +116,16 @@ pub fn run_tier(asked: Tier) -> Done {
     }
 }
 
-/// Erases what was purged from the tier of a configuration, and says what it was.
-pub fn erase_purged(config: &Path, json: bool) -> Done {
+/// Erases what was purged from the tier of a configuration.
+pub fn erase_purged(config: &Path) -> Result<Report, Box<dyn std::error::Error>> {
     let erase = Erase::Purged;
-    let report = go_through(config, &Task { erase, ..LOOK })?;
-    if json {
-        return print(true, &report);
-    }
+    go_through(config, &Task { erase, ..LOOK })
+}
+
+/// What was erased, in a line.
+pub fn erased(report: &Report) -> String {
     let size = bytesize::ByteSize(report.erased_bytes).display().iec();
-    say(&format!(
-        "{} objects ({size}) erased from the tier\n",
-        report.purged
-    ))
+    format!("{} objects ({size}) erased from the tier\n", report.purged)
 }
 
 /// Goes through the tier of a configuration, and tells who looks on how far it has come.

@@ -742,6 +742,14 @@ async fn who_purges_hears_whether_the_fleet_knows_and_may_erase_for_good() {
         said.contains("1 objects") && said.contains("erased from the tier"),
         "{said}"
     );
+    // To programs it is one document.
+    let (status, said) = fleet.command(&[&erase[..], &["--json"]].concat()).await;
+    assert_eq!(status, Some(0), "{said}");
+    let all: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert!(
+        all["fleet"]["told"] == true && all["erased"]["purged"] == 0,
+        "{said}"
+    );
     assert_eq!((fleet.runs(), fleet.s3.files("manifest").len()), (0, 0));
 }
 
