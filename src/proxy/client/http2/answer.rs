@@ -142,9 +142,9 @@ impl Answer {
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        // What is queued of an answer that was cut is of no use, and would be held for as long as the
+        // What is queued of a body that was cut is of no use, and would be held for as long as the
         // client takes nothing.
-        if self.head.is_some() {
+        if self.sent > 0 {
             self.abandon();
         }
         self.stream.leave();
