@@ -21,6 +21,7 @@
 //!
 //! What it never does: fetch, wait for a client, or fail a request because the disk does.
 
+pub mod aside;
 mod body;
 mod budget;
 mod config;

@@ -9,11 +9,11 @@
 //!
 //! Names are the hash of the key, never a URL: nothing that a client sends can name a file.
 
-use super::ObjectId;
+use super::{ObjectId, aside};
 use rustix::fs::{FlockOperation, flock};
 use std::{
     fs::{DirBuilder, File, OpenOptions, Permissions},
-    io::{self, Write},
+    io,
     os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering::Relaxed},
@@ -131,16 +131,7 @@ impl Paths {
         let aside = self
             .folder(id)
             .join(format!("{id}.{}.tmp", NEXT.fetch_add(1, Relaxed)));
-        let written = create_options()
-            .create(true)
-            .truncate(true)
-            .open(&aside)
-            .and_then(|mut file| file.write_all(encoded))
-            .and_then(|()| std::fs::rename(&aside, self.manifest(id)));
-        if written.is_err() {
-            let _ = std::fs::remove_file(&aside);
-        }
-        written
+        aside::replace(&self.manifest(id), &aside, encoded)
     }
 
     fn lock_file(&self) -> PathBuf {
@@ -156,7 +147,7 @@ impl Paths {
     }
 }
 
-fn create_options() -> OpenOptions {
+pub(super) fn create_options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(FILE_MODE);
     options

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     domain::Selector,
-    store::{Herald, How, PurgeError},
+    store::{Herald, How, PurgeError, aside},
 };
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
@@ -278,9 +278,8 @@ impl Tier {
 
     fn write_cursor(&self, number: u64) -> io::Result<()> {
         let (file, whose) = (self.cursor_file(), self.whose());
-        let aside = file.with_extension("tmp");
-        fs::write(&aside, format!("{number} {whose}\n"))?;
-        fs::rename(aside, file)
+        let content = format!("{number} {whose}\n");
+        aside::replace(&file, &file.with_extension("tmp"), content.as_bytes())
     }
 
     fn whose(&self) -> String {

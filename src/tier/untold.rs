@@ -6,13 +6,11 @@
 //! purge may so be told twice, and never not at all.
 
 use super::history::{History, Notice};
-use crate::store::sealed;
+use crate::store::{aside, sealed};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::{
-    fs::{self, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -37,8 +35,6 @@ const MAGIC: &[u8] = b"tidegate tier untold 1\n";
 const BEGIN: &str = "tier.untold.";
 /// What was being written aside.
 const ASIDE: &str = "tmp";
-/// Only the owner reads what clients asked for.
-const MODE: u32 = 0o600;
 
 impl Untold {
     fn is_empty(&self) -> bool {
@@ -102,19 +98,18 @@ impl Ledger {
         self.write(&owed);
     }
 
+    /// This process's own, too: the one before may be writing at this moment.
+    fn aside(&self) -> PathBuf {
+        self.file.with_added_extension(ASIDE)
+    }
+
     /// Whether it is on disk now.
     fn write(&self, owed: &Untold) -> bool {
         if owed.is_empty() {
             remove(&self.file);
             return true;
         }
-        let aside = self.file.with_extension(ASIDE);
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(MODE);
-        let written = options
-            .open(&aside)
-            .and_then(|mut file| file.write_all(&owed.encode()))
-            .and_then(|()| fs::rename(&aside, &self.file));
+        let written = aside::replace(&self.file, &self.aside(), &owed.encode());
         if let Err(e) = &written {
             let file = self.file.display();
             log::error!(
@@ -184,6 +179,8 @@ mod tests {
         first.keep(&owing(&[]));
         let (third, owed) = Ledger::take_over(directory.path());
         assert_eq!(owed.notices.len(), 2);
+        assert_ne!(second.aside(), third.aside());
+        assert!(is_aside(&third.aside()));
         second.keep(&owing(&[]));
         third.keep(&owing(&[]));
         assert_eq!(files(directory.path()), Vec::<PathBuf>::new());
