@@ -11,14 +11,19 @@ impl Store {
         self.remove_body(object);
         if let Some(_own) = self.own() {
             let _files = self.files(object.id());
-            let written = self.load_manifest(object.id());
-            if written.is_some_and(|m| m.generation == object.generation()) {
-                let _ = std::fs::remove_file(self.paths.manifest(object.id()));
-                let mut index = self.index.lock();
-                index.remove(object.id(), object.generation());
-            }
+            self.remove_manifest(object);
         }
         self.table.lock().has_left(object);
+    }
+
+    /// The manifest of this generation goes, if it has one; for whoever holds its files.
+    pub(super) fn remove_manifest(&self, object: &Object) {
+        let (id, generation) = (object.id(), object.generation());
+        let written = self.load_manifest(id);
+        if written.is_some_and(|manifest| manifest.generation == generation) {
+            let _ = std::fs::remove_file(self.paths.manifest(id));
+            self.index.lock().remove(id, generation);
+        }
     }
 
     /// The body of a generation that has been replaced goes; its manifest is overwritten by the

@@ -48,14 +48,9 @@ impl Store {
     pub(super) fn take_out_private(&self) {
         let open = self.table.lock().open();
         for object in open.iter().filter(|object| object.stays_partial()) {
-            let (id, generation) = (object.id(), object.generation());
-            let _files = self.files(id);
-            let written = self.load_manifest(id);
-            if written.is_some_and(|manifest| manifest.generation == generation) {
-                let _ = std::fs::remove_file(self.paths.manifest(id));
-                self.index.lock().remove(id, generation);
-            }
-            let _ = std::fs::remove_file(self.paths.body(id, generation));
+            let _files = self.files(object.id());
+            self.remove_manifest(object);
+            let _ = std::fs::remove_file(self.paths.body(object.id(), object.generation()));
             self.make_private(object);
         }
     }
