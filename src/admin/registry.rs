@@ -1,7 +1,7 @@
 //! All metrics in one place, in Prometheus' text format.
 
 use super::api::Rooms;
-use crate::{cache::ChunkStorage, logs, proxy, store::Store};
+use crate::{cache::ChunkStorage, logs, store::Store};
 use prometheus::{
     Encoder, IntGauge, Opts, Registry, TextEncoder, core::Collector,
     process_collector::ProcessCollector,
@@ -98,15 +98,6 @@ impl Readings {
         let registry = Registry::new();
         all.into_iter()
             .try_for_each(|collector| registry.register(collector))?;
-        for reason in proxy::Refused::ALL {
-            requests.refusals.with_label_values(&[reason.label()]);
-        }
-        for what in proxy::Malformed::ALL {
-            requests.malformed.with_label_values(&[what.label()]);
-        }
-        for source in proxy::SOURCES {
-            requests.sent.with_label_values(&[source]);
-        }
         Ok(Self {
             registry,
             storage: rooms.storage,

@@ -157,7 +157,7 @@ impl Default for Stats {
             )
             .expect(WELL_FORMED),
         }
-        .with_all_that_alerts()
+        .with_all_labels()
     }
 }
 
@@ -171,12 +171,18 @@ impl Stats {
     }
 
     /// What is rare is there before it happens: what has never been seen can't be seen to rise.
-    fn with_all_that_alerts(self) -> Self {
+    fn with_all_labels(self) -> Self {
         for cause in Cause::ALL {
             self.aborts.with_label_values(&[cause.label()]);
         }
         for class in CLASSES {
             self.statuses.with_label_values(&[class]);
+        }
+        for reason in Refused::ALL {
+            self.refusals.with_label_values(&[reason.label()]);
+        }
+        for what in Malformed::ALL {
+            self.malformed.with_label_values(&[what.label()]);
         }
         self
     }
