@@ -151,7 +151,7 @@ pub enum Unexplained {
 impl Configured {
     /// What a URL gets.
     pub fn explain(&self, url: &str) -> Result<Explanation, Unexplained> {
-        let found = Some(url).filter(|url| is_of_the_web(url)).and_then(spelled);
+        let found = spelled(url);
         let (host, target) = found.ok_or_else(|| Unexplained::NotAUrl(url.into()))?;
         let (path, _) = split_target(&target);
         let takes = |(_, route): &(usize, &Route)| route.takes(&host, path);
@@ -304,12 +304,6 @@ fn shown(duration: Duration) -> String {
         (rest, _) => parts.push(format!("{rest}ms")),
     }
     parts.join(" ")
-}
-
-/// Whether a URL is of a kind that clients can ask for.
-fn is_of_the_web(url: &str) -> bool {
-    let scheme = url.split_once("://").map(|(scheme, _)| scheme);
-    scheme.is_some_and(|s| s.eq_ignore_ascii_case("http") || s.eq_ignore_ascii_case("https"))
 }
 
 fn describe(route: &Route) -> String {

@@ -245,11 +245,12 @@ pub fn target(request: &RequestHeader) -> String {
     }
 }
 
-/// Host and target of a URL, both in their one spelling; `None` where it is none, or lacks its
-/// scheme or host.
+/// Host and target of a URL, both in their one spelling; `None` where it is none that clients can ask
+/// for, or lacks its scheme or host.
 pub fn spelled(url: &str) -> Option<(String, String)> {
     let url: http::Uri = url.parse().ok()?;
-    url.scheme()?;
+    url.scheme_str()
+        .filter(|s| matches!(*s, "http" | "https"))?;
     let target = url.path_and_query().map_or("/", |target| target.as_str());
     let host = normal_authority(url.authority()?.as_str());
     let is_plain = !host.is_empty() && !host.contains('@');
