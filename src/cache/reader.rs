@@ -18,7 +18,7 @@ use pingora_cache::{
     trace::SpanHandle,
 };
 use pingora_core::{Error, ErrorType, Result};
-use std::{any::Any, sync::Arc, time::Duration};
+use std::{any::Any, sync::Arc};
 use tokio::time::Instant;
 
 /// Reads an object, or the interval that it was last sent to.
@@ -30,13 +30,20 @@ pub struct Reader {
     /// Bytes that may still be read before what this request leads has come in.
     leash: Option<usize>,
     pacing: Option<Pacing>,
-    /// Bytes that were read last; nothing was where absent.
-    last: Option<usize>,
-    /// Bytes that were read so far, and since when.
-    given: u64,
-    began: Option<Instant>,
+    /// What was read for the client so far, if anything was.
+    given: Option<Given>,
     /// Until when the client is to take more, where it is waited for.
     room_by: Option<Instant>,
+}
+
+/// What a client was given.
+#[derive(Clone, Copy)]
+struct Given {
+    /// Bytes.
+    last: usize,
+    /// Bytes.
+    all: u64,
+    since: Instant,
 }
 
 /// What a client that stands still takes in any case: less than the smallest window that an
@@ -55,9 +62,7 @@ impl Reader {
             cursor: None,
             range: None,
             leash: None,
-            last: None,
-            given: 0,
-            began: None,
+            given: None,
             room_by: None,
         }
     }
@@ -180,17 +185,17 @@ impl Reader {
         Ok(read)
     }
 
-    /// Waits until the client takes more than what it was given `last`: a segment that is read before
-    /// lies in memory for as long as the client lets it. It may be dropped and called again.
-    async fn room(&mut self, last: usize) -> Result<()> {
+    /// Waits until the client takes more than it was given: a segment that is read before lies in
+    /// memory for as long as the client lets it. It may be dropped and called again.
+    async fn room(&mut self, given: Given) -> Result<()> {
         // An answer of which all was given is at its end, however slowly that is taken.
         if self.cursor().left().is_none() {
             return Ok(());
         }
         let patience = || {
             let pieces = self.order.sending.of(self.range.is_some());
-            let took = self.began.map_or(Duration::ZERO, |began| began.elapsed());
-            Instant::now() + pieces.patience(last.max(UNSENT), self.given, took)
+            let Given { last, all, since } = given;
+            Instant::now() + pieces.patience(last.max(UNSENT), all, since.elapsed())
         };
         let late = *self.room_by.get_or_insert_with(patience);
         let has_room = self.order.room(late).await;
@@ -228,9 +233,9 @@ impl HandleHit for Reader {
         }
         // In a crowd others have their turn after each segment: whoever has just come waits for no
         // more than one of each.
-        if let Some(last) = self.last {
+        if let Some(given) = self.given {
             tokio::task::yield_now().await;
-            self.room(last).await?;
+            self.room(given).await?;
         }
         if self.leash == Some(0) {
             self.order.landed().await;
@@ -245,10 +250,12 @@ impl HandleHit for Reader {
             // Pingora itself looks at the client of a request that brings something in.
             () = order.gone(), if !order.is_leading() => return Err(absent()),
         };
-        let length = read.as_ref().map_or(0, Bytes::len);
-        self.last = Some(length);
-        self.given += length as u64;
-        self.began.get_or_insert_with(Instant::now);
+        let last = read.as_ref().map_or(0, Bytes::len);
+        self.given = Some(Given {
+            last,
+            all: self.given.map_or(0, |given| given.all) + last as u64,
+            since: self.given.map_or_else(Instant::now, |given| given.since),
+        });
         match (&mut self.leash, &read) {
             (Some(leash), Some(bytes)) => *leash = leash.saturating_sub(bytes.len()),
             // The request may go on for the sake of the cache; its client has what it wanted.
