@@ -36,10 +36,10 @@ const NOISE: [&str; 5] = [
     // Calls clients that leave errors, be it amid a head or amid a hit; they are counted as aborts.
     // Whatever else fails within a request is said by the proxy's hooks, with its cause, once.
     "pingora_proxy",
-    // Calls it an error that an origin has closed a connection that rested; another one is made.
-    "pingora_core::connectors",
     // The same for connections to the admin address.
     "pingora_core::apps::http_app",
+    // Calls it an error that an origin has closed a connection that rested; another one is made.
+    "pingora_core::connectors",
     // Warns of each malformed or strange message of a client, which is answered or counted.
     "pingora_core::protocols::http",
     // Warns of clients that do not say farewell.

@@ -131,9 +131,7 @@ pub(super) async fn start(
             purger: proxy.purger(),
         };
         let desk = Desk::new(pages, owed.clone(), admin_watch);
-        let mut service = listening::Service::new("admin".into(), desk);
-        service.add_tcp(&name);
-        admin.push(Box::new(service));
+        admin.push(Box::new(admin_service(desk, &name)));
     }
     let fds = Arc::new(Mutex::new(fds));
     let listening = Listening::start(services, &fds);
@@ -276,6 +274,12 @@ fn door(
         })?,
         h2c: listen.h2c,
     })
+}
+
+fn admin_service(desk: Desk, name: &str) -> listening::Service<Desk> {
+    let mut service = listening::Service::new("admin".into(), desk);
+    service.add_tcp(name);
+    service
 }
 
 fn server_conf(settings: &Settings) -> ServerConf {
