@@ -9,7 +9,7 @@ use super::{
     remote::{Put, Remote, Trouble},
 };
 use futures_util::StreamExt;
-use object_store::{PutMode, path::Path};
+use object_store::{ObjectMeta, PutMode, path::Path};
 use serde::Serialize;
 use std::{
     collections::{BTreeMap, HashSet},
@@ -123,6 +123,11 @@ impl Report {
             self.damaged.push(path.to_string());
         }
     }
+
+    fn has_erased(&mut self, bytes: u64) {
+        self.erased += 1;
+        self.erased_bytes += bytes;
+    }
 }
 
 impl Task {
@@ -167,7 +172,8 @@ pub async fn survey(
     if erases_all && all_dealt_with {
         for number in &purges.old {
             remote.delete(&remote.layout().purge(*number)).await?;
-            (report.erased, report.purges) = (report.erased + 1, report.purges - 1);
+            report.has_erased(0);
+            report.purges -= 1;
         }
     }
     Ok(report)
@@ -217,58 +223,19 @@ async fn look(
     now: SystemTime,
     report: &mut Report,
 ) -> Result<bool, Trouble> {
-    let history = &purges.history;
     report.bytes += folder.bytes();
     *report.versions.entry(folder.version).or_default() += 1;
-    let entry = match &folder.manifest {
-        None => None,
-        Some(meta) => {
-            // One that has gone since is none.
-            let got = remote.get(&meta.location).await?;
-            let entry = got.as_ref();
-            let entry = entry.and_then(|(document, _)| Entry::decode(document, folder.id, None));
-            if got.is_some() && entry.is_none() {
-                report.unreadable += 1;
-                if task.verify {
-                    report.found_damaged(&meta.location);
-                    repair_manifest(remote, task, &folder, meta, report).await?;
-                }
-            }
-            entry
-        }
-    };
-    let age = |meta: &object_store::ObjectMeta| {
-        let written = SystemTime::from(meta.last_modified);
-        now.duration_since(written).unwrap_or_default()
-    };
-    let fate = match &entry {
-        _ if folder.version < task.version => Fate::Outdated,
-        Some(entry) if history.standing(&entry.object, entry.purges) == Standing::Gone => {
-            Fate::Purged
-        }
-        Some(entry) => match task.max_age {
-            Some(most) if unused_for(entry, &folder, now) > most => Fate::Outdated,
-            _ => Fate::Kept,
-        },
-        None => Fate::Kept,
-    };
+    let entry = manifest_of(remote, task, &folder, report).await?;
+    let fate = fate_of(task, purges, &folder, entry.as_ref(), now);
     let mut is_dealt_with = true;
-    let mut gone: Vec<&object_store::ObjectMeta> = Vec::new();
+    let mut gone: Vec<&ObjectMeta> = Vec::new();
     match fate {
         Fate::Kept => {
-            let runs = entry.iter().flat_map(|entry| &entry.runs);
-            let named: HashSet<&str> = runs.map(|run| run.name.as_str()).collect();
-            let is_stray = |meta: &&object_store::ObjectMeta| {
-                !meta
-                    .location
-                    .filename()
-                    .is_some_and(|name| named.contains(name))
-            };
-            let strays: Vec<_> = folder.others.iter().filter(is_stray).collect();
+            let strays = strays_in(&folder, entry.as_ref());
             report.strays += strays.len() as u64;
-            gone.extend(strays.into_iter().filter(|meta| age(meta) > YOUNG));
             let unreadable = folder.manifest.iter().filter(|_| entry.is_none());
-            gone.extend(unreadable.filter(|meta| age(meta) > YOUNG));
+            let is_old = |meta: &&ObjectMeta| age(meta, now) > YOUNG;
+            gone.extend(strays.into_iter().chain(unreadable).filter(is_old));
             if let Some(entry) = entry {
                 report.objects += 1;
                 report.runs += entry.runs.len() as u64;
@@ -297,11 +264,74 @@ async fn look(
     if is_erased {
         for meta in gone {
             remote.delete(&meta.location).await?;
-            report.erased += 1;
-            report.erased_bytes += meta.size;
+            report.has_erased(meta.size);
         }
     }
     Ok(is_dealt_with)
+}
+
+/// The manifest of an object, if there is one that can be read.
+async fn manifest_of(
+    remote: &Remote,
+    task: &Task,
+    folder: &Folder,
+    report: &mut Report,
+) -> Result<Option<Entry>, Trouble> {
+    let Some(meta) = &folder.manifest else {
+        return Ok(None);
+    };
+    // One that has gone since is none.
+    let Some((document, _)) = remote.get(&meta.location).await? else {
+        return Ok(None);
+    };
+    let entry = Entry::decode(&document, folder.id, None);
+    if entry.is_none() {
+        report.unreadable += 1;
+        if task.verify {
+            report.found_damaged(&meta.location);
+            repair_manifest(remote, task, folder, meta, report).await?;
+        }
+    }
+    Ok(entry)
+}
+
+fn fate_of(
+    task: &Task,
+    purges: &Purges,
+    folder: &Folder,
+    entry: Option<&Entry>,
+    now: SystemTime,
+) -> Fate {
+    let is_gone = |entry: &Entry| {
+        let standing = purges.history.standing(&entry.object, entry.purges);
+        standing == Standing::Gone
+    };
+    let is_too_old = |entry: &Entry| {
+        task.max_age
+            .is_some_and(|most| unused_for(entry, folder, now) > most)
+    };
+    match entry {
+        _ if folder.version < task.version => Fate::Outdated,
+        Some(entry) if is_gone(entry) => Fate::Purged,
+        Some(entry) if is_too_old(entry) => Fate::Outdated,
+        _ => Fate::Kept,
+    }
+}
+
+/// The runs that no manifest names.
+fn strays_in<'f>(folder: &'f Folder, entry: Option<&Entry>) -> Vec<&'f ObjectMeta> {
+    let runs = entry.into_iter().flat_map(|entry| &entry.runs);
+    let named: HashSet<&str> = runs.map(|run| run.name.as_str()).collect();
+    let is_named = |name: &str| named.contains(name);
+    let others = folder.others.iter();
+    others
+        .filter(|meta| !meta.location.filename().is_some_and(is_named))
+        .collect()
+}
+
+fn age(meta: &ObjectMeta, now: SystemTime) -> Duration {
+    let written = SystemTime::from(meta.last_modified);
+    now.duration_since(written).unwrap_or_default()
 }
 
 /// For how long nobody has added to an object: no run, and no later word of the origin. When its
@@ -360,7 +390,7 @@ async fn repair_manifest(
     remote: &Remote,
     task: &Task,
     folder: &Folder,
-    meta: &object_store::ObjectMeta,
+    meta: &ObjectMeta,
     report: &mut Report,
 ) -> Result<(), Trouble> {
     if !task.repair {
@@ -371,7 +401,7 @@ async fn repair_manifest(
         there.is_some_and(|(document, _)| Entry::decode(&document, folder.id, None).is_none());
     if is_damaged {
         remote.delete(&meta.location).await?;
-        (report.erased, report.erased_bytes) = (report.erased + 1, report.erased_bytes + meta.size);
+        report.has_erased(meta.size);
     }
     Ok(())
 }
@@ -416,7 +446,7 @@ async fn verify(
                 remote
                     .delete(&remote.layout().run(folder.version, folder.id, name))
                     .await?;
-                report.erased += 1;
+                report.has_erased(0);
             }
         }
     }
