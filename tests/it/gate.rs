@@ -178,6 +178,16 @@ impl Gate {
         within(&format!("{part} to be {value}"), reached).await;
     }
 
+    /// Waits until so many bytes are stored.
+    pub async fn until_stored(&self, bytes: u64) {
+        let stored = async {
+            while self.metric("tidegate_store_size_bytes").await < bytes as f64 {
+                tokio::task::yield_now().await;
+            }
+        };
+        within(&format!("{bytes} bytes to be stored"), stored).await;
+    }
+
     /// Bytes that the cache directory takes on disk.
     pub fn allocated(&self) -> u64 {
         allocated(&self.cache_directory())

@@ -30,10 +30,15 @@ async fn keep(store: &Arc<Store>, object: &Arc<Object>, chunk: u32) -> Result<()
     store.keep(object, chunk, vec![bytes], checksum).await
 }
 
-/// A store with one object, all of it stored.
-async fn filled(config: &Config) -> (Arc<Store>, Arc<Object>) {
+fn opened(config: &Config) -> Arc<Store> {
     let store = Store::open(config.clone()).unwrap();
     store.recover();
+    store
+}
+
+/// A store with one object, all of it stored.
+async fn filled(config: &Config) -> (Arc<Store>, Arc<Object>) {
+    let store = opened(config);
     let object = store.conceive(sample(u64::from(CHUNK * COUNT), CHUNK));
     store.publish(&object, store.mark()).await;
     for chunk in 0..COUNT {
@@ -200,8 +205,7 @@ fn files(config: &Config) -> usize {
 async fn what_cannot_be_asked_for_again_is_kept_without_a_name() {
     let directory = tempfile::tempdir().unwrap();
     let config = config(&directory);
-    let store = Store::open(config.clone()).unwrap();
-    store.recover();
+    let store = opened(&config);
     let object = unversioned(&store).await;
     assert_eq!(files(&config), 2);
     let given = store.give().await.unwrap();
@@ -230,8 +234,7 @@ async fn what_cannot_be_asked_for_again_is_kept_without_a_name() {
 async fn what_is_whole_or_can_be_asked_for_again_is_the_next_owners() {
     let directory = tempfile::tempdir().unwrap();
     let config = config(&directory);
-    let store = Store::open(config.clone()).unwrap();
-    store.recover();
+    let store = opened(&config);
     let object = unversioned(&store).await;
     for chunk in 1..COUNT {
         keep(&store, &object, chunk).await.unwrap();
@@ -248,8 +251,7 @@ async fn files_without_a_name_do_not_grow_without_end() {
         max_size: u64::from(CHUNK) * 16,
         ..config(&directory)
     };
-    let store = Store::open(config.clone()).unwrap();
-    store.recover();
+    let store = opened(&config);
     let object = unversioned(&store).await;
     let _given = store.give().await.unwrap();
     for chunk in [1, 2] {
@@ -263,8 +265,7 @@ async fn files_without_a_name_do_not_grow_without_end() {
 async fn what_comes_in_while_the_directory_passes_is_kept() {
     let directory = tempfile::tempdir().unwrap();
     let config = config(&directory);
-    let store = Store::open(config.clone()).unwrap();
-    store.recover();
+    let store = opened(&config);
     for _ in 0..20 {
         let object = unversioned(&store).await;
         let keeps = (1..COUNT).map(|chunk| {
@@ -288,8 +289,7 @@ async fn what_comes_in_while_the_directory_passes_is_kept() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn removals_and_the_passing_on_do_not_wait_for_each_other() {
     let directory = tempfile::tempdir().unwrap();
-    let store = Store::open(config(&directory)).unwrap();
-    store.recover();
+    let store = opened(&config(&directory));
     let stop = Arc::new(AtomicBool::new(false));
     let removed = store.conceive(sample(1, CHUNK));
     let removals = {
@@ -315,8 +315,7 @@ async fn removals_and_the_passing_on_do_not_wait_for_each_other() {
 async fn a_private_object_that_ends_leaves_its_successor_alone() {
     let directory = tempfile::tempdir().unwrap();
     let config = config(&directory);
-    let store = Store::open(config.clone()).unwrap();
-    store.recover();
+    let store = opened(&config);
     let mut manifest = sample(1, CHUNK);
     manifest.total = None;
     let stream = store.conceive(manifest);

@@ -90,12 +90,7 @@ async fn what_is_stored_can_be_looked_at() {
     assert_eq!(outlook["now"], "a miss: nothing is stored");
 
     gate.bytes("/film", CHUNK, 2 * CHUNK - 1).await;
-    crate::patience::within("the chunk to be stored", async {
-        while gate.metric("store_size_bytes").await < CHUNK as f64 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    gate.until_stored(CHUNK).await;
     let found = about(&gate, "inspect", "/film").await;
     let film = &found["objects"][0];
     assert_eq!(film["place"], "media.test/film");

@@ -8,6 +8,11 @@ use crate::{
 use std::process::Stdio;
 use tokio::process::Command;
 
+/// A configuration that nobody runs: without a tier, and without an admin address.
+const SETTINGS: &str = "listen: [{address: 127.0.0.1:1}]\ncache: {directory: /nowhere}\n\
+                        origins: {media: {servers: [{url: \"http://x\"}]}}\n\
+                        routes: [{path: /, origins: [media]}]\n";
+
 /// What `tidegate` with these arguments says on its standard error, where it fails.
 async fn complaint(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_tidegate"))
@@ -58,10 +63,7 @@ async fn a_url_without_a_scheme_is_said_to_be_none() {
     let admin = format!("http://{}", gate.admin_address());
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("tidegate.yaml");
-    let text = "listen: [{address: 127.0.0.1:1}]\ncache: {directory: /nowhere}\n\
-                origins: {media: {servers: [{url: \"http://x\"}]}}\n\
-                routes: [{path: /, origins: [media]}]\n";
-    std::fs::write(&file, text).unwrap();
+    std::fs::write(&file, SETTINGS).unwrap();
     let whom = [
         ["--admin", admin.as_str()],
         ["--config", file.to_str().unwrap()],
@@ -87,18 +89,10 @@ async fn who_has_no_tier_to_erase_from_purges_nothing() {
     let origin = Origin::with(Script::new(165, CHUNK)).await;
     let gate = Gate::before(&origin).await;
     gate.get("/film").await;
-    within("the film to be stored", async {
-        while gate.metric("store_size_bytes").await < CHUNK as f64 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    gate.until_stored(CHUNK).await;
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("tidegate.yaml");
-    let text = "listen: [{address: 127.0.0.1:1}]\ncache: {directory: /nowhere}\n\
-                origins: {media: {servers: [{url: \"http://x\"}]}}\n\
-                routes: [{path: /, origins: [media]}]\n";
-    std::fs::write(&file, text).unwrap();
+    std::fs::write(&file, SETTINGS).unwrap();
     let admin = format!("http://{}", gate.admin_address());
     let file = file.to_str().unwrap();
     let purge = [

@@ -9,7 +9,7 @@ use crate::{
     gate::CHUNK,
     model::{Expected, Object},
     origin::{Origin, Script},
-    patience::{let_time_pass, within},
+    patience::let_time_pass,
 };
 use http::StatusCode;
 use std::time::Duration;
@@ -198,12 +198,8 @@ async fn an_answer_of_the_fallback_soon_gives_way() {
     script.content.version = 2;
     let best = Object::from(&script);
     primary.put("/film", script);
-    within("the answer to be stored, if not for long", async {
-        while gate.metric("tidegate_store_size_bytes").await < SIZE as f64 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    // If not for long.
+    gate.until_stored(SIZE).await;
     let_time_pass(Duration::from_millis(2100)).await;
     assert_served(&gate, &best).await;
     assert_served(&gate, &best).await;

@@ -17,6 +17,11 @@ const LONG: &str = "bytes=0-20000000";
 
 /// A client has a second for a segment of any size.
 async fn impatient(seed: u64) -> (Origin, Gate, Object) {
+    scene(seed, 1 << 40).await
+}
+
+/// The same, but for who takes this many bytes a second.
+async fn scene(seed: u64, min_rate: u64) -> (Origin, Gate, Object) {
     let script = Script::new(seed, LARGE);
     let object = Object::from(&script);
     let origin = Origin::with(script).await;
@@ -24,7 +29,7 @@ async fn impatient(seed: u64) -> (Origin, Gate, Object) {
         let sending = &mut settings.routes[0].sending;
         for pieces in [&mut sending.range, &mut sending.whole] {
             pieces.least_time = Duration::from_secs(1);
-            pieces.min_rate = 1 << 40;
+            pieces.min_rate = min_rate;
         }
     })
     .await;
@@ -94,17 +99,7 @@ async fn a_stream_whose_window_stays_shut_ends_and_its_connection_does_not() {
 /// Players read in bursts: what counts is how fast they are altogether.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_was_fast_may_pause() {
-    let script = Script::new(706, LARGE);
-    let object = Object::from(&script);
-    let origin = Origin::with(script).await;
-    let gate = Gate::with(&origin, |settings| {
-        let sending = &mut settings.routes[0].sending;
-        for pieces in [&mut sending.range, &mut sending.whole] {
-            pieces.least_time = Duration::from_secs(1);
-            pieces.min_rate = 1 << 20;
-        }
-    })
-    .await;
+    let (_origin, gate, object) = scene(706, 1 << 20).await;
     gate.get("/film").await;
     for request in [Request::get("/film"), Request::get("/film").range(LONG)] {
         let mut client = Client::narrow(gate.address()).await;

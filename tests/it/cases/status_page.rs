@@ -12,15 +12,6 @@ fn text_of(id: &str) -> String {
     format!("document.getElementById('{id}').innerText")
 }
 
-async fn stored(gate: &Gate, bytes: u64) {
-    crate::patience::within("the chunks to be stored", async {
-        while gate.metric("store_size_bytes").await < bytes as f64 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn it_shows_what_is_and_purges_what_is_confirmed() {
     let origin = Origin::with(Script::new(150, 4 * CHUNK)).await;
@@ -30,7 +21,7 @@ async fn it_shows_what_is_and_purges_what_is_confirmed() {
     let gate = Gate::guarded(&origin, "secret").await;
     gate.bytes("/film", CHUNK, 2 * CHUNK - 1).await;
     gate.get(strange).await;
-    stored(&gate, 2 * CHUNK).await;
+    gate.until_stored(2 * CHUNK).await;
     gate.bytes("/film", CHUNK, 2 * CHUNK - 1).await;
 
     let mut browser = Browser::open(&format!("http://{}/", gate.admin_address())).await;
@@ -110,7 +101,7 @@ async fn a_wrong_token_is_said_to_be_wrong() {
     let origin = Origin::with(Script::new(152, CHUNK)).await;
     let gate = Gate::guarded(&origin, "secret").await;
     gate.get("/film").await;
-    stored(&gate, CHUNK).await;
+    gate.until_stored(CHUNK).await;
     let mut browser = Browser::open(&format!("http://{}/", gate.admin_address())).await;
     let film = "document.querySelector('#objects button')";
     browser.until("the film", &format!("{film} !== null")).await;
@@ -141,7 +132,7 @@ async fn from_elsewhere_the_token_shows_everything_at_once() {
     let origin = Origin::with(Script::new(153, CHUNK)).await;
     let gate = Gate::guarded(&origin, "secret").await;
     gate.get("/film").await;
-    stored(&gate, CHUNK).await;
+    gate.until_stored(CHUNK).await;
     let url = format!("http://{}/", gate.admin_address());
     let mut browser = Browser::open_as(&url, &[("X-Forwarded-For", "203.0.113.5")]).await;
     let open = "document.getElementById('enter')?.open === true";
