@@ -3,6 +3,10 @@
 //! The origins are a [`Source`]; a shared second tier can be one too, in front of them. A
 //! [`Sink`] is offered every chunk that came in complete.
 
+mod need;
+
+pub use need::{Follower, Need};
+
 use crate::{
     domain::{ByteRange, ChunkIndex, Groups},
     traces::Trace,

@@ -12,7 +12,7 @@ use super::{Order, id_of};
 use crate::{
     fill::Fills,
     store::ObjectId,
-    traces::{Context, Step, Told},
+    traces::{Step, Told},
 };
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -24,7 +24,7 @@ use pingora_cache::{
 };
 use std::{
     num::NonZeroUsize,
-    sync::Arc,
+    sync::{Arc, Weak},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -40,31 +40,28 @@ pub struct ContactLock {
     leaders: Leaders,
 }
 
-/// The requests that hold locks, as far as they are recorded: those who wait have a link to them.
+/// The requests that hold locks: whoever waits for one needs what it asks for, and has a link to
+/// it where it is recorded.
 #[derive(Debug)]
-struct Leaders(Mutex<LruCache<ObjectId, Context>>);
+struct Leaders(Mutex<LruCache<ObjectId, Weak<Order>>>);
 
-/// Locks whose holders are known at a time. One that is forgotten costs a link.
+/// Locks whose holders are known at a time. One that is forgotten may end when its own client
+/// leaves, and those who wait for it ask by themselves.
 const MOST_LEADERS: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
 impl Leaders {
     fn note(&self, key: &CacheKey) {
-        let order = key.extensions.get::<Arc<Order>>();
-        let trace = order.and_then(|order| order.errand.trace());
-        if let Some(link) = trace.and_then(|trace| trace.link()) {
-            self.0.lock().put(id_of(key), link);
+        if let Some(order) = key.extensions.get::<Arc<Order>>() {
+            self.0.lock().put(id_of(key), Arc::downgrade(order));
         }
     }
 
     fn forget(&self, key: &CacheKey) {
-        let mut leaders = self.0.lock();
-        if !leaders.is_empty() {
-            leaders.pop(&id_of(key));
-        }
+        self.0.lock().pop(&id_of(key));
     }
 
-    fn of(&self, key: &CacheKey) -> Option<Context> {
-        self.0.lock().peek(&id_of(key)).cloned()
+    fn of(&self, key: &CacheKey) -> Option<Arc<Order>> {
+        self.0.lock().peek(&id_of(key))?.upgrade()
     }
 }
 
@@ -123,7 +120,11 @@ impl ContactLock {
         let core = LockCore::new_arc(self.age * 2, false, Default::default());
         let own = LockStub(core.clone()).read_lock();
         let began = Instant::now();
-        let link = order.errand.trace().and_then(|_| self.leaders.of(key));
+        let leader = self.leaders.of(key);
+        let link = leader
+            .as_ref()
+            .and_then(|leader| leader.errand.trace()?.link());
+        let follower = leader.map(|leader| leader.need.follow());
         tokio::spawn(async move {
             let (status, outcome) = tokio::select! {
                 biased;
@@ -133,6 +134,7 @@ impl ContactLock {
                 }
                 () = order.gone() => (LockStatus::GiveUp, "left"),
             };
+            drop(follower);
             if let Some(trace) = order.errand.trace() {
                 let said = || Told {
                     attributes: vec![("tidegate.outcome", outcome.into())],

@@ -5,6 +5,7 @@ use super::Attendance;
 use crate::{
     domain::{ByteRange, ChunkRun, Sizes},
     fill::{Board, Body, Errand, Offer, Tally, Visit},
+    source::Need,
     store::Mark,
     traffic::{Habit, Pace, Sending},
 };
@@ -47,6 +48,8 @@ pub struct Order {
     pub pace: Option<Pace>,
     /// Bytes given to this request, by where they came from.
     pub tally: Arc<Tally>,
+    /// Who needs what it asks the origin for.
+    pub need: Arc<Need>,
     /// The object that this request creates.
     pub(super) leads: Mutex<Option<Arc<Board>>>,
     /// The chunks that this request's own answer brings.
@@ -107,6 +110,7 @@ impl Order {
             habit: Arc::default(),
             pace: None,
             tally: Arc::default(),
+            need: Arc::default(),
             leads: Mutex::new(None),
             brings: Mutex::new(None),
             visit: Mutex::new(Weak::new()),

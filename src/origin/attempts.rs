@@ -224,7 +224,7 @@ impl Attempts {
             Some(report) => tokio::select! {
                 biased;
                 entered = origin.limit().enter(class) => entered,
-                () = report.left() => Err(Refused::Left),
+                () = report.need().gone() => Err(Refused::Left),
             },
         };
         self.note_waited(origin.name(), since, &entered);

@@ -5,7 +5,7 @@
 //! request obeys the same limits and breakers as a fill, over the same connections.
 
 use super::{
-    Backlog, Failure, Handover, Part, Purpose, Trail, Upstream,
+    Backlog, Cause, Failure, Handover, Part, Purpose, Trail, Upstream,
     asking::{Asking, Came},
     attempts::Attempts,
     client::Connection,
@@ -14,7 +14,7 @@ use super::{
     sending::{Answered, Ask, send_on},
     upload::{self, Pieces, Upload, Uploader},
 };
-use crate::traffic::Urgency;
+use crate::{source::Need, traffic::Urgency};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{Stream, stream};
@@ -33,7 +33,6 @@ use pingora_core::{
 };
 use pingora_http::{RequestHeader, ResponseHeader};
 use std::{sync::Arc, time::Duration};
-use tokio::sync::watch;
 
 /// What travels with a request from the proxy's hooks to its session, as an extension of its
 /// header.
@@ -59,7 +58,7 @@ pub struct Call {
 #[derive(Debug, Default)]
 pub struct Report {
     outcome: Mutex<(Option<usize>, Option<Failure>)>,
-    left: watch::Sender<bool>,
+    need: Arc<Need>,
 }
 
 impl Report {
@@ -83,15 +82,10 @@ impl Report {
         failure.into_pingora()
     }
 
-    /// The client has left: for its sake the request need not wait for a place at an origin.
-    pub fn client_left(&self) {
-        self.left.send_replace(true);
-    }
-
-    /// Waits until the client has left.
-    pub(super) async fn left(&self) {
-        // It fails only where the sender is gone, and that is here.
-        let _ = self.left.subscribe().wait_for(|left| *left).await;
+    /// Who needs the answer: without them neither a place at an origin nor the head of an answer
+    /// is waited for.
+    pub fn need(&self) -> &Arc<Need> {
+        &self.need
     }
 }
 
@@ -197,7 +191,15 @@ impl Exchange {
         request: Box<RequestHeader>,
         mut asking: Box<Asking>,
     ) -> Result<()> {
-        let answered = match asking.next().await {
+        let came = tokio::select! {
+            biased;
+            came = asking.next() => came,
+            () = call.report.need.gone() => {
+                let failure = Failure::new(Cause::Left, "nobody waits for the answer");
+                return Err(call.report.failed(failure));
+            }
+        };
+        let answered = match came {
             Came::Interim(head) => {
                 self.head = Some(*head);
                 self.state = State::Asking(call, request, asking);

@@ -191,6 +191,7 @@ impl Proxy {
         let stream = Http2Stream::of(session);
         let mut order = Order::new(errand, chunk_size, closed, stream.is_some());
         order.sizes = bound.route.sizes;
+        order.need = ctx.report.need().clone();
         let link = Link::of(session).filter(|_| session.subrequest_ctx.is_none());
         if let Some(link) = &link {
             order.habit = link.habit.clone();

@@ -401,7 +401,7 @@ impl ProxyHttp for Proxy {
             }
             // What is to be brought in whoever reads it waits on.
             if ctx.route().route.finish_when != FinishWhen::Always {
-                ctx.report.client_left();
+                ctx.report.need().client_left();
             }
             return true;
         }

@@ -214,3 +214,41 @@ async fn a_stream_that_is_reset_lets_its_place_in_the_queue_go() {
     assert_eq!(leader.head().await.unwrap().status, 200);
     assert!(origin.asked("/other").is_empty(), "{:#?}", origin.log());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_the_head_of_what_might_be_stored_is_let_go_with_the_origin() {
+    let valve = Valve::at(0);
+    let (origin, gate, object) = scene(947, &valve, true).await;
+    let asking = leader(&origin, &gate).await;
+    leave(&gate, asking).await;
+    origin
+        .wait_for("the origin to be let go", |log| log[0].state == State::Left)
+        .await;
+    let client = H2::connect(gate.address(), 1 << 20).await;
+    let reset = streams(&client, &Request::get("/film"), 1).await;
+    origin.wait_for("a stream", |log| log.len() == 2).await;
+    leave(&gate, reset).await;
+    valve.open();
+    object
+        .verify(&Expected::Whole, &gate.get("/film").await)
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_wait_for_goes_on_without_the_first_client() {
+    let valve = Valve::at(0);
+    let (origin, gate, object) = scene(948, &valve, true).await;
+    let asking = leader(&origin, &gate).await;
+    let mut follower = gate.client().await;
+    follower.send(&Request::get("/film")).await.unwrap();
+    let abrupt = abrupt(&gate).await;
+    gate.until_active(3.0).await;
+    drop(asking);
+    leave_but(&gate, abrupt, 2.0).await;
+    valve.open();
+    assert_eq!(follower.head().await.unwrap().status, 200);
+    let (body, cut) = follower.rest().await;
+    assert!(cut.is_none());
+    object.content.verify(0, &body).unwrap();
+    assert_eq!(origin.log().len(), 1, "{:#?}", origin.log());
+}
