@@ -7,6 +7,7 @@
 use super::client::{Closed, Http2Stream, Link};
 use crate::{cache::Attendance, origin::Upstream};
 use async_trait::async_trait;
+use http::Version;
 use pingora_proxy::Session;
 use std::{sync::Arc, time::Duration};
 
@@ -22,8 +23,13 @@ pub struct Client {
 }
 
 /// A client that has closed its side may still read, or may be gone: over HTTP/1 both look the
-/// same. It is served as long as that costs nobody else a place.
+/// same, until something is sent. Where nothing can be, it is served as long as that costs nobody
+/// else a place.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// How long a client may wait with its side closed before it is asked whether it is there: most
+/// have their answer by then.
+const PROBE_AFTER: Duration = Duration::from_millis(250);
 
 #[async_trait]
 impl Attendance for Client {
@@ -38,6 +44,15 @@ impl Attendance for Client {
         }
         if self.link.closed().await == Closed::Whole {
             return;
+        }
+        tokio::select! {
+            () = self.link.reset() => return,
+            () = tokio::time::sleep(PROBE_AFTER) => {}
+        }
+        match self.link.probe() {
+            Some(Ok(())) => return self.link.reset().await,
+            Some(Err(_)) => return,
+            None => {}
         }
         while !self.upstream.is_waited_for() {
             tokio::select! {
@@ -60,6 +75,11 @@ impl Attendance for Client {
 pub fn await_answer(session: &Session, client: Option<Arc<dyn Attendance>>) {
     let link = Link::of(session).filter(|_| session.as_downstream().as_http1().is_some());
     if let (Some(link), Some(client)) = (link, client) {
-        link.serves(client);
+        let is_plain = session
+            .as_downstream()
+            .digest()
+            .is_some_and(|d| d.ssl_digest.is_none());
+        let knows_interim = session.req_header().version == Version::HTTP_11;
+        link.serves(client, is_plain && knows_interim);
     }
 }

@@ -28,9 +28,23 @@ pub struct Link {
     heads: AtomicUsize,
     /// What its client takes at a time.
     pub habit: Arc<Habit>,
-    /// Who waits for the answer that is made.
-    served: Mutex<Option<Arc<dyn Attendance>>>,
+    answer: Mutex<Answer>,
 }
+
+/// The answer that is made.
+#[derive(Debug, Default)]
+struct Answer {
+    /// Who waits for it.
+    client: Option<Arc<dyn Attendance>>,
+    /// Something may be said before it: the client knows interim answers, and what it is sent is
+    /// not enciphered.
+    may_be_preceded: bool,
+    has_begun: bool,
+}
+
+/// What tells a client that has said all from one that is not there: the system of the latter
+/// resets the connection. Any client of HTTP/1.1 passes over it (RFC 9110, section 15.2).
+const PROCESSING: &[u8] = b"HTTP/1.1 102 Processing\r\n\r\n";
 
 /// How the other side has closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +67,7 @@ impl Link {
             reads_head: AtomicBool::new(false),
             heads: AtomicUsize::new(0),
             habit: Arc::default(),
-            served: Mutex::new(None),
+            answer: Mutex::default(),
         })
     }
 
@@ -79,7 +93,7 @@ impl Link {
     pub fn expect_head(&self) {
         self.heads.fetch_add(1, Relaxed);
         self.reads_head.store(true, Relaxed);
-        *self.served.lock() = None;
+        *self.answer.lock() = Answer::default();
     }
 
     /// The head of a request has come.
@@ -87,18 +101,41 @@ impl Link {
         self.reads_head.store(false, Relaxed);
     }
 
-    /// An answer is made for this client.
-    pub fn serves(&self, client: Arc<dyn Attendance>) {
-        *self.served.lock() = Some(client);
+    /// An answer is made for this client, before which an interim one may be sent or not.
+    pub fn serves(&self, client: Arc<dyn Attendance>, may_be_preceded: bool) {
+        let mut answer = self.answer.lock();
+        answer.client = Some(client);
+        answer.may_be_preceded = may_be_preceded;
+    }
+
+    /// Something of the answer is written, or of an interim one.
+    pub(super) fn answer_begins(&self) {
+        self.answer.lock().has_begun = true;
+    }
+
+    /// Finds out whether anybody is there who has closed one side, by sending something: if not,
+    /// the connection is reset. `None` where nothing can be sent.
+    pub fn probe(&self) -> Option<io::Result<()>> {
+        // Held while it is sent: the answer begins before or after.
+        let answer = self.answer.lock();
+        if answer.client.is_none() || !answer.may_be_preceded || answer.has_begun {
+            return None;
+        }
+        let tcp: &TcpStream = (*self.socket).as_ref();
+        let sent = tcp.try_write(PROCESSING);
+        Some(sent.and_then(|sent| match sent == PROCESSING.len() {
+            true => Ok(()),
+            false => Err(io::ErrorKind::WriteZero.into()),
+        }))
     }
 
     /// The connection is over. Whoever it served knows it, and would keep it open.
     pub(super) fn serves_nobody(&self) {
-        *self.served.lock() = None;
+        self.answer.lock().client = None;
     }
 
     pub(super) fn served(&self) -> Option<Arc<dyn Attendance>> {
-        self.served.lock().clone()
+        self.answer.lock().client.clone()
     }
 
     /// The number of the head that is expected, where one is.

@@ -182,6 +182,7 @@ impl ClientStream {
     /// An answer is about to be written. While the head of a request is expected that is Pingora's
     /// own: it makes nothing of what has come, no hook meets it, and the connection ends with it.
     fn note_answer(&mut self, bytes: &[u8]) {
+        self.link.answer_begins();
         if !bytes.is_empty() && self.link.expected_head().is_some() {
             let is_tunnel = bytes.get(STATUS) == Some(b"405");
             self.note_refused(match is_tunnel {

@@ -5,12 +5,17 @@ use crate::{
     gate::{CHUNK, Gate},
     model::{Expected, Object},
     origin::{Origin, Script, State, Valve},
+    patience::within,
 };
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::{net::TcpStream, task::JoinSet};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    task::JoinSet,
+};
 
 const SIZE: u64 = 16 * CHUNK;
 
@@ -220,14 +225,14 @@ async fn who_waits_for_the_head_of_what_might_be_stored_is_let_go_with_the_origi
     let valve = Valve::at(0);
     let (origin, gate, object) = scene(947, &valve, true).await;
     let asking = leader(&origin, &gate).await;
-    leave(&gate, asking).await;
+    leave_but(&gate, asking, 0.0).await;
     origin
         .wait_for("the origin to be let go", |log| log[0].state == State::Left)
         .await;
     let client = H2::connect(gate.address(), 1 << 20).await;
     let reset = streams(&client, &Request::get("/film"), 1).await;
     origin.wait_for("a stream", |log| log.len() == 2).await;
-    leave(&gate, reset).await;
+    leave_but(&gate, reset, 0.0).await;
     valve.open();
     object
         .verify(&Expected::Whole, &gate.get("/film").await)
@@ -251,4 +256,39 @@ async fn what_others_wait_for_goes_on_without_the_first_client() {
     assert!(cut.is_none());
     object.content.verify(0, &body).unwrap();
     assert_eq!(origin.log().len(), 1, "{:#?}", origin.log());
+}
+
+/// Those who close their connection, having read all that came, look like those who only have said
+/// all they had to say.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_only_closes_is_told_from_who_has_said_all() {
+    let valve = Valve::at(0);
+    let (origin, gate, object) = scene(949, &valve, true).await;
+    let other = Script {
+        valve: Some(valve.clone()),
+        holds_head: true,
+        ..Script::new(949, SIZE)
+    };
+    origin.put("/other", other);
+    let closing = leader(&origin, &gate).await;
+    let mut waiting = TcpStream::connect(gate.address()).await.unwrap();
+    let request = b"GET /other HTTP/1.1\r\nHost: media.test\r\nConnection: close\r\n\r\n";
+    waiting.write_all(request).await.unwrap();
+    waiting.shutdown().await.unwrap();
+    gate.until_active(2.0).await;
+    leave(&gate, closing).await;
+    valve.open();
+    let mut came = Vec::new();
+    within("the answer", waiting.read_to_end(&mut came))
+        .await
+        .unwrap();
+    let came = came
+        .strip_prefix(b"HTTP/1.1 102 Processing\r\n\r\n")
+        .unwrap();
+    let body = came.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
+    object.content.verify(0, &came[body..]).unwrap();
+    assert_eq!((came.len() - body) as u64, SIZE);
+    assert!(came.starts_with(b"HTTP/1.1 200 "));
+    let log = origin.log();
+    assert!(log[0].state == State::Left && log.len() == 2, "{log:#?}");
 }
