@@ -104,9 +104,10 @@ impl ReadAhead {
     }
 }
 
-/// Chunks in the first window of a reader that did not say where it ends: a player that probes,
-/// or one that reads on.
-const FIRST_OPEN_WINDOW: u32 = 2;
+/// Chunks in the first window of a reader that did not say where it ends. One that is left is
+/// brought in to its end, and kept, and so is the connection; of two the second would be on its way
+/// when it is left, and be fetched again.
+const FIRST_OPEN_WINDOW: u32 = 1;
 /// A window is a twelfth of what was read: with the next one under way before it is used up, that
 /// is a sixth too much at worst, but for the first few chunks.
 const SHARE: u32 = 12;
@@ -163,7 +164,7 @@ mod tests {
         for read in 1..500 {
             let mut ahead = ReadAhead::new(run(0, 10_000), false, 1 << 20, 64 << 20);
             let fetched = fetched_for(&mut ahead, 0, read);
-            assert!(fetched <= read + 2 + read / 5, "{fetched} for {read}");
+            assert!(fetched <= read + 1 + read / 5, "{fetched} for {read}");
         }
     }
 

@@ -109,16 +109,16 @@ async fn no_end_is_fetched_for_an_index_before_the_media_or_for_a_probe() {
 
 /// Asks for all from a place on, reads a little, hangs up, and asks again further on. Returns
 /// what the origin sent and what was played, in bytes.
-async fn hops(seed: u64, read: u64, skip: u64) -> (u64, u64) {
-    let script = Script {
-        rate: Some(8 << 20),
-        ..Script::new(seed, 2 * SIZE)
-    };
+async fn hops(script: Script, chunk: u64, times: u64, read: u64, skip: u64) -> (u64, u64) {
     let object = Object::from(&script);
     let origin = Origin::with(script).await;
-    let gate = Gate::before(&origin).await;
+    let gate = Gate::with(&origin, |settings| {
+        settings.store.chunk_size = u32::try_from(chunk).unwrap();
+        settings.fill.max_window = 16 * chunk;
+    })
+    .await;
     let (mut at, mut played) = (0, 0);
-    for _ in 0..20 {
+    for _ in 0..times {
         let request = Request::get("/film").range(format!("bytes={at}-"));
         let mut player = open(&gate, request).await;
         let body = player.at_least(read as usize).await.unwrap();
@@ -133,8 +133,23 @@ async fn hops(seed: u64, read: u64, skip: u64) -> (u64, u64) {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_asks_for_all_and_hangs_up_costs_what_it_plays() {
     for (seed, skip) in [(725, 0), (726, 8 * CHUNK)] {
-        let (sent, played) = hops(seed, 20 * CHUNK, skip).await;
+        let script = Script {
+            rate: Some(8 << 20),
+            ..Script::new(seed, 2 * SIZE)
+        };
+        let (sent, played) = hops(script, CHUNK, 20, 20 * CHUNK, skip).await;
         assert!(sent * 10 <= played * 12, "{sent} for {played}, {skip} on");
+    }
+}
+
+/// What comes in as fast as it is asked for is on its way before anybody hangs up.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_hangs_up_all_the_time_costs_what_it_plays_of_a_fast_origin() {
+    let chunk = 1 << 20;
+    for (seed, read) in [(727, chunk / 4), (728, chunk * 3 / 4), (729, chunk * 3 / 2)] {
+        let times = 12 * chunk / read;
+        let (sent, played) = hops(Script::new(seed, 20 * chunk), chunk, times, read, 0).await;
+        assert!(sent * 10 <= played * 12, "{sent} for {played}, by {read}");
     }
 }
 
