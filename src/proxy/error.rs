@@ -88,6 +88,11 @@ fn status(e: &Error) -> Option<StatusCode> {
     }
 }
 
+/// The origins have enough to do, or are left alone after failures: it is not this request that has
+/// failed.
+const NOBODY_ASKED: &str = "origin-not-asked";
+const ORIGIN_FAILED: &str = "origin-failed";
+
 /// Whether what is stored may only be used with the origin's word, and that is not to be had
 /// (RFC 9111, section 5.2.2.2).
 fn is_cut_off(ctx: &Context) -> bool {
@@ -119,10 +124,10 @@ pub async fn fail(session: &mut Session, e: &Error, ctx: &mut Context) -> FailTo
         false => code,
     });
     if let Some(code) = code {
-        let detail = if cause(e) == Cause::Origin {
-            "origin-failed"
-        } else {
-            "failed"
+        let detail = match cause(e) {
+            Cause::Origin if *e.etype() == NOT_ASKED => NOBODY_ASKED,
+            Cause::Origin => ORIGIN_FAILED,
+            _ => "failed",
         };
         let of_fill = ctx.failed.as_ref().and_then(retry_after_fill);
         let failure = ctx.report.failure();
@@ -179,7 +184,12 @@ pub async fn answer_for_fill(
     session.as_downstream_mut().set_keepalive(None);
     let retry_after = retry_after_fill(why);
     let status = status_of_fill(why);
-    send(session, ctx, status, "origin-failed", retry_after).await
+    let detail = match why {
+        FillError::NotAsked(_) => NOBODY_ASKED,
+        FillError::Busy => "no-room",
+        _ => ORIGIN_FAILED,
+    };
+    send(session, ctx, status, detail, retry_after).await
 }
 
 /// When it is worth another try.

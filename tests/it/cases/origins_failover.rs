@@ -259,6 +259,8 @@ async fn an_origin_with_enough_to_do_is_passed_over() {
             false => {
                 assert_eq!(answer.status(), 503, "{answer}");
                 assert!(answer.head.header("retry-after").is_some(), "{answer}");
+                let own = answer.head.header("cache-status");
+                assert_eq!(own, Some("tidegate; detail=origin-not-asked"), "{answer}");
             }
         }
         assert_eq!(busy.log().len(), 1, "{:#?}", busy.log());

@@ -58,6 +58,8 @@ fn assert_not_asked_with(status: u16, answer: &Answer) {
         matches!(after, Some(Ok(1..=60))),
         "when is it worth another try? {answer}"
     );
+    let own = answer.head.header("cache-status");
+    assert_eq!(own, Some("tidegate; detail=origin-not-asked"), "{answer}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
