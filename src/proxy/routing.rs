@@ -1,7 +1,14 @@
 //! Which route takes a request.
 
-use super::{Matcher, Route, access::Checks, prefetch::Prefetcher};
-use crate::origin::{LoadError, Source, Upstream};
+use super::{
+    Matcher, Route,
+    access::{Access, Checks},
+    prefetch::Prefetcher,
+};
+use crate::{
+    domain::other_readings,
+    origin::{LoadError, Source, Upstream},
+};
 use parking_lot::RwLock;
 use std::sync::Arc;
 
@@ -62,6 +69,18 @@ impl Routes {
 }
 
 impl Routes {
+    /// Whether an origin may take this path, which `found` takes here, for one of another route that
+    /// lets in only some: that would be a way around its door.
+    pub fn leads_around(&self, host: &str, path: &str, found: &BoundRoute) -> bool {
+        let is_guarded = |other: Arc<BoundRoute>| {
+            let access = &other.route.access;
+            *access != Access::default() && *access != found.route.access
+        };
+        let readings = other_readings(path);
+        let mut others = readings.iter().filter_map(|read| self.find(host, read));
+        others.any(is_guarded)
+    }
+
     /// All routes that take requests for this host, whatever the path.
     pub fn of_host(&self, host: &str) -> Vec<Arc<BoundRoute>> {
         let routes = self.0.read();

@@ -126,6 +126,11 @@ impl Proxy {
         if self.hop.is_loop(&request.headers) {
             return Err(Refused::Loop);
         }
+        let target = headers::target(request);
+        let path = split_target(&target).0;
+        if self.routes.leads_around(&ctx.host, path, bound) {
+            return Err(Refused::Spelling);
+        }
         let access = &bound.route.access;
         if !access.addresses.admit(ctx.address) {
             return Err(Refused::Address);
@@ -137,10 +142,9 @@ impl Proxy {
         }
         if let Some(verifier) = &bound.checks.verifier {
             let now = SystemTime::now();
-            let target = headers::target(request);
             let asked = Bearing {
                 host: &bound.route.key.host_of(&ctx.host),
-                path: split_target(&target).0,
+                path,
                 address: ctx.address,
                 now: now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
             };

@@ -9,6 +9,8 @@ use std::time::Duration;
 pub enum Refused {
     /// It has been here already.
     Loop,
+    /// An origin may take it for one that another route lets in only from some.
+    Spelling,
     /// Its client's address may not ask.
     Address,
     /// Its client asks too often, whatever the route; it should wait so long.
@@ -25,8 +27,9 @@ pub enum Refused {
 
 impl Refused {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Loop,
+        Self::Spelling,
         Self::Address,
         Self::ClientRate(Duration::ZERO),
         Self::AddressRate(Duration::ZERO),
@@ -45,6 +48,7 @@ impl Refused {
     pub fn status(self) -> StatusCode {
         match self {
             Self::Loop => StatusCode::LOOP_DETECTED,
+            Self::Spelling => StatusCode::BAD_REQUEST,
             Self::ClientRate(_) | Self::AddressRate(_) | Self::RouteRate(_) => {
                 StatusCode::TOO_MANY_REQUESTS
             }
@@ -64,6 +68,7 @@ impl Refused {
     pub fn label(self) -> &'static str {
         match self {
             Self::Loop => "loop",
+            Self::Spelling => "spelling",
             Self::Address => "address",
             Self::ClientRate(_) => "rate",
             Self::AddressRate(_) => "rate_address",

@@ -6,6 +6,7 @@ use crate::{
     origin::{Origin, Script},
 };
 use ipnet::IpNet;
+use tidegate::proxy::Matcher;
 
 async fn scene(allow: &[&str], deny: &[&str]) -> (Origin, Gate) {
     let networks = |list: &[&str]| -> Vec<IpNet> {
@@ -55,4 +56,36 @@ async fn who_connects_counts_where_nobody_else_is_named() {
     assert_eq!(gate.get("/film").await.status(), 403);
     assert_eq!(ask(&gate, "nonsense").await.status(), 403);
     assert_eq!(ask(&gate, "192.0.2.1").await.status(), 200);
+}
+
+/// To an origin `//film` may be `/film`: where that has a door, nobody comes in beside it.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_spelling_of_a_path_leads_around_its_door() {
+    let origin = Origin::with(Script::new(1021, 1000)).await;
+    let gate = Gate::with(&origin, |settings| {
+        let mut guarded = settings.routes[0].clone();
+        guarded.matcher = Matcher::Prefix("/film".to_owned());
+        guarded.access.addresses.deny = vec!["127.0.0.0/8".parse().unwrap()];
+        settings.routes.insert(0, guarded);
+    })
+    .await;
+    assert_eq!(gate.get("/film").await.status(), 403);
+    for way in [
+        "//film",
+        "/./film",
+        "/a/../film",
+        "/%2Ffilm",
+        "/a/%2e%2e/film",
+        "/%66ilm",
+    ] {
+        let answer = gate.get(way).await;
+        assert!([400, 403].contains(&answer.status()), "{way} {answer}");
+    }
+    assert_eq!(origin.log().len(), 0, "{:#?}", origin.log());
+    for other in ["//a", "/./a", "/%2Fa"] {
+        origin.put(other, Script::new(1022, 10));
+    }
+    for open in ["//a", "/./a", "/%2Fa"] {
+        assert_eq!(gate.get(open).await.status(), 200, "{open}");
+    }
 }
