@@ -20,6 +20,7 @@ pub(super) fn clients(at: &Spot) -> Option<Clients> {
         Some(Clients {
             idle_timeout: keys.or("idle_timeout", default.idle_timeout, timeout),
             read_timeout: keys.or("read_timeout", default.read_timeout, timeout),
+            min_rate: keys.or("min_rate", default.min_rate, size(0..=1 << 40)),
             header_timeout: keys.or("header_timeout", default.header_timeout, timeout),
             handshake_timeout: keys.or("handshake_timeout", default.handshake_timeout, timeout),
             max_header_size: keys.or(

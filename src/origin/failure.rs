@@ -43,6 +43,8 @@ pub enum Cause {
     Full(Duration),
     /// Every server is left alone after failures.
     Open(Duration),
+    /// The client sent the request's body too slowly.
+    SlowBody,
     /// Whom it was for has left before the origin was asked.
     Left,
 }
@@ -72,6 +74,7 @@ impl Cause {
             Self::Credentials => "credentials",
             Self::Full(_) => "full",
             Self::Open(_) => "open",
+            Self::SlowBody => "slow_body",
             Self::Left => "left",
         }
     }
@@ -99,6 +102,7 @@ impl Cause {
             | Self::Redirect
             | Self::Credentials
             | Self::Full(_)
+            | Self::SlowBody
             | Self::Left => false,
         }
     }
@@ -118,6 +122,7 @@ impl Cause {
             | Self::Credentials
             | Self::Full(_)
             | Self::Open(_)
+            | Self::SlowBody
             | Self::Left => false,
         }
     }
@@ -138,6 +143,7 @@ impl std::fmt::Display for Cause {
             Self::Credentials => "no credentials",
             Self::Full(_) => "queue full",
             Self::Open(_) => "circuit breaker open",
+            Self::SlowBody => "a body of the client's that comes too slowly",
             Self::Left => "nobody waits any more",
         })
     }
@@ -148,6 +154,9 @@ pub const NOT_ASKED: ErrorType = ErrorType::new("OriginNotAsked");
 
 /// The type of the error where the client left before an origin was asked.
 pub const CLIENT_LEFT: ErrorType = ErrorType::new("ClientLeft");
+
+/// The type of the error where the client sent the request's body too slowly.
+pub const SLOW_BODY: ErrorType = ErrorType::new("SlowBody");
 
 impl Failure {
     /// A failure of this kind.
@@ -190,6 +199,7 @@ impl Failure {
         let etype = match self.cause {
             Cause::Full(_) | Cause::Open(_) => NOT_ASKED,
             Cause::Left => CLIENT_LEFT,
+            Cause::SlowBody => SLOW_BODY,
             Cause::Timeout | Cause::Slow => ErrorType::ReadTimedout,
             Cause::Resolve | Cause::Connect => ErrorType::ConnectError,
             Cause::Tls => ErrorType::TLSHandshakeFailure,
@@ -228,6 +238,7 @@ impl From<Failure> for SourceError {
             | Cause::Relayed(_)
             | Cause::Redirect
             | Cause::Credentials
+            | Cause::SlowBody
             | Cause::Left => Self::Broken(reason),
         }
     }

@@ -14,7 +14,10 @@ use super::{
     sending::{Answered, Ask, send_on},
     upload::{self, Pieces, Upload, Uploader},
 };
-use crate::{source::Need, traffic::Urgency};
+use crate::{
+    source::Need,
+    traffic::{Arriving, Urgency},
+};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{Stream, stream};
@@ -50,6 +53,8 @@ pub struct Call {
     pub report: Arc<Report>,
     /// Where the answer's body is offered before Pingora reads it.
     pub handover: Option<Arc<Handover>>,
+    /// How fast its own body must come, if it has one.
+    pub arriving: Arriving,
     /// What of its body Pingora has not looked at yet.
     pub backlog: Arc<Backlog>,
 }
@@ -368,7 +373,7 @@ impl Session for Exchange {
                 let (attempts, connection) =
                     connected.map_err(|failure| call.report.failed(failure))?;
                 call.report.answered(attempts.leg_index());
-                let upload = Upload::new(attempts, connection, pieces);
+                let upload = Upload::new(attempts, connection, pieces, call.arriving);
                 self.read_head(Box::new(upload)).await
             }
             State::Uploading(upload) => self.read_head(upload).await,

@@ -8,6 +8,7 @@ use super::{
     interim::Interim,
     sending,
 };
+use crate::traffic::Arriving;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::StatusCode;
@@ -25,6 +26,10 @@ pub(super) struct Upload {
     connection: Connection,
     pieces: Pieces,
     sent: bool,
+    rule: Arriving,
+    /// How much has come of it, and how long it was waited for.
+    came: u64,
+    waited: Duration,
     /// Why the body could not be sent on; the answer may have come before.
     unsent: Option<Failure>,
     /// How long the head of the answer is waited for after all was sent, and until when.
@@ -93,7 +98,7 @@ pub(super) async fn begin(
 
 impl Upload {
     /// A body on its way to the server that was connected to.
-    pub fn new(attempts: Attempts, connection: Connection, pieces: Pieces) -> Self {
+    pub fn new(attempts: Attempts, connection: Connection, pieces: Pieces, rule: Arriving) -> Self {
         let leg = attempts.leg();
         let patience = leg.map(|leg| leg.origin.config().first_byte_timeout);
         Self {
@@ -103,6 +108,9 @@ impl Upload {
             connection,
             pieces,
             sent: false,
+            rule,
+            came: 0,
+            waited: Duration::ZERO,
             unsent: None,
         }
     }
@@ -110,15 +118,19 @@ impl Upload {
     /// Reads the next head, interim or final, sending on what comes of the body meanwhile.
     pub async fn read_head(&mut self) -> std::result::Result<ResponseHeader, Failure> {
         loop {
+            let began = Instant::now();
+            let too_slow = self.too_slow(began);
             let wire = &mut self.connection.wire;
-            let deadline = self.deadline.unwrap_or_else(Instant::now);
+            let deadline = self.deadline.unwrap_or(began);
             let step = tokio::select! {
                 read = wire.read_head() => Step::Read(read),
                 piece = self.pieces.recv(), if !self.sent => Step::Send(piece),
+                () = too_slow, if !self.sent => return Err(self.give_up()),
                 () = sleep_until(deadline), if self.deadline.is_some() => Step::Read(
                     Error::e_explain(ErrorType::ReadTimedout, "no head of an answer in time"),
                 ),
             };
+            self.waited += began.elapsed();
             match step {
                 Step::Read(Ok(())) => {
                     let head = self.connection.wire.head().cloned();
@@ -154,11 +166,15 @@ impl Upload {
     /// The next bytes of the answer.
     pub async fn next(&mut self) -> std::result::Result<Option<Bytes>, Failure> {
         loop {
+            let began = Instant::now();
+            let too_slow = self.too_slow(began);
             let wire = &mut self.connection.wire;
             let step = tokio::select! {
                 read = wire.read_body() => Step::Read(read),
                 piece = self.pieces.recv(), if !self.sent => Step::Send(piece),
+                () = too_slow, if !self.sent => return Err(self.give_up()),
             };
+            self.waited += began.elapsed();
             match step {
                 Step::Read(Ok(bytes)) => {
                     let length = bytes.as_ref().map_or(0, Bytes::len);
@@ -176,7 +192,27 @@ impl Upload {
         self.connection.wire.is_done()
     }
 
+    /// Waits until the client has taken too long over its body.
+    fn too_slow(&self, now: Instant) -> impl Future<Output = ()> + use<> {
+        let longest = self.rule.longest(self.came);
+        let until = longest.map(|longest| now + longest.saturating_sub(self.waited));
+        async move {
+            match until {
+                Some(until) => sleep_until(until).await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    fn give_up(&self) -> Failure {
+        let rate = self.rule.min_rate;
+        Failure::new(Cause::SlowBody, format!("less than {rate} bytes a second"))
+    }
+
     async fn send(&mut self, piece: Option<Piece>) {
+        if let Some(Piece::Bytes(bytes)) = &piece {
+            self.came += bytes.len() as u64;
+        }
         let wire = &mut self.connection.wire;
         let sent = match piece {
             Some(Piece::Bytes(bytes)) => wire.write_body(bytes).await,

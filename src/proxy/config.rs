@@ -158,6 +158,9 @@ pub struct Clients {
     pub idle_timeout: Duration,
     /// Longest wait for the next bytes of a request.
     pub read_timeout: Duration,
+    /// Slowest rate of a request's body beyond a first `read_timeout`, in bytes per second; 0 where
+    /// any will do.
+    pub min_rate: u64,
     /// Longest time that the head of a request may take, from its first byte to its last.
     pub header_timeout: Duration,
     /// Longest time for TLS and the PROXY header together.
@@ -202,6 +205,7 @@ impl Default for Clients {
         Self {
             idle_timeout: Duration::from_secs(60),
             read_timeout: Duration::from_secs(30),
+            min_rate: 1 << 10,
             header_timeout: Duration::from_secs(10),
             handshake_timeout: Duration::from_secs(10),
             max_header_size: 32 << 10,

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     cache::{ABSENT, FillError},
-    origin::{CLIENT_LEFT, NOT_ASKED},
+    origin::{CLIENT_LEFT, NOT_ASKED, SLOW_BODY},
 };
 use http::{HeaderValue, StatusCode, header};
 use pingora_core::{Error, ErrorSource, ErrorType, Result};
@@ -25,7 +25,7 @@ pub const UNWANTED: ErrorType = ErrorType::new("Unwanted");
 pub enum Cause {
     /// The client left, or took too long to ask.
     Client,
-    /// The client took its answer too slowly.
+    /// The client took its answer, or sent its request's body, too slowly.
     Slow,
     /// The origin failed.
     Origin,
@@ -58,6 +58,7 @@ pub fn cause(e: &Error) -> Cause {
     match (e.esource(), e.etype()) {
         (_, etype) if is_left(etype) => Cause::Client,
         (ErrorSource::Downstream, ErrorType::WriteTimedout) => Cause::Slow,
+        (_, etype) if *etype == SLOW_BODY => Cause::Slow,
         (ErrorSource::Downstream, _) => Cause::Client,
         (ErrorSource::Upstream, _) => Cause::Origin,
         // What an answer waited for can't be had.
@@ -75,6 +76,7 @@ fn status(e: &Error) -> Option<StatusCode> {
             Cause::Client,
             ErrorType::WriteError | ErrorType::ReadError | ErrorType::ConnectionClosed,
         ) => None,
+        (_, etype) if *etype == SLOW_BODY => Some(StatusCode::REQUEST_TIMEOUT),
         (Cause::Slow, _) | (Cause::Client, ErrorType::ReadTimedout) => None,
         (Cause::Client, etype) if is_left(etype) => None,
         (Cause::Client, _) => Some(StatusCode::BAD_REQUEST),

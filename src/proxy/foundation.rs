@@ -23,7 +23,7 @@ use crate::{
     },
     logs::AccessLog,
     origin::{Call, Part, Request, digest},
-    traffic::Urgency,
+    traffic::{Arriving, Urgency},
 };
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use pingora_cache::CacheMeta;
@@ -263,6 +263,10 @@ impl Proxy {
             trail: ctx.trail.clone(),
             report: ctx.report.clone(),
             handover: ctx.handover.clone(),
+            arriving: Arriving {
+                grace: ctx.terms.clients.read_timeout,
+                min_rate: ctx.terms.clients.min_rate,
+            },
             backlog: ctx.backlog.clone(),
         }
     }

@@ -113,7 +113,7 @@ impl Default for Stats {
             ),
             aborts: counter(
                 "tidegate_response_aborts_total",
-                "Answers that were cut before their end, by cause: the client left, or slow_client took less than its route allows (delivery.*.min_rate), the origin failed, or something internal did. A rise of slow_client says that networks are slow or that somebody holds connections on purpose.",
+                "Answers that were cut before their end, by cause: the client left, or slow_client took less than its route allows (delivery.*.min_rate) or sent less of a body than clients.min_rate, the origin failed, or something internal did. A rise of slow_client says that networks are slow or that somebody holds connections on purpose.",
                 "cause",
             ),
             ahead: counter(

@@ -1,5 +1,6 @@
 //! Who may go, when and how long: pure decisions about traffic. They take `now`.
 
+mod arriving;
 pub mod breaker;
 mod connections;
 mod features;
@@ -12,6 +13,7 @@ mod segment;
 mod sequel;
 mod urgency;
 
+pub use arriving::Arriving;
 pub use connections::{ConnectionCount, ConnectionLimits, customer, is_among};
 pub use features::Features;
 pub use latency::Latency;

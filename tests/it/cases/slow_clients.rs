@@ -6,10 +6,14 @@ use crate::{
     client::{Client, H2, Request},
     gate::Gate,
     model::Object,
-    origin::{Origin, Script},
+    origin::{Origin, Script, State},
     patience::{let_time_pass, within},
 };
 use std::time::Duration;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 /// Larger than what sockets and buffers on the way can hide.
 const LARGE: u64 = 24 << 20;
@@ -199,4 +203,44 @@ async fn pinned(tidegate: &Tidegate) -> String {
     let mut lines = page.lines();
     let line = lines.find(|line| line.starts_with("tidegate_response_pinned_bytes"));
     line.expect("the metric is there").to_owned()
+}
+
+/// A byte now and then would hold a place at the origin.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_sends_its_body_in_drops_is_told_so() {
+    let origin = Origin::with(Script::new(1290, 10)).await;
+    let gate = Gate::with(&origin, |settings| {
+        settings.clients.read_timeout = Duration::from_millis(400);
+        settings.clients.min_rate = 1 << 20;
+    })
+    .await;
+    let (mut reading, mut writing) = TcpStream::connect(gate.address())
+        .await
+        .unwrap()
+        .into_split();
+    let head = b"POST /film HTTP/1.1\r\nHost: media.test\r\nContent-Length: 1000000\r\n\r\n";
+    writing.write_all(head).await.unwrap();
+    let drops = tokio::spawn(async move {
+        while writing.write_all(b"x").await.is_ok() {
+            let_time_pass(Duration::from_millis(20)).await;
+        }
+    });
+    let mut came = vec![0; 12];
+    within("an answer", reading.read_exact(&mut came))
+        .await
+        .unwrap();
+    assert_eq!(came, b"HTTP/1.1 408");
+    counted(&gate, 1).await;
+    origin
+        .wait_for("the origin to be let go", |log| {
+            log.iter().all(|seen| seen.state == State::Left)
+        })
+        .await;
+    drops.abort();
+
+    // One that is no slower than it may be is waited for, however long it takes in all.
+    let mut request = Request::new("POST", "/film");
+    request.body = vec![7; 3 << 20];
+    let answer = gate.ask(request).await;
+    assert_eq!(answer.status(), 200, "{answer}");
 }
