@@ -1,4 +1,5 @@
-//! What a second tier costs, and what it brings: ours without one and with one, in turns.
+//! What a second tier costs, and what it brings: ours without one, with one that is only asked, and
+//! with one that takes all that comes in, in turns.
 //!
 //! The tier is a directory, so that no object store takes its share of the two cores: what is
 //! measured is what Tidegate itself does for it.
@@ -41,7 +42,8 @@ struct Options {
     measuring: Measuring,
 }
 
-const NAMES: [&str; 2] = ["without", "with a tier"];
+const NAMES: [&str; 3] = ["without", "tier is only asked", "with a tier"];
+const ONLY_ASKED: usize = 1;
 
 fn main() -> ExitCode {
     let Options { measuring } = Options::parse();
@@ -60,7 +62,8 @@ fn compare(measuring: &Measuring) -> io::Result<bool> {
             let shared = tempfile::tempdir()?;
             let stage = Stage::new(
                 &measuring.starting.tidegate,
-                (which == 1).then_some(&shared),
+                (which > 0).then_some(&shared),
+                which != ONLY_ASKED,
             )?;
             report.add(
                 "64 KB range hits",
@@ -69,6 +72,9 @@ fn compare(measuring: &Measuring) -> io::Result<bool> {
             );
             let size = if quick { 4 * MB } else { 1000 * MB };
             report.add("cold stream of 1 GB", which, &stage.fill(size)?);
+            if which == ONLY_ASKED {
+                continue;
+            }
             let seeks = if quick { 2 } else { 60 };
             report.add(
                 "cold 1 MB ranges, origin 50 ms away",
@@ -87,17 +93,20 @@ struct Stage<'a> {
     origin: Origin,
     server: Server,
     shared: Option<&'a TempDir>,
+    /// What comes in goes up.
+    uploads: bool,
     /// Bytes that are to lie in the tier.
     expected: Cell<u64>,
 }
 
 impl<'a> Stage<'a> {
-    fn new(tidegate: &Path, shared: Option<&'a TempDir>) -> io::Result<Self> {
+    fn new(tidegate: &Path, shared: Option<&'a TempDir>, uploads: bool) -> io::Result<Self> {
         let origin = Origin::start()?;
         Ok(Self {
-            server: edge(tidegate, &origin, shared)?,
+            server: edge(tidegate, &origin, shared, uploads)?,
             origin,
             shared,
+            uploads,
             expected: Cell::new(0),
         })
     }
@@ -142,7 +151,12 @@ impl<'a> Stage<'a> {
         Client::new(self.server.address()).get(&path, None, Reading::Check)?;
         self.settled(200 * MB)?;
         self.origin.delay(FAR);
-        let empty = edge(&measuring.starting.tidegate, &self.origin, self.shared)?;
+        let empty = edge(
+            &measuring.starting.tidegate,
+            &self.origin,
+            self.shared,
+            true,
+        )?;
         let mut client = Client::new(empty.address());
         let mut first_bytes = Vec::new();
         for nth in 0..count {
@@ -162,7 +176,7 @@ impl<'a> Stage<'a> {
     fn settled(&self, bytes: u64) -> io::Result<()> {
         self.expected.set(self.expected.get() + bytes);
         self.origin.settle(UPLOADS);
-        let Some(shared) = self.shared else {
+        let Some(shared) = self.shared.filter(|_| self.uploads) else {
             return Ok(());
         };
         let begun = Instant::now();
@@ -178,10 +192,16 @@ impl<'a> Stage<'a> {
     }
 }
 
-fn edge(tidegate: &Path, origin: &Origin, shared: Option<&TempDir>) -> io::Result<Server> {
+fn edge(
+    tidegate: &Path,
+    origin: &Origin,
+    shared: Option<&TempDir>,
+    uploads: bool,
+) -> io::Result<Server> {
+    let origin = origin.address();
     match shared {
-        None => Kind::Tidegate.start(tidegate, origin.address(), CAPACITY),
-        Some(shared) => servers::start_tiered(tidegate, origin.address(), CAPACITY, shared.path()),
+        None => Kind::Tidegate.start(tidegate, origin, CAPACITY),
+        Some(shared) => servers::start_tiered(tidegate, origin, CAPACITY, shared.path(), uploads),
     }
 }
 

@@ -76,17 +76,19 @@ impl Kind {
     }
 }
 
-/// Starts ours with a second tier in a directory that others may have, too.
+/// Starts ours with a second tier in a directory that others may have, too. Without `uploads` it is
+/// asked, and given nothing.
 pub fn start_tiered(
     tidegate: &Path,
     origin: SocketAddr,
     capacity: u64,
     shared: &Path,
+    uploads: bool,
 ) -> io::Result<Server> {
     let directory = tempfile::Builder::new()
         .prefix("tidegate-bench-")
         .tempdir()?;
-    tidegate::start_tiered(tidegate, directory, origin, capacity, shared)
+    tidegate::start_tiered(tidegate, directory, origin, capacity, shared, uploads)
 }
 
 /// A running server; dropped, it is stopped and its directory removed.

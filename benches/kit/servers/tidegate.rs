@@ -28,10 +28,12 @@ pub fn start_tiered(
     origin: SocketAddr,
     capacity: u64,
     shared: &Path,
+    uploads: bool,
 ) -> io::Result<Server> {
     let text = configuration(directory.path(), origin, capacity);
+    let least = if uploads { "0B" } else { "1TiB" };
     let tier = format!(
-        "tier:\n  kind: directory\n  path: {}\n  linger: 1s\n  queue: 65536\n",
+        "tier:\n  kind: directory\n  path: {}\n  linger: 1s\n  queue: 65536\n  min_size: {least}\n",
         shared.display()
     );
     launch(binary, directory, &(text + &tier))
