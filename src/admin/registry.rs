@@ -74,6 +74,7 @@ impl Readings {
             Box::new(requests.purges.clone()),
             Box::new(requests.refusals.clone()),
             Box::new(requests.malformed.clone()),
+            Box::new(requests.ended.clone()),
             Box::new(requests.ahead.clone()),
             Box::new(requests.ahead_bytes.clone()),
             Box::new(fills.running.clone()),

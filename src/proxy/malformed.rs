@@ -47,6 +47,31 @@ pub struct Journal {
     stats: Arc<Stats>,
 }
 
+/// Why an HTTP/2 connection is ended that its client would have kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// More frames, resets or continuations than any use of the protocol needs.
+    Flood,
+    /// Frames that mean nothing.
+    Protocol,
+    /// Too many of its requests were malformed.
+    Malformed,
+}
+
+impl Ended {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Flood, Self::Protocol, Self::Malformed];
+
+    /// The value of the label `reason` in the metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Flood => "flood",
+            Self::Protocol => "protocol",
+            Self::Malformed => "malformed",
+        }
+    }
+}
+
 /// Whose connection it is, and where it is noted what is wrong with its requests.
 #[derive(Clone, Debug)]
 pub struct Caller {
@@ -144,6 +169,16 @@ impl Caller {
     /// A request of this client is refused.
     pub(super) fn note(&self, refused: Refused) {
         self.journal.note(self.address, refused);
+    }
+
+    /// This client's connection is ended.
+    pub(super) fn note_ended(&self, why: Ended) {
+        log::debug!(
+            "an HTTP/2 connection of {} is ended: {}",
+            self.address,
+            why.label()
+        );
+        self.journal.stats.ended(why);
     }
 }
 

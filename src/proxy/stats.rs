@@ -4,7 +4,7 @@ use super::{
     access::Refused,
     cache_status::{Answerer, Handling},
     error::Cause,
-    malformed::Malformed,
+    malformed::{Ended, Malformed},
 };
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
@@ -30,6 +30,8 @@ pub struct Stats {
     pub refusals: IntCounterVec,
     /// Requests of which nothing could be made, by what was wrong.
     pub malformed: IntCounterVec,
+    /// HTTP/2 connections that were ended, by why.
+    pub ended: IntCounterVec,
     /// Purges, by what was named and what became of them.
     pub purges: IntCounterVec,
     /// Requests under way.
@@ -133,12 +135,17 @@ impl Default for Stats {
             ),
             refusals: counter(
                 "tidegate_requests_refused_total",
-                "Requests that were answered with a refusal before anything was looked up, by reason: address (access.allow and access.deny of the route), rate (clients.rate), rate_address and rate_route (rate of the route), referer (access.referers), token_* (access.signed: the token is missing, malformed, of an unknown key, wrong, expired, or for another path or address). A rise of token_wrong says that somebody guesses, or that keys differ from those that sign. A rise of loop (508) says that an origin leads back here.",
+                "Requests that were answered with a refusal before anything was looked up, by reason: loop, spelling (an origin may take the path for one of a route with an access of its own), address (access.allow and access.deny of the route), rate (clients.rate), rate_address and rate_route (rate of the route), referer (access.referers), token_* (access.signed: the token is missing, malformed, of an unknown key, wrong, expired, or for another path or address). A rise of token_wrong says that somebody guesses, or that keys differ from those that sign. A rise of loop (508) says that an origin leads back here.",
                 "reason",
             ),
             malformed: counter(
                 "tidegate_requests_malformed_total",
                 "Requests of which nothing could be made, by reason: unreadable (no HTTP/1, or not clear whom it asks), bad-host (the host is missing or not clear), method (CONNECT), request-header-too-slow (408), request-header-too-large (431), bad-framing (HTTP/2), and what could be read in two ways: bad-line-end, folded-field, control-character, bad-field-name, two-lengths, bad-length, transfer-coding. A rise says that somebody looks for holes, or that a client is broken; the access log says from where.",
+                "reason",
+            ),
+            ended: counter(
+                "tidegate_http2_connections_ended_total",
+                "HTTP/2 connections that were ended for what their clients did, by reason: flood (more frames, resets or continuations than any use needs), protocol (frames that mean nothing), malformed (too many requests of which nothing could be made). A rise of flood says that somebody attacks; clients.max_connections_per_address bounds what one address can do.",
                 "reason",
             ),
             purges: IntCounterVec::new(
@@ -180,6 +187,9 @@ impl Stats {
         }
         for reason in Refused::ALL {
             self.refusals.with_label_values(&[reason.label()]);
+        }
+        for why in Ended::ALL {
+            self.ended.with_label_values(&[why.label()]);
         }
         for what in Malformed::ALL {
             self.malformed.with_label_values(&[what.label()]);
@@ -229,6 +239,11 @@ impl Stats {
     /// Nothing could be made of a request.
     pub fn malformed(&self, what: Malformed) {
         self.malformed.with_label_values(&[what.label()]).inc();
+    }
+
+    /// An HTTP/2 connection was ended.
+    pub fn ended(&self, why: Ended) {
+        self.ended.with_label_values(&[why.label()]).inc();
     }
 
     /// A segment was to be fetched ahead.

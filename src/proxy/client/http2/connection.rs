@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        super::malformed::{Caller, Malformed, Refused},
+        super::malformed::{Caller, Ended, Malformed, Refused},
         ClientStream,
     },
     request::check,
@@ -97,8 +97,13 @@ pub async fn serve<A>(
             // This drives all the connection.
             accepted = connection.accept() => match accepted {
                 Some(Ok(accepted)) => Some(accepted),
-                // An error is mostly a client that has hung up.
-                Some(Err(_)) | None => break,
+                Some(Err(e)) => {
+                    if let Some(why) = ended(&e) {
+                        caller.note_ended(why);
+                    }
+                    break;
+                }
+                None => break,
             },
             () = under_way.none_for(patience) => match is_closing {
                 true => break,
@@ -124,10 +129,20 @@ pub async fn serve<A>(
             None => malformed += 1,
         }
         if malformed == MOST_MALFORMED {
-            log::debug!("a connection is closed after {malformed} malformed requests");
+            caller.note_ended(Ended::Malformed);
             break;
         }
     }
+}
+
+/// What a client did for which its connection is ended; nothing where it has hung up.
+fn ended(e: &h2::Error) -> Option<Ended> {
+    // What the library says of it, not what the client did.
+    let reason = e.reason().filter(|_| e.is_library())?;
+    Some(match reason {
+        Reason::ENHANCE_YOUR_CALM => Ended::Flood,
+        _ => Ended::Protocol,
+    })
 }
 
 /// The requests of a connection that are under way.

@@ -9,8 +9,8 @@ use crate::{
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{
-    io::{DuplexStream, copy, duplex, split},
-    net::TcpSocket,
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream, copy, duplex, split},
+    net::{TcpSocket, TcpStream},
     sync::Notify,
 };
 
@@ -144,6 +144,47 @@ async fn requests_with_two_authorities_are_refused_until_there_are_too_many() {
     let _ = client.begin(&twofold, true).await.head().await;
     client.closed().await;
     assert_eq!(origin.log().len(), 1, "{:#?}", origin.log());
+    gate.until("connections_ended_total", 1.0).await;
+}
+
+/// One frame (RFC 9113, section 4.1).
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = (payload.len() as u32).to_be_bytes();
+    let stream = stream.to_be_bytes();
+    [&length[1..], &[kind, flags], &stream, payload].concat()
+}
+
+/// Heads that never end, frames that mean nothing: the connection ends, and it is counted why.
+#[tokio::test(flavor = "multi_thread")]
+async fn floods_of_frames_are_counted_as_what_they_are() {
+    let (data, headers, settings, continuation) = (0, 1, 4, 9);
+    let (_origin, gate, object) = scene(Script::new(957, SIZE)).await;
+    let hello = [
+        &b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..],
+        &frame(settings, 0, 0, &[]),
+    ]
+    .concat();
+    let endless = frame(continuation, 0, 1, b"").repeat(5000);
+    for (reason, attack) in [
+        ("flood", [frame(headers, 1, 1, b""), endless].concat()),
+        ("protocol", frame(data, 0, 0, b"x")),
+    ] {
+        let mut stream = TcpStream::connect(gate.address()).await.unwrap();
+        // It may be reset before all of it is written.
+        let _ = stream.write_all(&[&hello[..], &attack].concat()).await;
+        let mut said = Vec::new();
+        let _ = within("the end", stream.read_to_end(&mut said)).await;
+        let line = format!("connections_ended_total{{reason=\"{reason}\"}} 1");
+        within("it to be counted", async {
+            while !gate.metrics().await.contains(&line) {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+    let answer = H2::connect(gate.address(), 1 << 20).await;
+    let answer = answer.ask(&Request::get("/film")).await;
+    object.verify(&Expected::Whole, &answer).unwrap();
 }
 
 /// A connection of which nothing is read until it is let go; the kernel takes in little meanwhile.
