@@ -68,6 +68,7 @@ impl Stats {
             Err(KeepError::QueueFull) => "queue_full",
             Err(KeepError::NoRoom) => "no_room",
             Err(KeepError::Unwanted | KeepError::Closed) => "unwanted",
+            Err(KeepError::Lost) => "lost",
             Err(KeepError::Disk(_)) => "disk_error",
         };
         self.chunks.with_label_values(&[outcome]).inc();

@@ -117,41 +117,82 @@ impl Handling {
     }
 }
 
-/// Our member of the field, under the name `who`. `collapsed`: the request joined another's.
-pub fn member(who: &str, handling: Handling, collapsed: bool, detail: Option<&str>) -> String {
-    let done = match handling {
-        Handling::Hit => "hit",
-        Handling::Stale => "hit; detail=stale",
-        Handling::Partial if collapsed => "fwd=partial",
-        Handling::Partial => "fwd=partial; stored",
-        Handling::Miss if collapsed => "fwd=miss",
-        Handling::Miss => "fwd=miss; stored",
-        Handling::Refreshed => "fwd=stale; stored",
-        Handling::Requested => "fwd=request; stored",
-        Handling::Unkept => "fwd=request",
-        Handling::Passed => "fwd=miss",
-        Handling::Bypass => "fwd=bypass",
-        Handling::Method => "fwd=method",
-        Handling::Own | Handling::Unknown => "",
-    };
-    let mut out = who.to_owned();
-    for part in [done, if collapsed { "collapsed" } else { "" }] {
-        if !part.is_empty() {
-            out.push_str("; ");
-            out.push_str(part);
-        }
-    }
-    if let Some(detail) = detail {
-        out.push_str("; detail=");
-        out.push_str(detail);
-    }
-    out
+/// What was done with one request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Done<'a> {
+    /// How it was answered.
+    pub handling: Handling,
+    /// It joined another's transfer.
+    pub collapsed: bool,
+    /// What came in for it can't be kept.
+    pub unkept: bool,
+    /// What else there is to say.
+    pub detail: Option<&'a str>,
 }
 
-/// The same without a name.
-pub fn done(handling: Handling, collapsed: bool, detail: Option<&str>) -> String {
-    let member = member("", handling, collapsed, detail);
-    member.trim_start_matches("; ").to_owned()
+/// What is said where nothing can be kept and there is nothing else to say.
+const DISK_GONE: &str = "disk-gone";
+
+impl<'a> Done<'a> {
+    /// It was answered by this process itself.
+    pub fn own(detail: Option<&'a str>) -> Self {
+        Self {
+            handling: Handling::Own,
+            detail,
+            ..Self::default()
+        }
+    }
+
+    /// Our member of the field, under the name `who`.
+    pub fn member(&self, who: &str) -> String {
+        let mut out = who.to_owned();
+        self.words(|parts| {
+            out.push_str("; ");
+            out.extend(parts);
+        });
+        out
+    }
+
+    /// The same without a name.
+    pub fn say(&self) -> String {
+        let mut out = String::new();
+        self.words(|parts| {
+            out.push_str(if out.is_empty() { "" } else { "; " });
+            out.extend(parts);
+        });
+        out
+    }
+
+    fn words(&self, mut say: impl FnMut([&str; 2])) {
+        let stores = self.handling.leads() || self.handling == Handling::Partial;
+        for word in self.forwarded() {
+            say([word, ""]);
+        }
+        if stores && !self.unkept && !self.collapsed {
+            say(["stored", ""]);
+        }
+        if self.collapsed {
+            say(["collapsed", ""]);
+        }
+        let unkept = (stores && self.unkept).then_some(DISK_GONE);
+        if let Some(detail) = self.detail.or(unkept) {
+            say(["detail=", detail]);
+        }
+    }
+
+    fn forwarded(&self) -> &'static [&'static str] {
+        match self.handling {
+            Handling::Hit => &["hit"],
+            Handling::Stale => &["hit", "detail=stale"],
+            Handling::Partial => &["fwd=partial"],
+            Handling::Miss | Handling::Passed => &["fwd=miss"],
+            Handling::Refreshed => &["fwd=stale"],
+            Handling::Requested | Handling::Unkept => &["fwd=request"],
+            Handling::Bypass => &["fwd=bypass"],
+            Handling::Method => &["fwd=method"],
+            Handling::Own | Handling::Unknown => &[],
+        }
+    }
 }
 
 #[cfg(test)]
@@ -160,17 +201,49 @@ mod tests {
 
     #[test]
     fn says_what_was_done() {
+        let done = |handling| Done {
+            handling,
+            ..Done::default()
+        };
         let table = [
-            (Handling::Hit, false, None, "hit"),
-            (Handling::Miss, false, None, "fwd=miss; stored"),
-            (Handling::Miss, true, None, "fwd=miss; collapsed"),
-            (Handling::Own, false, Some("no-route"), "detail=no-route"),
-            (Handling::Own, false, None, ""),
+            (done(Handling::Hit), "hit"),
+            (done(Handling::Stale), "hit; detail=stale"),
+            (done(Handling::Miss), "fwd=miss; stored"),
+            (done(Handling::Refreshed), "fwd=stale; stored"),
+            (done(Handling::Passed), "fwd=miss"),
+            (Done::own(Some("no-route")), "detail=no-route"),
+            (Done::own(None), ""),
         ];
-        for (handling, collapsed, detail, expected) in table {
-            assert_eq!(done(handling, collapsed, detail), expected);
+        for (done, expected) in table {
+            assert_eq!(done.say(), expected);
         }
-        let member = member("tidegate-edge-1", Handling::Hit, false, None);
-        assert_eq!(member, "tidegate-edge-1; hit");
+        let collapsed = Done {
+            collapsed: true,
+            ..done(Handling::Partial)
+        };
+        assert_eq!(collapsed.say(), "fwd=partial; collapsed");
+        assert_eq!(
+            done(Handling::Hit).member("tidegate-edge-1"),
+            "tidegate-edge-1; hit"
+        );
+    }
+
+    #[test]
+    fn nothing_is_said_to_be_stored_that_can_t_be() {
+        let table = [
+            (Handling::Hit, "hit"),
+            (Handling::Miss, "fwd=miss; detail=disk-gone"),
+            (Handling::Partial, "fwd=partial; detail=disk-gone"),
+            (Handling::Requested, "fwd=request; detail=disk-gone"),
+            (Handling::Bypass, "fwd=bypass"),
+        ];
+        for (handling, expected) in table {
+            let done = Done {
+                handling,
+                unkept: true,
+                ..Done::default()
+            };
+            assert_eq!(done.say(), expected);
+        }
     }
 }

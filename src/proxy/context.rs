@@ -1,8 +1,17 @@
 //! What one request carries from hook to hook.
 
 use super::{
-    access::Lines, bypass::Grant, cache_status::Handling, delivery::Asked, headers, key::Keyed,
-    meter::Meter, prefetch::Errand, reception::Terms, request_id::RequestId, routing::BoundRoute,
+    access::Lines,
+    bypass::Grant,
+    cache_status::{Done, Handling},
+    delivery::Asked,
+    headers,
+    key::Keyed,
+    meter::Meter,
+    prefetch::Errand,
+    reception::Terms,
+    request_id::RequestId,
+    routing::BoundRoute,
     trim::Trim,
 };
 use crate::{
@@ -67,6 +76,8 @@ pub struct Context {
     pub handling: Handling,
     /// Whether it joined another's transfer.
     pub collapsed: bool,
+    /// What comes in for it can't be kept.
+    pub unkept: bool,
     /// What scripts on the page that it comes from may do, where its route says that.
     pub cors: Option<Lines>,
     /// What is to be said of it beyond that.
@@ -171,6 +182,7 @@ impl Context {
             order: None,
             handling: Handling::default(),
             collapsed: false,
+            unkept: false,
             cors: None,
             detail: None,
             contact: Contact::default(),
@@ -236,6 +248,16 @@ impl Context {
         self.route
             .as_ref()
             .expect("requests without a route are answered in request_filter")
+    }
+
+    /// What was done with the request.
+    pub fn done(&self) -> Done<'_> {
+        Done {
+            handling: self.handling,
+            collapsed: self.collapsed,
+            unkept: self.unkept,
+            detail: self.detail,
+        }
     }
 
     /// Says in an answer how its request is called in logs, where its client is to know.

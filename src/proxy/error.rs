@@ -2,7 +2,7 @@
 
 use super::{
     access::Refused,
-    cache_status::{self, Handling},
+    cache_status::{Done, Handling},
     client::announce,
     context::Context,
     headers,
@@ -226,7 +226,7 @@ async fn send(
         response.insert_header(header::RETRY_AFTER, HeaderValue::from(seconds as u64))?;
     }
     let who = &ctx.terms.identifier;
-    let field = cache_status::member(who, Handling::Own, false, Some(detail));
+    let field = Done::own(Some(detail)).member(who);
     response.insert_header("Cache-Status", field)?;
     response.insert_header(header::VIA, headers::via(http::Version::HTTP_11))?;
     ctx.share(&mut response)?;

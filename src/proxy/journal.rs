@@ -2,7 +2,6 @@
 //! one, and a message where something has failed that nobody has spoken of yet.
 
 use super::{
-    cache_status,
     context::Context,
     error::{self, Cause},
     foundation::Proxy,
@@ -87,7 +86,7 @@ impl Proxy {
         let bytes = session.body_bytes_sent() as u64;
         let asked = ctx.trail.as_ref().map(|trail| trail.so_far());
         let asked = asked.unwrap_or_default();
-        let cache = cache_status::done(ctx.handling, ctx.collapsed, ctx.detail);
+        let cache = ctx.done().say();
         log.write(&Entry {
             ended: SystemTime::now(),
             client: ctx.address,

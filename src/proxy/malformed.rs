@@ -4,11 +4,7 @@
 //! come so far: Pingora's parser, the bounds on heads and the checks of HTTP/2 refuse them on the
 //! connection itself. Those are written down and counted here.
 
-use super::{
-    cache_status::{self, Handling},
-    journal::protocol,
-    stats::Stats,
-};
+use super::{cache_status::Done, journal::protocol, stats::Stats};
 use crate::{
     domain::BadHead,
     logs::{AccessLog, Entry, Gist},
@@ -183,7 +179,7 @@ impl Caller {
 }
 
 fn write_line(log: &AccessLog, address: IpAddr, refused: Refused) {
-    let cache = cache_status::done(Handling::Own, false, Some(refused.what.label()));
+    let cache = Done::own(Some(refused.what.label())).say();
     // A tunnel has no path.
     let target = refused.head.map(|head| &head.uri);
     let target = target.filter(|target| !target.path().is_empty());

@@ -1,7 +1,6 @@
 //! The head of an answer as it goes out to its client.
 
 use super::{
-    cache_status,
     client::{Date, NextHead, announce},
     context::Context,
     delivery::{announced, deliver},
@@ -23,6 +22,7 @@ impl Proxy {
         ctx: &mut Context,
     ) -> Result<()> {
         ctx.conclude(session);
+        ctx.unkept = self.storage.fills().store().is_lost();
         self.hold_back(session, response, ctx).await?;
         // Pingora applies conditions and ranges only to what is stored.
         if ctx.kept_back && !session.cache.enabled() && response.status == StatusCode::OK {
@@ -39,7 +39,7 @@ impl Proxy {
         ctx.drops_body |= session.req_header().method == Method::HEAD
             || response.status == StatusCode::NOT_MODIFIED;
         let who = &ctx.terms.identifier;
-        let field = cache_status::member(who, ctx.handling, ctx.collapsed, ctx.detail);
+        let field = ctx.done().member(who);
         let value = HeaderValue::try_from(field)
             .map_err(|e| Error::because(ErrorType::InternalError, "Cache-Status", e))?;
         response.append_header("Cache-Status", value)?;

@@ -2,7 +2,7 @@
 //! that are in force.
 
 use super::{
-    cache_status::{self, Handling},
+    cache_status::{Done, Handling},
     context::Context,
     error,
     foundation::Proxy,
@@ -291,7 +291,7 @@ async fn told(session: &mut Session, ctx: &mut Context, purged: Purged) -> Resul
     response.insert_header(header::CONTENT_TYPE, "application/json")?;
     response.insert_header(header::CACHE_CONTROL, "no-store")?;
     let who = &ctx.terms.identifier;
-    let field = cache_status::member(who, Handling::Own, false, ctx.detail);
+    let field = Done::own(ctx.detail).member(who);
     response.insert_header("Cache-Status", field)?;
     session
         .write_response_header(Box::new(response), false)

@@ -1,7 +1,6 @@
 //! A request as a part of a trace: taken up when it comes, told when it has ended.
 
 use super::{
-    cache_status,
     context::Context,
     error::Cause,
     foundation::Proxy,
@@ -152,7 +151,7 @@ fn say_answered(said: &mut Attributes, session: &Session, ctx: &Context) {
     }
     let sent = session.body_bytes_sent() as u64;
     say("http.response.body.size", sent.into());
-    let cache = cache_status::done(ctx.handling, ctx.collapsed, ctx.detail);
+    let cache = ctx.done().say();
     say("tidegate.cache", cache.into());
     if let Some(first_byte) = journal::first_byte(ctx) {
         say("tidegate.first_byte_ms", first_byte.into());

@@ -186,6 +186,7 @@ fn open_storage(
     let store = Store::open_with(bounded(settings), lock)?;
     let walker = store.clone();
     tokio::task::spawn_blocking(move || walker.recover());
+    tokio::spawn(store.clone().watch());
     let fills = Fills::new(store, settings.fill.clone());
     Ok(Box::leak(Box::new(ChunkStorage::new(fills))))
 }

@@ -14,6 +14,8 @@
 //! * Nothing is ever synced: all that a power failure can do to a self-checking record is to
 //!   make it a missing one, and a missing chunk is fetched again. A killed process loses
 //!   nothing, since the kernel has what it wrote.
+//! * A directory that goes away while the process runs makes it slower, and is used again when it
+//!   is back: see `absence`.
 //! * One process at a time writes in the directory. Another may take it over while this one's
 //!   readers go on: see `ownership` and `private`.
 //! * A lookup opens one manifest by its name. Start-up walks nothing before serving; the walk
@@ -21,6 +23,7 @@
 //!
 //! What it never does: fetch, wait for a client, or fail a request because the disk does.
 
+mod absence;
 pub mod aside;
 mod body;
 mod budget;
@@ -60,6 +63,7 @@ pub use stats::Stats;
 pub use weak_map::WeakMap;
 
 use crate::domain::{Selector, Tags, place_of};
+use absence::Absence;
 use async_trait::async_trait;
 use budget::Budget;
 use index::Index;
@@ -139,6 +143,7 @@ pub struct Store {
     given_away: AtomicBool,
     /// Bytes written into files without a name.
     private: Arc<AtomicU64>,
+    absence: Absence,
     /// Who is told of clients' writes once the directory is another's.
     next_owner: Mutex<Option<mpsc::Sender<Superseded>>>,
     herald: OnceLock<Arc<dyn Herald>>,
@@ -177,6 +182,9 @@ pub enum KeepError {
     /// The store is closed.
     #[error("the store is closed")]
     Closed,
+    /// The directory is gone.
+    #[error("the cache directory is gone")]
+    Lost,
     /// No room could be made for it within the budget.
     #[error("no room within the budget")]
     NoRoom,
@@ -223,6 +231,7 @@ impl Store {
         };
         let lock = lock.ok_or_else(|| OpenError::InUse(config.directory.clone(), paths.owner()))?;
         paths.sign(&lock).map_err(unusable)?;
+        let absence = Absence::none(paths.device().map_err(unusable)?);
         Ok(Arc::new(Self {
             paths,
             table: Mutex::new(Table::new(config.open_objects)),
@@ -243,6 +252,7 @@ impl Store {
             owned: RwLock::new(true),
             given_away: AtomicBool::new(false),
             private: Arc::default(),
+            absence,
             next_owner: Mutex::default(),
             herald: OnceLock::new(),
             config,
@@ -344,13 +354,16 @@ impl Store {
     fn find_on_disk(&self, id: ObjectId) -> Option<Arc<Object>> {
         for _ in 0..LOADS {
             let removals = self.table.lock().removals(id);
-            let loaded = self.load(id).map(Arc::new);
+            let is_known = *self.recovered.borrow() && !self.is_lost();
+            let loaded = self.load(id).map(Arc::new).filter(|_| !self.is_lost());
             let mut table = self.table.lock();
             if let Some(open) = table.find(id) {
                 return Some(open);
             }
             if table.removals(id) == removals {
-                let loaded = loaded.filter(|o| !table.is_leaving(o.id(), o.generation()));
+                let loaded = loaded
+                    .filter(|o| !table.is_leaving(o.id(), o.generation()))
+                    .filter(|o| is_known || table.still_counts(o));
                 return loaded.map(|object| {
                     self.count_on(&object);
                     table.insert_if_absent(object)

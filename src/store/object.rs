@@ -357,6 +357,11 @@ impl Object {
         state.removals += 1;
     }
 
+    /// Whether what lies on disk of it is others' by now.
+    pub(super) fn is_cast_off(&self) -> bool {
+        self.state.lock().cast_off
+    }
+
     /// Begins to write `chunk`; false where it is there, or changing, or not wanted any more.
     pub(super) fn begin_change(&self, chunk: ChunkIndex) -> bool {
         let mut state = self.state.lock();

@@ -74,6 +74,8 @@ impl Store {
     pub async fn give(self: &Arc<Self>) -> io::Result<Given> {
         let lock = match &*self.lock.lock() {
             Some(lock) => lock.try_clone()?,
+            // The lock of no directory: the next process finds out by itself what is there.
+            None if self.is_lost() => File::open("/dev/null")?,
             None => return Err(io::ErrorKind::NotFound.into()),
         };
         let purges = self.purging.acquire_many(PURGES as u32);
@@ -109,6 +111,14 @@ impl Store {
     /// goes on with what it has open and goes on checking all of it.
     pub fn take_back(&self) {
         *self.next_owner.lock() = None;
+        self.forget_all();
+        *self.owned.write() = !self.is_lost();
+        self.given_away.store(false, SeqCst);
+    }
+
+    /// Nothing is known any more of what lies in the directory; [`Store::recover`] learns it.
+    /// Whoever reads goes on with what it has open, and checks all of it.
+    pub(super) fn forget_all(&self) {
         let open = self.table.lock().forget_all();
         for object in open.iter().filter(|object| object.private().is_none()) {
             object.cast_off();
@@ -118,8 +128,6 @@ impl Store {
         *self.index.lock() = Default::default();
         self.is_blind.store(false, SeqCst);
         self.recovered.send_replace(false);
-        *self.owned.write() = true;
-        self.given_away.store(false, SeqCst);
     }
 
     /// Has the next owner forget what a client's write has changed.

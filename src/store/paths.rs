@@ -32,16 +32,21 @@ const FILE_MODE: u32 = 0o600;
 impl Paths {
     /// Makes the directory and its 256 folders where they are missing.
     pub fn prepare(root: &Path) -> io::Result<Self> {
-        let made = Self {
+        let paths = Self {
             root: root.to_owned(),
         };
+        paths.make()?;
+        Ok(paths)
+    }
+
+    /// The same once more.
+    pub fn make(&self) -> io::Result<()> {
         let mut builder = DirBuilder::new();
         builder.recursive(true).mode(DIRECTORY_MODE);
-        for folder in made.folders() {
+        for folder in self.folders() {
             builder.create(&folder)?;
         }
-        std::fs::set_permissions(made.objects(), Permissions::from_mode(DIRECTORY_MODE))?;
-        Ok(made)
+        std::fs::set_permissions(self.objects(), Permissions::from_mode(DIRECTORY_MODE))
     }
 
     /// Takes the directory for this process; `None` where another has it.
@@ -63,6 +68,28 @@ impl Paths {
         let named = |m: std::fs::Metadata| (m.dev(), m.ino());
         let own = own.map(named).ok();
         own.is_some() && own == file.metadata().map(named).ok()
+    }
+
+    /// Whether the directory is still the one that this lock was taken of, with all its folders.
+    pub fn are_in_place(&self, lock: &File) -> bool {
+        self.is_lock(lock) && self.folders().all(|folder| folder.is_dir())
+    }
+
+    /// The file system that the directory lies on, or would lie on.
+    pub fn device(&self) -> io::Result<u64> {
+        let mut found = Err(io::ErrorKind::NotFound.into());
+        for path in self.root.ancestors() {
+            found = std::fs::metadata(path).map(|there| there.dev());
+            if found.is_ok() {
+                break;
+            }
+        }
+        found
+    }
+
+    /// Whether a process has had the directory before.
+    pub fn is_begun(&self) -> bool {
+        self.lock_file().exists()
     }
 
     /// Writes into the lock who has it, for those who find it taken.

@@ -122,10 +122,11 @@ impl Store {
         // To its end, whether or not somebody waits for it.
         let done = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            let _own = store
-                .own()
-                .filter(|_| !store.is_given_away())
-                .ok_or(PurgeError::Closed)?;
+            let own = store.own().filter(|_| !store.is_given_away());
+            // What is gone is purged when it comes back.
+            if own.is_none() && !store.is_absent() {
+                return Err(PurgeError::Closed);
+            }
             match (how.dry_run, how.soft) {
                 (true, _) => Ok(store.weigh(&store.list(&selector))),
                 (false, true) => store.soften(selector),
@@ -202,6 +203,11 @@ impl Store {
     /// could read everything.
     pub fn knows_all(&self) -> bool {
         *self.recovered.borrow() && !self.is_blind.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Whether the walk over the directory is under way.
+    pub fn is_being_read(&self) -> bool {
+        !*self.recovered.borrow()
     }
 
     async fn wait_until_known(&self) -> Result<(), PurgeError> {
@@ -363,7 +369,12 @@ impl Store {
         }
     }
 
-    fn soften_on_disk(&self, id: ObjectId, generation: u64, now: SystemTime) -> io::Result<()> {
+    pub(super) fn soften_on_disk(
+        &self,
+        id: ObjectId,
+        generation: u64,
+        now: SystemTime,
+    ) -> io::Result<()> {
         let _files = self.files(id);
         let manifest = self.load_manifest(id);
         let Some(mut manifest) = manifest.filter(|m| m.generation == generation) else {
@@ -383,7 +394,7 @@ impl Store {
     }
 
     /// A manifest goes, unless it is another generation's by now.
-    fn unlink(&self, id: ObjectId, generation: u64) -> io::Result<()> {
+    pub(super) fn unlink(&self, id: ObjectId, generation: u64) -> io::Result<()> {
         let _files = self.files(id);
         let written = self.index.lock().written(id);
         if written.is_none_or(|written| written.generation != generation) {

@@ -6,12 +6,13 @@
 //! older or newer: a manifest whose first line is not that of this version is never guessed at, and
 //! its object is fetched again.
 
-use super::{Object, ObjectId, Store};
+use super::{Object, ObjectId, Store, purges::Force};
 use crate::domain::Grid;
 use std::{
     collections::HashSet,
     path::{Path, PathBuf},
     sync::atomic::Ordering::Relaxed,
+    time::SystemTime,
 };
 
 /// What the file's name says that it is.
@@ -57,6 +58,7 @@ fn walk_folder(store: &Store, files: Vec<PathBuf>) -> (usize, usize) {
     for path in &files {
         if let Named::Manifest(id) = named(path) {
             match store.learn(id) {
+                Some(object) if is_over(store, &object) => {}
                 Some(object) => {
                     owned.insert(store.paths.body(id, object.generation()));
                     enter(store, &object);
@@ -77,6 +79,30 @@ fn walk_folder(store: &Store, files: Vec<PathBuf>) -> (usize, usize) {
         }
     }
     (objects, unreadable)
+}
+
+/// Whether an object was replaced without being found before, or purged while the directory was gone;
+/// then it goes. It is in the index already, where a purge that comes now finds it.
+fn is_over(store: &Store, object: &Object) -> bool {
+    let (id, generation) = (object.id(), object.generation());
+    let (open, purged) = {
+        let mut table = store.table.lock();
+        (table.find(id), table.purged_meanwhile(object))
+    };
+    let is_replaced = open.is_some_and(|open| open.generation() != generation);
+    if purged == Some(Force::Soft)
+        && let Err(e) = store.soften_on_disk(id, generation, SystemTime::now())
+    {
+        store.stats.disk_error("manifest", &e);
+    }
+    let is_over = is_replaced || purged == Some(Force::Hard);
+    if is_over {
+        if let Err(e) = store.unlink(id, generation) {
+            store.stats.disk_error("removing a manifest", &e);
+        }
+        let _ = std::fs::remove_file(store.paths.body(id, generation));
+    }
+    is_over
 }
 
 /// Makes an object's chunks known to the budget. What no longer fits goes.

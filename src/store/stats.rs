@@ -17,6 +17,8 @@ pub struct Stats {
     pub purged_bytes: IntCounter,
     /// Operations that the disk failed.
     pub disk_errors: IntCounter,
+    /// 1 while the directory is gone.
+    pub lost: IntGauge,
     /// Readers that wait for their turn at the disk.
     pub reads_waiting: IntGauge,
     /// Chunks that were not read ahead, as the disk had enough to do.
@@ -49,6 +51,11 @@ impl Default for Stats {
                 "tidegate_store_disk_errors_total",
                 "Reads, writes and removals that the file system refused; clients were served without the disk. A rise points at a full or failing disk.",
             ),
+            lost: IntGauge::new(
+                "tidegate_store_lost",
+                "1 while the cache directory is gone (removed, or its disk unmounted): clients are served from the origins and nothing is kept, until it is there again; 0 otherwise.",
+            )
+            .expect("names of metrics are well-formed"),
             reads_waiting: IntGauge::new(
                 "tidegate_store_reads_waiting",
                 "Readers that wait for their turn at the disk (cache.reads), as what they want is not in the page cache. A lasting rise says that the disk is too slow for what is asked of it.",

@@ -1,9 +1,14 @@
 //! The objects that are open: one instance for each key, and the recently used kept for the next
 //! request.
 
-use super::{Object, ObjectId, purges::Purges, weak_map::WeakMap};
+use super::{
+    Mark, Object, ObjectId,
+    purges::{Force, Purges},
+    weak_map::WeakMap,
+};
+use crate::domain::place_of;
 use lru::LruCache;
-use std::{collections::HashSet, num::NonZeroUsize, sync::Arc};
+use std::{collections::HashSet, num::NonZeroUsize, sync::Arc, time::SystemTime};
 
 /// Who has what open. Every object with a reader or a fill is in `live`; `recent` keeps some of
 /// them alive after the last has left.
@@ -16,6 +21,8 @@ pub(super) struct Table {
     leaving: HashSet<(ObjectId, u64)>,
     /// What has been purged.
     pub purges: Purges,
+    /// When the directory was last known to be there, before it went away for the first time.
+    lost_since: Option<Mark>,
 }
 
 /// Counters of removals: enough that objects seldom share one.
@@ -33,6 +40,7 @@ impl Table {
             removals: Box::new([0; STRIPES]),
             leaving: HashSet::new(),
             purges: Purges::default(),
+            lost_since: None,
         }
     }
 
@@ -90,6 +98,28 @@ impl Table {
             self.removals[stripe(object.id())] += 1;
         }
         is_current
+    }
+
+    /// The directory has gone away since a moment. What comes back with it may be what was purged
+    /// since.
+    pub fn lose(&mut self, last_seen: Mark) {
+        self.lost_since.get_or_insert(last_seen);
+    }
+
+    /// What was purged of an object, which lies in a directory that had gone away, since it had.
+    pub fn purged_meanwhile(&self, object: &Object) -> Option<Force> {
+        let place = place_of(object.key());
+        self.purges
+            .since(self.lost_since?, &[(&place, &object.tags())])
+    }
+
+    /// Whether an object that was read from such a directory is one still; it may be stale.
+    pub fn still_counts(&self, object: &Object) -> bool {
+        let force = self.purged_meanwhile(object);
+        if force == Some(Force::Soft) {
+            object.soften(SystemTime::now());
+        }
+        force != Some(Force::Hard)
     }
 
     /// Nobody finds anything any more of what is open, which is returned.

@@ -113,7 +113,7 @@ pub(super) async fn keep(
         .await
 }
 
-async fn read(store: &Arc<Store>, object: &Arc<Object>, index: u32) -> Option<Bytes> {
+pub(super) async fn read(store: &Arc<Store>, object: &Arc<Object>, index: u32) -> Option<Bytes> {
     let grid = Grid::new(CHUNK, object.total()?)?;
     let range = grid.bytes_of(ChunkIndex(index))?;
     match store.read(object, ChunkIndex(index), range) {

@@ -19,6 +19,9 @@ impl Store {
         if self.is_given_away() && !is_private && !object.comes_once() {
             return Err(KeepError::Closed);
         }
+        if self.is_lost() {
+            return Err(KeepError::Lost);
+        }
         let place = tokio::time::timeout(QUEUE_PATIENCE, self.queue.acquire()).await;
         let _place = place
             .map_err(|_| KeepError::QueueFull)?
@@ -49,6 +52,9 @@ impl Store {
     ) -> Result<(), KeepError> {
         // Who gives the directory away comes first.
         let owned = self.owned.read();
+        if self.is_lost() {
+            return Err(KeepError::Lost);
+        }
         if !*owned || object.private().is_some() {
             return self.write_privately(object, chunk, segments, checksum);
         }
@@ -63,6 +69,7 @@ impl Store {
         });
         if let Err(KeepError::Disk(e)) = &done {
             self.stats.disk_error("write", e);
+            self.absence.suspect(e);
             // What was written of it takes room.
             let _ = object.punch(chunk);
         }
@@ -148,12 +155,15 @@ impl Store {
     /// A damaged or unreadable chunk: as if it had never been.
     pub(super) fn forget(&self, object: &Arc<Object>, chunk: ChunkIndex) {
         self.drop_chunk(object, chunk);
-        self.budget.lock().forget(object.name_of(chunk));
+        if !object.is_cast_off() {
+            self.budget.lock().forget(object.name_of(chunk));
+        }
     }
 
     pub(super) fn drop_chunk(&self, object: &Arc<Object>, chunk: ChunkIndex) {
         if object.begin_removal(chunk) {
-            if let Some(_own) = self.own()
+            // Who has only its own word for what the file holds leaves it alone.
+            if let Some(_own) = self.own().filter(|_| !object.is_cast_off())
                 && let Err(e) = object.punch(chunk)
             {
                 self.stats.disk_error("punch", &e);

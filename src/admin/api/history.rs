@@ -158,7 +158,7 @@ impl Keeper {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::api::{Amount, Answers, Queued};
+    use crate::admin::api::{Amount, Answers, Directory, Queued};
 
     fn reading(second: u64, requests: u64, start: Instant) -> Reading {
         let amount = Amount { bytes: 0, limit: 1 };
@@ -179,6 +179,7 @@ mod tests {
                 queued: Queued::default(),
                 in_flight: amount,
                 store: amount,
+                directory: Directory::Known,
                 objects: 0,
                 tags: 0,
                 disk_queue: 0,

@@ -26,5 +26,5 @@ pub use openapi::openapi;
 pub use origins::{OriginView, OriginsView, ServerView};
 pub use query::Parameters;
 pub use rooms::Rooms;
-pub use status::{Amount, Change, Queued, State, Status, Use};
+pub use status::{Amount, Change, Directory, Queued, State, Status, Use};
 pub use window::{Answers, Bytes, FirstBytes, Quantiles, Ratios, Window};

@@ -2,7 +2,7 @@
 
 use super::{
     Answers, Bytes,
-    status::{Amount, Queued, Use},
+    status::{Amount, Directory, Queued, Use},
     window::Totals,
 };
 use crate::{
@@ -89,6 +89,11 @@ impl Rooms {
             store: Amount {
                 bytes: store.size(),
                 limit: store.max_size(),
+            },
+            directory: match (store.is_lost(), store.is_being_read()) {
+                (true, _) => Directory::Lost,
+                (false, true) => Directory::Reading,
+                (false, false) => Directory::Known,
             },
             objects: objects as u64,
             tags: tags as u64,

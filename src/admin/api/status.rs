@@ -47,6 +47,18 @@ pub enum Change {
     Refused,
 }
 
+/// How the cache directory is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Directory {
+    /// It is in use, and all that lies in it is known.
+    Known,
+    /// It is in use, and is still being read: what is asked for is found, lists and purges wait.
+    Reading,
+    /// It is gone: clients are served from the origins and nothing is kept.
+    Lost,
+}
+
 /// Bytes of a budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Amount {
@@ -86,6 +98,8 @@ pub struct Use {
     pub in_flight: Amount,
     /// The disk.
     pub store: Amount,
+    /// The directory there.
+    pub directory: Directory,
     /// Objects on disk; a variant is one.
     pub objects: u64,
     /// Different tags of these.
@@ -123,7 +137,15 @@ impl fmt::Display for Status {
                 now.queued.sum()
             ),
         )?;
-        line("store", format!("{}, {} objects", now.store, now.objects))?;
+        let directory = match now.directory {
+            Directory::Known => "",
+            Directory::Reading => "; the directory is still being read",
+            Directory::Lost => "; the directory is gone",
+        };
+        line(
+            "store",
+            format!("{}, {} objects{directory}", now.store, now.objects),
+        )?;
         line("in flight", now.in_flight.to_string())?;
         if let Some(memory) = now.memory {
             line("memory", size(memory as f64))?;

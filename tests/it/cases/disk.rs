@@ -5,6 +5,7 @@ use crate::{
     gate::{CHUNK, Gate, allocated},
     model::{Expected, Object},
     origin::{Origin, Script},
+    patience::within,
 };
 use std::{
     fs,
@@ -219,6 +220,53 @@ async fn a_directory_that_is_replaced_by_a_file_makes_it_slower_never_wrong() {
         check(&gate, "/film", &object).await;
         origin.settled().await;
     }
+}
+
+/// It is used again without a restart.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_vanished_is_made_again_and_filled() {
+    let (origin, mut gate, object) = scene(Script::new(180, SIZE)).await;
+    check(&gate, "/film", &object).await;
+    fs::remove_dir_all(gate.cache_directory()).unwrap();
+    let lock = gate.cache_directory().join("tidegate.lock");
+    within("the directory to be made again", async {
+        while !lock.exists() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    gate.until("store_lost", 0.0).await;
+    check(&gate, "/film", &object).await;
+    gate.until_stored(SIZE).await;
+    gate.restart().await;
+    let asked = origin.settled().await.len();
+    check(&gate, "/film", &object).await;
+    assert_eq!(origin.log().len(), asked, "{:#?}", origin.log());
+}
+
+/// Nothing is said to be stored that can't be, and it is again as soon as it can.
+#[tokio::test(flavor = "multi_thread")]
+async fn cache_status_tells_of_a_directory_that_is_gone() {
+    let (origin, gate, object) = scene(Script::new(181, SIZE)).await;
+    check(&gate, "/film", &object).await;
+    let directory = gate.cache_directory();
+    fs::rename(&directory, directory.with_extension("away")).unwrap();
+    fs::write(&directory, "in the way").unwrap();
+    gate.until("store_lost", 1.0).await;
+    for _ in 0..2 {
+        let answer = gate.get("/film").await;
+        object.verify(&Expected::Whole, &answer).unwrap();
+        let status = answer.head.cache_status();
+        assert!(!status.has("stored") && !status.is_hit(), "{answer}");
+        assert!(status.has("detail=disk-gone"), "{answer}");
+        origin.settled().await;
+    }
+    fs::remove_file(&directory).unwrap();
+    fs::rename(directory.with_extension("away"), &directory).unwrap();
+    gate.until("store_lost", 0.0).await;
+    let answer = gate.get("/film").await;
+    object.verify(&Expected::Whole, &answer).unwrap();
+    assert!(answer.head.cache_status().is_hit(), "{answer}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
