@@ -40,7 +40,7 @@ impl Proxy {
         let downstream = session.as_downstream_mut();
         // Only for a connection that the client wants to keep.
         if downstream.get_keepalive().is_some() {
-            let idle = self.idle_timeout(clients.idle_timeout);
+            let idle = self.connections.idle_timeout(clients.idle_timeout);
             downstream.set_keepalive(Some(idle.as_secs().max(1)));
         }
         downstream.set_total_drain_timeout(Some(clients.read_timeout));

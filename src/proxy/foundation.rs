@@ -85,9 +85,6 @@ pub struct Foundation {
 /// head of the answer is there.
 const LOCK_AGE: Duration = Duration::from_secs(20);
 
-/// How long a connection is kept for a next request where there are nearly as many as may be.
-const CROWDED_IDLE: Duration = Duration::from_secs(5);
-
 impl Proxy {
     /// A proxy; what pingora-cache wants to live for ever is leaked once.
     pub fn new(foundation: Foundation) -> Self {
@@ -120,15 +117,6 @@ impl Proxy {
             stats,
             connections,
             active,
-        }
-    }
-
-    /// How long a connection is kept for a next request, at most so long. Where there are many,
-    /// those that only wait make room first.
-    pub(super) fn idle_timeout(&self, idle: Duration) -> Duration {
-        match self.connections.is_crowded() {
-            true => idle.min(CROWDED_IDLE),
-            false => idle,
         }
     }
 

@@ -65,6 +65,8 @@ pub(super) async fn start(
         connections: Connections::new(connection_limits(&settings)),
         beginning: Count::default(),
         http2: Count::default(),
+        kept: Count::default(),
+        is_replaced: Arc::default(),
         reception: Reception::new(Terms::load(settings.clients.clone(), tracer, None)?),
         journal: Journal::new(logs.access().cloned(), stats.clone()),
     };

@@ -23,8 +23,18 @@ use pingora_core::{
     server::ShutdownWatch,
 };
 use pingora_proxy::HttpProxy;
-use std::{net::SocketAddr, sync::Arc};
-use tokio::time::{Instant, timeout_at};
+use std::{
+    future::{Future, poll_fn},
+    net::SocketAddr,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    task::Poll,
+    time::Duration,
+};
+use tokio::time::{Instant, sleep, timeout_at};
 
 /// All clients of the process, by whatever listener they come, and how they are met.
 #[derive(Clone, Debug)]
@@ -36,6 +46,10 @@ pub(super) struct Clientele {
     pub beginning: Count,
     /// Those over HTTP/2.
     pub http2: Count,
+    /// Those over HTTP/1 that have been answered and may ask more.
+    pub kept: Count,
+    /// Whether another process serves by now: who has only paused is given the time to ask on.
+    pub is_replaced: Arc<AtomicBool>,
     /// How long clients may take, and how much.
     pub reception: Arc<Reception>,
     /// Where it is noted what was wrong with requests that did not come so far as to be one.
@@ -154,10 +168,53 @@ impl Door {
         let mut session = ServerSession::new_http1(Box::new(stream));
         session.set_keepalive((!*shutdown.borrow()).then_some(idle.as_secs().max(1)));
         let mut served = proxy.process_new_http(session, &shutdown).await;
+        let _kept = self.clientele.kept.enter();
         drop(begins);
         while let Some(reused) = served {
             link.expect_head();
-            served = proxy.process_new_http(resumed(reused), &shutdown).await;
+            let next = proxy.process_new_http(resumed(reused), &shutdown);
+            served = self.once_it_comes(next, &link, &shutdown).await;
+        }
+    }
+
+    /// Serves the next request on a connection over HTTP/1, if one comes. Pingora lets go of who has
+    /// yet to ask as soon as the process stops: so it is not let look before there is something to see.
+    async fn once_it_comes<T>(
+        &self,
+        next: impl Future<Output = Option<T>>,
+        link: &Link,
+        shutdown: &ShutdownWatch,
+    ) -> Option<T> {
+        let mut next = pin!(next);
+        if !*shutdown.borrow()
+            && let Poll::Ready(served) = poll_fn(|cx| Poll::Ready(next.as_mut().poll(cx))).await
+        {
+            return served;
+        }
+        // It may have had all of it at hand, and be at it.
+        if link.awaits_head() {
+            let idle = self.clientele.reception.terms().clients.idle_timeout;
+            let idle = self.clientele.connections.idle_timeout(idle);
+            tokio::select! {
+                biased;
+                () = link.has_come() => {}
+                () = sleep(idle) => {}
+                () = self.leaves(shutdown.clone(), idle) => {}
+            }
+            if *shutdown.borrow() {
+                sleep(SEGMENTS).await;
+            }
+        }
+        // Where nothing has come Pingora closes the connection, or has its own limit for that.
+        next.await
+    }
+
+    /// Waits until a connection that is idle is not kept any more because the process stops.
+    async fn leaves(&self, mut shutdown: ShutdownWatch, idle: Duration) {
+        // An error is that nobody is left to say so.
+        let _ = shutdown.wait_for(|down| *down).await;
+        if self.clientele.is_replaced.load(SeqCst) {
+            sleep(idle.min(PAUSE)).await;
         }
     }
 
@@ -169,6 +226,15 @@ impl Door {
         }
     }
 }
+
+/// How long a client that pauses may take to ask on, after another process has taken over: players fetch
+/// a segment every few seconds. Its next answer says that the connection is closed, where closing it at
+/// once could meet a request that is on its way.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// How long the rest of a head may be on its way that comes in several segments, where Pingora only takes
+/// what is there.
+const SEGMENTS: Duration = Duration::from_millis(20);
 
 /// The session of the next request on a connection over HTTP/1 that is kept.
 pub(super) fn resumed(reused: ReusedHttpStream) -> ServerSession {

@@ -220,17 +220,20 @@ impl Running {
             self.state.drain();
         }
         self.sockets.clear();
+        let clientele = &self.live.clientele;
+        clientele.is_replaced.store(is_replaced, SeqCst);
         self.shutdown.send_replace(true);
         let began = Instant::now();
         self.listening.end().await;
         let ended = Instant::now();
         let is_done = || {
-            let clientele = &self.live.clientele;
             let patient = ended.elapsed() < FIRST_WORDS;
             let beginning = patient && clientele.beginning.now() > 0;
             let operators = is_replaced && !self.owed.none(patient);
             // Over HTTP/2 an answer is at its end before its last bytes are with the client.
-            self.active.load(SeqCst) == 0 && !beginning && !operators && clientele.http2.now() == 0
+            let pausing = is_replaced && clientele.kept.now() > 0;
+            let waiting = beginning || operators || pausing || clientele.http2.now() > 0;
+            self.active.load(SeqCst) == 0 && !waiting
         };
         while !is_done() && began.elapsed() < drain {
             tokio::time::sleep(DRAIN_TICK).await;

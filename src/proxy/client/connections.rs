@@ -3,7 +3,7 @@
 use crate::traffic::{ConnectionCount, ConnectionLimits};
 use parking_lot::Mutex;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts};
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 /// The connections that there are, and the counters about them.
 #[derive(Debug)]
@@ -16,6 +16,9 @@ pub struct Connections {
     /// Connections that were closed before a request was read from them.
     pub refused: IntCounterVec,
 }
+
+/// How long a connection is kept for a next request where there are nearly as many as may be.
+const CROWDED_IDLE: Duration = Duration::from_secs(5);
 
 /// Why a connection was closed before a request was read from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,9 +110,13 @@ impl Connections {
         self.count.lock().set_limits(limits);
     }
 
-    /// Whether connections that only wait for a next request should make room.
-    pub fn is_crowded(&self) -> bool {
-        self.count.lock().is_crowded()
+    /// How long a connection is kept for a next request, at most so long. Where there are many,
+    /// those that only wait make room first.
+    pub fn idle_timeout(&self, idle: Duration) -> Duration {
+        match self.count.lock().is_crowded() {
+            true => idle.min(CROWDED_IDLE),
+            false => idle,
+        }
     }
 
     /// Counts one that got no further.

@@ -101,6 +101,19 @@ impl Link {
         self.reads_head.store(false, Relaxed);
     }
 
+    /// Whether a head is expected of which Pingora has yet to make something.
+    pub fn awaits_head(&self) -> bool {
+        self.reads_head.load(Relaxed)
+    }
+
+    /// Waits until there is something to be read, or the other side has gone. It may be dropped at any
+    /// await.
+    pub async fn has_come(&self) {
+        let tcp: &TcpStream = (*self.socket).as_ref();
+        // Not by what tokio remembers, which may be from before the last read.
+        let _ = tcp.peek(&mut [0]).await;
+    }
+
     /// An answer is made for this client, before which an interim one may be sent or not.
     pub fn serves(&self, client: Arc<dyn Attendance>, may_be_preceded: bool) {
         let mut answer = self.answer.lock();

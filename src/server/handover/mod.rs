@@ -23,6 +23,9 @@
 //!
 //! * The sockets are the same ones in both processes, so that at no time nobody listens. What waits
 //!   to be accepted when the old process stops accepting is accepted by the new one.
+//! * A connection over HTTP/1 that has been answered is kept for ten seconds more, so that a client
+//!   that only pauses does not send its next request into a closing one; the answer to that says
+//!   `Connection: close`. One over HTTP/2 gets a GOAWAY, and what it has asked is answered.
 //! * So it is with the admin address. Whoever the old process has accepted there it answers before it
 //!   ends, as the address is answered on: ready. What changes the store it refuses by then, with 503:
 //!   that is the new process's to do.

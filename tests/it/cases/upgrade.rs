@@ -10,7 +10,7 @@ use crate::{
     gate::{CHUNK, allocated},
     model::{Expected, Object},
     origin::{Origin, Script, Tag, Valve},
-    patience::within,
+    patience::{let_time_pass, within},
 };
 use std::{
     os::unix::fs::PermissionsExt,
@@ -19,6 +19,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
+    time::Duration,
 };
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -238,6 +239,42 @@ async fn ten_upgrades_under_load_break_nothing() {
     for (target, object) in objects.iter() {
         check_hit(&tidegate, target, object).await;
     }
+}
+
+/// A client that has just been answered asks on, on the connection that it has: at once, and later.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_request_on_an_idle_connection_is_answered() {
+    let (scene, film, mut tidegate) = Scene::with_film(790).await;
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        let mut client = Client::connect(tidegate.address).await;
+        let answer = client.ask(&Request::get("/film")).await;
+        assert_eq!(answer.head.header("connection"), Some("keep-alive"));
+        clients.push(client);
+    }
+    tidegate.upgrade().await;
+    let asked = scene.origin.log().len();
+    for (nth, mut client) in clients.into_iter().enumerate() {
+        // The old process has long stopped to accept when the second one asks.
+        let_time_pass(Duration::from_millis(700 * nth as u64)).await;
+        let answer = client.ask(&Request::get("/film")).await;
+        film.verify(&Expected::Whole, &answer).unwrap();
+        assert_eq!(answer.head.header("connection"), Some("close"), "{answer}");
+    }
+    assert_eq!(scene.origin.log().len(), asked);
+    tidegate.first_ended().await;
+}
+
+/// An idle connection does not hold the old process for long.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_asks_nothing_more_is_not_waited_for_long() {
+    let (_scene, _film, mut tidegate) = Scene::with_film(791).await;
+    let mut client = Client::connect(tidegate.address).await;
+    client.ask(&Request::get("/film")).await;
+    tidegate.upgrade().await;
+    tidegate.first_ended().await;
+    client.send_raw("GET", "").await;
+    assert!(client.head().await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]
