@@ -41,6 +41,7 @@ pub struct Pages {
 type Outcomes = Result<Answer, Answer>;
 
 const USAGE: &str = "give the URL as ?url=http://host/path, percent-encoded";
+const TAKEN_OVER: &str = "another process is taking over, or has; try again";
 const STARTING: &str = "the configuration is still being taken over; try again";
 
 impl Pages {
@@ -145,7 +146,9 @@ impl Pages {
         const EXPECTED: &str = "expected a JSON object with draining: true or false";
         let wanted: api::Draining =
             serde_json::from_slice(body).map_err(|e| Answer::bad(format!("{EXPECTED}: {e}")))?;
-        self.state.set_draining(wanted.draining);
+        if !self.state.set_draining(wanted.draining) {
+            return Err(Answer::text(StatusCode::SERVICE_UNAVAILABLE, TAKEN_OVER));
+        }
         Ok(Answer::json(&api::Drained {
             state: self.state(),
             streams: self.keeper.summary().1.streams,

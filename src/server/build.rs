@@ -116,7 +116,8 @@ pub(super) async fn start(
     let guard = admin_address.map_or_else(Guard::default, |address| {
         Guard::new(address.ip(), settings.token_file())
     });
-    let state = Arc::new(State::default());
+    let is_drained = predecessor.is_some_and(|before| before.is_drained);
+    let state = Arc::new(State::new(is_drained));
     let owed = Owed::default();
     if let Some(socket) = sockets.admin {
         let name = socket.hand_over(&mut fds);

@@ -268,6 +268,7 @@ impl Endpoint {
         let own: &[_] = match self {
             Self::Explain => &[(404, "No route takes the URL."), STARTING],
             Self::Config => &[STARTING],
+            Self::Drain => &[(503, "Another process is taking over, or has.")],
             Self::Readyz => &[(503, "The process drains.")],
             Self::Objects | Self::Object | Self::Purge | Self::Inspect => &[BUSY],
             _ => &[],

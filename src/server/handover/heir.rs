@@ -1,8 +1,8 @@
 //! The process that takes over from this one.
 
 use super::{
-    ALL, DONE, GO, GREETING, HandoverError, PATIENCE, PREPARED, SERVING, SOCKET, STORE, UPGRADE,
-    channel::Channel, predecessor::superseded,
+    ALL, DONE, DRAINED, GO, GREETING, HandoverError, PATIENCE, PREPARED, SERVING, SOCKET, STORE,
+    UPGRADE, channel::Channel, predecessor::superseded,
 };
 use crate::{
     server::{Running, notify},
@@ -32,10 +32,23 @@ pub(in crate::server) async fn hand_over(
     running: &Running,
     program: &Path,
 ) -> Result<(), HandoverError> {
+    let is_drained = running.state.pass_on();
+    let handed = hand_all_over(running, program, is_drained).await;
+    if handed.is_err() {
+        running.state.take_back();
+    }
+    handed
+}
+
+async fn hand_all_over(
+    running: &Running,
+    program: &Path,
+    is_drained: bool,
+) -> Result<(), HandoverError> {
     let sockets = running.sockets()?;
     let program = program.to_owned();
     let heir = blocking(move || {
-        let heir = Heir::start(&program)?;
+        let heir = Heir::start(&program, is_drained)?;
         heir.ask(|channel| {
             channel.send(GREETING, None)?;
             for socket in &sockets {
@@ -92,13 +105,13 @@ fn tell(channel: &Channel, mut writes: mpsc::Receiver<Superseded>) {
 }
 
 impl Heir {
-    fn start(program: &Path) -> Result<Self, HandoverError> {
+    fn start(program: &Path, is_drained: bool) -> Result<Self, HandoverError> {
         let (channel, other) = Channel::pair()?;
         channel.set_patience(Some(PATIENCE))?;
         let mut command = Command::new(program);
         command
             .args(std::env::args_os().skip(1))
-            .env(UPGRADE, "1")
+            .env(UPGRADE, if is_drained { DRAINED } else { "1" })
             .stdin(other);
         // They are for the process that systemd started.
         for variable in ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_PID"] {

@@ -29,6 +29,8 @@
 //! * So it is with the admin address. Whoever the old process has accepted there it answers before it
 //!   ends, as the address is answered on: ready. What changes the store it refuses by then, with 503:
 //!   that is the new process's to do.
+//! * Where an operator has drained the old process (`POST /api/drain`) the new one is drained, too. It
+//!   is told by the environment, which a version that does not know of it does not mind.
 //! * The directory has one owner, see [`crate::store`]: the old process ends its writes before the
 //!   lock passes, and checks every byte that it reads from then on, since the new one may evict
 //!   what it reads. Of what its running fills bring in it keeps nothing but what can't be asked for
@@ -75,6 +77,8 @@ pub enum HandoverError {
 
 /// What tells a process that it takes over.
 const UPGRADE: &str = "TIDEGATE_UPGRADE";
+/// Its value where an operator has drained the process before; any other says nothing.
+const DRAINED: &str = "drained";
 
 const GREETING: &str = "tidegate handover 1";
 const SOCKET: &str = "socket";

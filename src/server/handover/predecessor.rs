@@ -1,8 +1,8 @@
 //! The process that this one takes over from.
 
 use super::{
-    ALL, DONE, GO, GREETING, HandoverError, PATIENCE, PREPARED, SERVING, SOCKET, STORE, SUPERSEDED,
-    UPGRADE, channel::Channel,
+    ALL, DONE, DRAINED, GO, GREETING, HandoverError, PATIENCE, PREPARED, SERVING, SOCKET, STORE,
+    SUPERSEDED, UPGRADE, channel::Channel,
 };
 use crate::store::{ObjectId, Store};
 use std::{fs::File, net::TcpListener, sync::Arc};
@@ -10,15 +10,19 @@ use tokio::runtime::Handle;
 
 /// The old process, as the new one sees it.
 #[derive(Debug)]
-pub(in crate::server) struct Predecessor(Channel);
+pub(in crate::server) struct Predecessor {
+    channel: Channel,
+    /// Whether an operator has sent load balancers elsewhere.
+    pub is_drained: bool,
+}
 
 impl Predecessor {
     /// The process that started this one to take over, if one did, and the sockets that it listens
     /// on. Blocks.
     pub fn meet() -> Result<Option<(Self, Vec<TcpListener>)>, HandoverError> {
-        if std::env::var_os(UPGRADE).is_none() {
+        let Some(said) = std::env::var_os(UPGRADE) else {
             return Ok(None);
-        }
+        };
         let channel = Channel::of_standard_input().map_err(|_| HandoverError::Nobody)?;
         channel.set_patience(Some(PATIENCE))?;
         channel.expect(GREETING)?;
@@ -30,13 +34,17 @@ impl Predecessor {
                 (words, _) => return Err(unexpected(&words)),
             }
         }
-        Ok(Some((Self(channel), sockets)))
+        let before = Self {
+            channel,
+            is_drained: said == DRAINED,
+        };
+        Ok(Some((before, sockets)))
     }
 
     /// Says that only the store is lacking, and gets its lock. Blocks.
     pub fn ask_for_store(&self) -> Result<File, HandoverError> {
-        self.0.send(PREPARED, None)?;
-        match self.0.expect(STORE)? {
+        self.channel.send(PREPARED, None)?;
+        match self.channel.expect(STORE)? {
             Some(lock) => Ok(lock.into()),
             None => Err(unexpected(STORE)),
         }
@@ -44,20 +52,20 @@ impl Predecessor {
 
     /// Says that clients are served, and waits until this process is the one that counts. Blocks.
     pub fn replace(&self) -> Result<(), HandoverError> {
-        self.0.send(SERVING, None)?;
-        self.0.expect(GO)?;
+        self.channel.send(SERVING, None)?;
+        self.channel.expect(GO)?;
         Ok(())
     }
 
     /// Forgets what clients' writes through the old process change, until that ends. Blocks.
     pub fn heed(self, store: &Arc<Store>, runtime: &Handle) -> Result<(), HandoverError> {
-        self.0.set_patience(None)?;
-        while let Ok((words, _)) = self.0.receive() {
+        self.channel.set_patience(None)?;
+        while let Ok((words, _)) = self.channel.receive() {
             let (place, id) = read_superseded(&words).ok_or_else(|| unexpected(&words))?;
             if let Err(why) = runtime.block_on(store.supersede(place, id)) {
                 log::error!("a client's write: what is stored of it can't all be removed: {why}");
             }
-            self.0.send(DONE, None)?;
+            self.channel.send(DONE, None)?;
         }
         Ok(())
     }

@@ -143,3 +143,35 @@ async fn met(tidegate: &Tidegate) -> Client {
     assert_eq!(next.ask(&Request::get("/healthz")).await.status(), 200);
     client
 }
+
+async fn drain(tidegate: &Tidegate, draining: bool) {
+    let mut request = Request::new("POST", "/api/drain").header("Content-Type", "application/json");
+    request.body = format!("{{\"draining\": {draining}}}").into_bytes();
+    let mut client = Client::operator(tidegate.admin).await;
+    assert_eq!(client.ask(&request).await.status(), 200);
+}
+
+async fn readiness(tidegate: &Tidegate) -> u16 {
+    let mut client = Client::operator(tidegate.admin).await;
+    client.ask(&Request::get("/readyz")).await.status()
+}
+
+/// A machine that was taken out of service stays out of it until it is called back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_outlives_an_upgrade() {
+    let scene = Scene::new("1GiB").await;
+    let mut tidegate = scene.run().await;
+    drain(&tidegate, true).await;
+    for _ in 0..2 {
+        tidegate.upgrade().await;
+        assert_eq!(readiness(&tidegate).await, 503);
+    }
+    drain(&tidegate, false).await;
+    assert_eq!(readiness(&tidegate).await, 200);
+    // An upgrade that fails leaves the say with whom it was.
+    scene.install_script("#!/bin/sh\nexit 3\n");
+    tidegate.signal(tidegate.current(), "USR2");
+    tidegate.said("goes on as before", 1).await;
+    drain(&tidegate, true).await;
+    assert_eq!(readiness(&tidegate).await, 503);
+}
