@@ -108,6 +108,17 @@ type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 fn run(file: &std::path::Path, logger: &Logger) -> Outcome {
     let read = || config::load(file);
+    let outcome = serve(read, logger);
+    if let Err(why) = &outcome {
+        server::say_failed(&why.to_string());
+    }
+    outcome
+}
+
+fn serve(
+    read: impl Fn() -> Result<server::Settings, config::Mistakes>,
+    logger: &Logger,
+) -> Outcome {
     Ok(server::run(read()?, logger, || Ok(read()?))?)
 }
 

@@ -25,7 +25,7 @@ mod settings;
 mod sockets;
 mod table;
 
-pub use handover::HandoverError;
+pub use handover::{HandoverError, say_failed};
 pub use inherited::InheritError;
 pub use run::{RunError, run};
 pub use settings::{Admin, Certificate, Listen, Server, Settings, Tls};

@@ -64,6 +64,8 @@ struct Process<'a> {
     alive: JoinHandle<()>,
     /// Whether another process has taken over.
     is_replaced: bool,
+    /// What the last order has come to, if not to what was wanted.
+    trouble: Option<String>,
 }
 
 /// What the process is told.
@@ -126,7 +128,7 @@ impl<'a> Process<'a> {
         if let Some(address) = running.admin_address() {
             log::info!("admin on http://{address}");
         }
-        notify::tell("READY=1\nSTATUS=serving");
+        notify::tell(&format!("READY=1\n{}", status(None)));
         let alive = tokio::spawn(notify::keep_alive(running.lanes.clone()));
         tokio::spawn(clock::watch(running.live.events.clock_jumps.clone()));
         Ok(Self {
@@ -137,6 +139,7 @@ impl<'a> Process<'a> {
             signals,
             alive,
             is_replaced: false,
+            trouble: None,
         })
     }
 
@@ -153,7 +156,8 @@ impl<'a> Process<'a> {
                     notify::tell_reloading();
                     let done = self.reload(read());
                     self.running.live.events.reloaded(done);
-                    notify::tell("READY=1");
+                    self.trouble = (!done).then(|| RELOAD_REFUSED.to_owned());
+                    notify::tell(&format!("READY=1\n{}", self.status()));
                 }
                 _ = self.signals.upgrade.recv() => {
                     // Left off, the new process ends: it waits for this one's word.
@@ -168,11 +172,17 @@ impl<'a> Process<'a> {
         }
     }
 
+    fn status(&self) -> String {
+        status(self.trouble.as_deref())
+    }
+
     /// Whether another process has taken over; if not, the log says why.
-    fn told(&self, handed: Result<(), HandoverError>) -> bool {
+    fn told(&mut self, handed: Result<(), HandoverError>) -> bool {
         if let Err(why) = &handed {
             self.running.live.events.upgrade_failed();
             log::error!("upgrade: {why}; this process goes on as before");
+            self.trouble = Some(format!("the last upgrade failed: {why}"));
+            notify::tell(&self.status());
         }
         handed.is_ok()
     }
@@ -239,6 +249,14 @@ impl Process<'_> {
         true
     }
 }
+
+/// What the service manager is to show of a process that serves, and of what went wrong last.
+fn status(trouble: Option<&str>) -> String {
+    let trouble = trouble.map(|why| format!("; {}", why.replace('\n', "; ")));
+    format!("STATUS=serving{}", trouble.unwrap_or_default())
+}
+
+const RELOAD_REFUSED: &str = "the last reload was refused, see the log";
 
 /// Logs why settings were not taken over, each mistake on a line of its own; always false.
 fn nothing_changed(wrong: &dyn std::error::Error) -> bool {

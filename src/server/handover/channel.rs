@@ -4,6 +4,7 @@
 //! that takes over: it is inherited without anything else being inherited with it, and files go with
 //! the packets (`SCM_RIGHTS`).
 
+use super::FAILED;
 use rustix::{
     cmsg_space,
     net::{
@@ -96,10 +97,36 @@ impl Channel {
             true => Ok(file),
             false => Err(io::Error::new(
                 io::ErrorKind::InvalidData,
-                format!("{words:?} was expected, and {said:?} came"),
+                Unexpected {
+                    words: words.to_owned(),
+                    said,
+                },
             )),
         }
     }
+
+    /// Why the other side has ended the conversation, which broke with this error, where it said so:
+    /// in the packet that was not expected, or in one that nobody has read yet. Blocks.
+    pub fn last_words(&self, broke: &io::Error) -> Option<String> {
+        let unexpected = broke.get_ref().and_then(|e| e.downcast_ref::<Unexpected>());
+        match unexpected {
+            Some(unexpected) => reason(&unexpected.said),
+            None if broke.kind() == io::ErrorKind::WouldBlock => None,
+            None => reason(&self.receive().ok()?.0),
+        }
+    }
+}
+
+/// Other words than were expected.
+#[derive(Debug, thiserror::Error)]
+#[error("{words:?} was expected, and {said:?} came")]
+struct Unexpected {
+    words: String,
+    said: String,
+}
+
+fn reason(said: &str) -> Option<String> {
+    said.strip_prefix(FAILED).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -128,7 +155,14 @@ mod tests {
         other.set_patience(Some(Duration::from_millis(10))).unwrap();
         let late = other.receive().unwrap_err();
         assert_eq!(late.kind(), io::ErrorKind::WouldBlock);
+        own.send("failed because", None).unwrap();
+        let failed = other.expect("done").unwrap_err();
+        assert_eq!(other.last_words(&failed).unwrap(), "because");
+        own.send("failed early", None).unwrap();
         drop(own);
+        // Who writes first hears that nobody reads, and reads what was said before.
+        let gone = other.send("words", None).unwrap_err();
+        assert_eq!(other.last_words(&gone).unwrap(), "early");
         let over = other.receive().unwrap_err();
         assert_eq!(over.kind(), io::ErrorKind::UnexpectedEof);
     }

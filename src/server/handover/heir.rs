@@ -132,13 +132,16 @@ impl Heir {
         mut self,
         talk: impl FnOnce(&Channel) -> io::Result<T>,
     ) -> Result<Self, HandoverError> {
-        match talk(&self.channel) {
-            Ok(_) => Ok(self),
-            Err(why) => Err(match self.process.end() {
-                Some(status) => HandoverError::Ended(status),
-                None => why.into(),
-            }),
-        }
+        let Err(why) = talk(&self.channel) else {
+            return Ok(self);
+        };
+        let reason = self.channel.last_words(&why);
+        let status = self.process.end();
+        Err(match (reason, status) {
+            (Some(reason), _) => HandoverError::Refused(reason),
+            (None, Some(status)) => HandoverError::Ended(status),
+            (None, None) => why.into(),
+        })
     }
 
     /// From here on the new process is the one that counts.

@@ -37,6 +37,8 @@
 //!   again, in files that have no name.
 //! * The old process decides. Where the new one ends, or says nothing for [`PATIENCE`], before "go",
 //!   it is killed, and the old one goes on as before; it takes the store back where it had given it.
+//! * A new process that fails says why ("failed …") before it ends, so that the reason is in the log of
+//!   the old one, wherever that writes it.
 //! * A version that does not know this conversation finds its ports taken and ends: nothing changes.
 
 mod channel;
@@ -45,6 +47,7 @@ mod predecessor;
 
 pub(super) use heir::hand_over;
 pub(super) use predecessor::Predecessor;
+pub use predecessor::say_failed;
 
 use std::{io, time::Duration};
 
@@ -65,6 +68,9 @@ pub enum HandoverError {
     /// The new process has ended; what it said stands in the log before this.
     #[error("the new process ended ({0})")]
     Ended(String),
+    /// The new process has said why it can't take over.
+    #[error("the new process can't: {0}")]
+    Refused(String),
     /// The other process says something else, or nothing in time.
     #[error("the other process did not answer as expected: {0}")]
     Conversation(#[from] io::Error),
@@ -89,6 +95,7 @@ const SERVING: &str = "serving";
 const GO: &str = "go";
 const SUPERSEDED: &str = "superseded";
 const DONE: &str = "done";
+const FAILED: &str = "failed ";
 
 /// The longest silence of the other process: loading certificates and secrets takes less.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,11 +1,11 @@
 //! The process that this one takes over from.
 
 use super::{
-    ALL, DONE, DRAINED, GO, GREETING, HandoverError, PATIENCE, PREPARED, SERVING, SOCKET, STORE,
-    SUPERSEDED, UPGRADE, channel::Channel,
+    ALL, DONE, DRAINED, FAILED, GO, GREETING, HandoverError, PATIENCE, PREPARED, SERVING, SOCKET,
+    STORE, SUPERSEDED, UPGRADE, channel::Channel,
 };
 use crate::store::{ObjectId, Store};
-use std::{fs::File, net::TcpListener, sync::Arc};
+use std::{fs::File, net::TcpListener, sync::Arc, time::Duration};
 use tokio::runtime::Handle;
 
 /// The old process, as the new one sees it.
@@ -70,6 +70,28 @@ impl Predecessor {
         Ok(())
     }
 }
+
+/// Says to the process that this one was to take over from, where there is one, why it does not.
+pub fn say_failed(why: &str) {
+    if std::env::var_os(UPGRADE).is_none() {
+        return;
+    }
+    let Ok(channel) = Channel::of_standard_input() else {
+        return;
+    };
+    let lines: Vec<_> = why.lines().map(str::trim).collect();
+    let why: String = lines.join("; ").chars().take(LONGEST_REASON).collect();
+    // Who does not listen any more knows as much as it wants to.
+    let _ = channel
+        .set_patience(Some(LAST_WORDS))
+        .and_then(|()| channel.send(&format!("{FAILED}{why}"), None));
+}
+
+/// How long a process that ends anyway waits to say why.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// In characters; a packet has room for more.
+const LONGEST_REASON: usize = 8 << 10;
 
 fn unexpected(words: &str) -> HandoverError {
     std::io::Error::new(std::io::ErrorKind::InvalidData, format!("{words:?} came")).into()

@@ -127,7 +127,20 @@ async fn the_manager_is_told_of_every_state() {
         .parse()
         .unwrap();
     assert!(time > 0);
-    assert_eq!(told(&manager).await, "READY=1");
+    assert_eq!(told(&manager).await, "READY=1\nSTATUS=serving");
+
+    // Whoever has ordered what came to nothing finds why (`systemctl status`).
+    let good = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, "listen: nowhere\n").unwrap();
+    tidegate.signal(tidegate.current(), "HUP");
+    told(&manager).await;
+    let refused = told(&manager).await;
+    assert!(refused.starts_with("READY=1\nSTATUS=serving; the last reload was refused"));
+    tidegate.signal(tidegate.current(), "USR2");
+    let failed = told(&manager).await;
+    let words = "STATUS=serving; the last upgrade failed: the new process can't: ";
+    assert!(failed.starts_with(words), "{failed}");
+    std::fs::write(&config, good).unwrap();
 
     tidegate.upgrade().await;
     let main = format!("MAINPID={}", tidegate.current());

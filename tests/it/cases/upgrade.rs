@@ -364,7 +364,7 @@ async fn where_the_new_process_fails_the_old_one_goes_on_and_keeps_its_store() {
     scene.origin.settled().await;
     let nothing = scene.directory.path().join("nothing");
     type Break<'a> = Box<dyn Fn() + 'a>;
-    let cases: [(&str, Break, &str); 5] = [
+    let cases: [(&str, Break, &str); 6] = [
         (
             "another version",
             Box::new(|| scene.install_script("#!/bin/sh\nexit 1\n")),
@@ -391,7 +391,16 @@ async fn where_the_new_process_fails_the_old_one_goes_on_and_keeps_its_store() {
                 scene.install(&binary());
                 scene.configure("listen: nowhere\n");
             }),
-            "exit status: 1",
+            "the new process can't: ",
+        ),
+        (
+            "a secret that is not there",
+            Box::new(|| {
+                scene.configure(
+                    &good.replace("    servers:", "    tls: {ca: gone.pem}\n    servers:"),
+                )
+            }),
+            "gone.pem",
         ),
     ];
     for (nth, (what, break_it, why)) in cases.iter().enumerate() {
