@@ -16,6 +16,7 @@ pub struct Readings {
     pinned: IntGauge,
     store_size: IntGauge,
     limit: IntGauge,
+    being_read: IntGauge,
     index_objects: IntGauge,
     index_tags: IntGauge,
 }
@@ -45,6 +46,10 @@ impl Readings {
             "tidegate_store_limit_bytes",
             "Bytes that the store may take on disk: `cache.max_size`.",
         )?;
+        let being_read = IntGauge::new(
+            "tidegate_store_being_read",
+            "1 while the directory is read after a start: what is asked for is found and served, chunks wait some seconds to be kept, purges and lists wait; 0 otherwise. How long it takes depends on the number of objects.",
+        )?;
         let index_objects = IntGauge::new(
             "tidegate_store_objects",
             "Objects on disk, a variant being one; it rises while the directory is read after a start. Each takes some hundreds of bytes of memory.",
@@ -59,6 +64,7 @@ impl Readings {
         let all: Vec<Box<dyn Collector>> = vec![
             Box::new(build),
             Box::new(limit.clone()),
+            Box::new(being_read.clone()),
             Box::new(in_flight.clone()),
             Box::new(pinned.clone()),
             Box::new(store_size.clone()),
@@ -107,6 +113,7 @@ impl Readings {
             pinned,
             store_size,
             limit,
+            being_read,
             index_objects,
             index_tags,
         })
@@ -125,6 +132,7 @@ impl Readings {
         self.pinned.set(Store::bytes_given_out() as i64);
         self.store_size.set(fills.store().size() as i64);
         self.limit.set(fills.store().max_size() as i64);
+        self.being_read.set(fills.store().is_being_read().into());
         let (objects, tags) = fills.store().index_size();
         self.index_objects.set(objects as i64);
         self.index_tags.set(tags as i64);

@@ -128,7 +128,10 @@ impl<'a> Process<'a> {
         if let Some(address) = running.admin_address() {
             log::info!("admin on http://{address}");
         }
-        notify::tell(&format!("READY=1\n{}", status(None)));
+        // What is stored can be found from here on; that its directory is still being read is no
+        // reason to wait.
+        let is_reading = running.storage.fills().store().is_being_read();
+        notify::tell(&format!("READY=1\n{}", status(is_reading, None)));
         let alive = tokio::spawn(notify::keep_alive(running.lanes.clone()));
         tokio::spawn(clock::watch(running.live.events.clock_jumps.clone()));
         Ok(Self {
@@ -146,8 +149,15 @@ impl<'a> Process<'a> {
     /// Until it is to end.
     async fn serve(&mut self, read: impl Fn() -> Reread) {
         let mut tick = tokio::time::interval(SUM_UP_EVERY);
+        let store = self.running.storage.fills().store();
+        let (mut is_reading, read_through) = (store.is_being_read(), store.read_through());
+        tokio::pin!(read_through);
         while !self.is_replaced {
             tokio::select! {
+                () = &mut read_through, if is_reading => {
+                    is_reading = false;
+                    notify::tell(&self.status());
+                }
                 _ = self.signals.terminate.recv() => break,
                 _ = self.signals.interrupt.recv() => break,
                 _ = self.signals.reopen.recv() => self.running.logs().reopen(),
@@ -173,7 +183,8 @@ impl<'a> Process<'a> {
     }
 
     fn status(&self) -> String {
-        status(self.trouble.as_deref())
+        let is_reading = self.running.storage.fills().store().is_being_read();
+        status(is_reading, self.trouble.as_deref())
     }
 
     /// Whether another process has taken over; if not, the log says why.
@@ -250,11 +261,15 @@ impl Process<'_> {
     }
 }
 
-/// What the service manager is to show of a process that serves, and of what went wrong last.
-fn status(trouble: Option<&str>) -> String {
+/// What the service manager is to show of a process that serves: what it is still at, and what went
+/// wrong last.
+fn status(is_reading: bool, trouble: Option<&str>) -> String {
+    let reading = if is_reading { READING } else { "" };
     let trouble = trouble.map(|why| format!("; {}", why.replace('\n', "; ")));
-    format!("STATUS=serving{}", trouble.unwrap_or_default())
+    format!("STATUS=serving{reading}{}", trouble.unwrap_or_default())
 }
+
+const READING: &str = ", reading the cache directory for purges and eviction";
 
 const RELOAD_REFUSED: &str = "the last reload was refused, see the log";
 
@@ -270,3 +285,24 @@ fn nothing_changed(wrong: &dyn std::error::Error) -> bool {
 
 /// How often it is looked what was left out of the log.
 const SUM_UP_EVERY: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_is_one_line_with_all_that_is_to_be_known() {
+        let table = [
+            (false, None, "STATUS=serving"),
+            (false, Some("a\nb"), "STATUS=serving; a; b"),
+            (
+                true,
+                None,
+                "STATUS=serving, reading the cache directory for purges and eviction",
+            ),
+        ];
+        for (is_reading, trouble, expected) in table {
+            assert_eq!(status(is_reading, trouble), expected);
+        }
+    }
+}

@@ -210,6 +210,13 @@ impl Store {
         !*self.recovered.borrow()
     }
 
+    /// Waits until the walk over the directory has ended.
+    pub async fn read_through(&self) {
+        let mut recovered = self.recovered.subscribe();
+        // It is not over before the store is.
+        let _ = recovered.wait_for(|done| *done).await;
+    }
+
     async fn wait_until_known(&self) -> Result<(), PurgeError> {
         let mut recovered = self.recovered.subscribe();
         let known = recovered.wait_for(|done| *done);
