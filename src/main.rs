@@ -127,6 +127,10 @@ fn check(file: &std::path::Path, online: bool) -> Outcome {
     if online {
         command::tier::check_tier(settings.tier)?;
     }
+    let token = settings.admin.and_then(|admin| admin.token_file);
+    if let Some(complaint) = token.and_then(|file| server::token_complaint(&file)) {
+        eprintln!("tidegate: warning: {complaint}");
+    }
     println!("{}: no mistakes", file.display());
     Ok(())
 }

@@ -60,6 +60,11 @@ impl Guard {
         *self.token_file.write() = token_file;
     }
 
+    /// The file with the token, where there is to be one.
+    pub fn token_file(&self) -> Option<PathBuf> {
+        self.token_file.read().clone()
+    }
+
     /// Whether a request may change something. The file is read each time, so that the token can
     /// be changed while the process runs.
     pub fn admit(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Result<(), Stranger> {

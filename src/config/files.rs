@@ -105,7 +105,8 @@ pub(super) fn appendable(at: &Spot) -> Option<PathBuf> {
     }
 }
 
-fn path(at: &Spot) -> Option<PathBuf> {
+/// A path of which nothing is asked yet.
+pub(super) fn path(at: &Spot) -> Option<PathBuf> {
     let path = Path::new(scalar::text(at, "a path")?);
     Some(match at.reading().folder() {
         Some(folder) => folder.join(path),

@@ -91,7 +91,7 @@ fn files_of(keys: &mut Section) -> Option<Certificate> {
 pub(super) fn admin(at: &Spot, taken: &mut Taken) -> Option<Admin> {
     at.section(|keys| {
         let address = keys.required("address", |at| taken.take(at));
-        let token_file = keys.optional("token_file", files::secret);
+        let token_file = keys.optional("token_file", files::path);
         Some(Admin {
             address: address?,
             token_file,

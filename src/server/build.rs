@@ -16,6 +16,7 @@ use super::{
     live::{Live, collector, tracer},
     sockets::Sockets,
     table::Table,
+    token::TokenWatch,
 };
 use crate::{
     admin::{Guard, Keeper, Pages, Readings, Rooms, State},
@@ -84,9 +85,14 @@ pub(super) async fn start(
     let readings = Readings::new(&rooms, logs.stats())?;
     logs.conceal(settings.secret_parameters());
     let events = Arc::new(Events::new());
+    let guard = admin_address.map_or_else(Guard::default, |address| {
+        Guard::new(address.ip(), settings.token_file())
+    });
+    let token = TokenWatch::new(guard.clone());
     readings.add(events.collectors())?;
+    readings.add(token.collectors())?;
+    tokio::spawn(token.clone().keep_looking());
     readings.add(vec![Box::new(exporter.stats().spans.clone())])?;
-    events.look_at_token(settings.admin.as_ref());
     if let Some(tier) = &tier {
         readings.add(tier.stats().collectors())?;
     }
@@ -113,9 +119,6 @@ pub(super) async fn start(
         let service = client_service(&settings, &proxy, door, &lanes, &watch, &name);
         services.push(Box::new(service));
     }
-    let guard = admin_address.map_or_else(Guard::default, |address| {
-        Guard::new(address.ip(), settings.token_file())
-    });
     let is_drained = predecessor.is_some_and(|before| before.is_drained);
     let state = Arc::new(State::new(is_drained));
     let owed = Owed::default();
@@ -159,6 +162,7 @@ pub(super) async fn start(
             cache_version,
             storage,
             admin: guard,
+            token,
             events,
             exporter,
         },

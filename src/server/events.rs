@@ -1,8 +1,6 @@
 //! What a process counts of itself.
 
-use super::Admin;
-use crate::admin::is_open_to_all;
-use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, core::Collector};
+use prometheus::{IntCounter, IntCounterVec, Opts, core::Collector};
 
 /// Counters of what is no request's doing.
 #[derive(Debug)]
@@ -11,7 +9,6 @@ pub(super) struct Events {
     upgrades_failed: IntCounter,
     /// How often the system's clock has jumped.
     pub clock_jumps: IntCounter,
-    exposed: IntGauge,
 }
 
 const DONE: &str = "done";
@@ -40,11 +37,6 @@ impl Events {
                 "tidegate_clock_jumps_total",
                 "Jumps of the system's clock by two seconds or more. After one, what is stored is fresh for longer or less long than it should be.",
             ),
-            exposed: IntGauge::new(
-                "tidegate_admin_token_exposed",
-                "1 where every user of this machine can read admin.token_file, and so change anything; 0 otherwise.",
-            )
-            .expect(WELL_FORMED),
         }
     }
 
@@ -54,7 +46,6 @@ impl Events {
             Box::new(self.reloads.clone()),
             Box::new(self.upgrades_failed.clone()),
             Box::new(self.clock_jumps.clone()),
-            Box::new(self.exposed.clone()),
         ]
     }
 
@@ -65,19 +56,5 @@ impl Events {
 
     pub fn upgrade_failed(&self) {
         self.upgrades_failed.inc();
-    }
-
-    /// Looks at who else can read the token. It counts all the same: containers often have their
-    /// secrets like that, and alone.
-    pub fn look_at_token(&self, admin: Option<&Admin>) {
-        let file = admin.and_then(|admin| admin.token_file.as_deref());
-        let exposed = file.filter(|file| is_open_to_all(file));
-        self.exposed.set(exposed.is_some().into());
-        if let Some(file) = exposed {
-            log::warn!(
-                "admin.token_file {} can be read by every user of this machine: chmod o-r it, and put a new token into it",
-                file.display()
-            );
-        }
     }
 }

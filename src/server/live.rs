@@ -1,6 +1,9 @@
 //! What a reload changes besides origins and routes.
 
-use super::{Settings, StartError, build::connection_limits, door::Clientele, events::Events};
+use super::{
+    Settings, StartError, build::connection_limits, door::Clientele, events::Events,
+    token::TokenWatch,
+};
 use crate::{
     admin::Guard,
     cache::ChunkStorage,
@@ -19,6 +22,7 @@ pub(super) struct Live {
     pub cache_version: Arc<AtomicU32>,
     pub storage: &'static ChunkStorage,
     pub admin: Guard,
+    pub token: Arc<TokenWatch>,
     pub events: Arc<Events>,
     pub exporter: Exporter,
 }
@@ -48,8 +52,8 @@ impl Live {
         let connections = &self.clientele.connections;
         connections.set_limits(connection_limits(settings));
         self.cache_version.store(settings.cache_version, Relaxed);
-        self.events.look_at_token(settings.admin.as_ref());
         self.admin.set_token_file(settings.token_file());
+        self.token.look();
         let fills = self.storage.fills();
         fills.set_config(settings.fill.clone());
         let (store, max_size) = (fills.store().clone(), settings.store.max_size);

@@ -24,11 +24,13 @@ mod run;
 mod settings;
 mod sockets;
 mod table;
+mod token;
 
 pub use handover::{HandoverError, say_failed};
 pub use inherited::InheritError;
 pub use run::{RunError, run};
 pub use settings::{Admin, Certificate, Listen, Server, Settings, Tls};
+pub use token::token_complaint;
 
 use crate::{
     admin,

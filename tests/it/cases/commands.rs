@@ -1,6 +1,8 @@
 //! What the commands say where something is wrong: the real binary, and what was expected of whom.
 
 use crate::{
+    child::{Tidegate, binary},
+    client::{Client, Request},
     gate::{CHUNK, Gate},
     origin::{Origin, Script},
     patience::within,
@@ -53,6 +55,42 @@ async fn a_token_file_of_two_lines_says_so() {
     assert!(
         said.contains(file) && said.contains("has 2 lines"),
         "{said}"
+    );
+}
+
+/// A secret that is not there, as when a volume is mounted late, is no reason to serve nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_file_that_is_not_there_is_told_and_clients_are_served() {
+    let origin = Origin::with(Script::new(185, CHUNK)).await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("tidegate.yaml");
+    let text = format!(
+        "listen: [{{address: 127.0.0.1:0}}]\nadmin: {{address: 127.0.0.1:0, token_file: token}}\n\
+         cache: {{directory: cache}}\norigins: {{o: {{servers: [{{url: \"http://{}\"}}]}}}}\n\
+         routes: [{{path: /, origins: [o]}}]\n",
+        origin.address()
+    );
+    std::fs::write(&file, text).unwrap();
+    let check = Command::new(env!("CARGO_BIN_EXE_tidegate"))
+        .args(["check", "--config"])
+        .arg(&file)
+        .kill_on_drop(true)
+        .output();
+    let check = within("the check to end", check).await.unwrap();
+    assert!(check.status.success(), "{check:?}");
+    let warning = String::from_utf8_lossy(&check.stderr).into_owned();
+    let words = "token can't be read (there is no such file)";
+    assert!(warning.contains(words), "{warning}");
+
+    let mut tidegate = Tidegate::run(&binary(), &file).await;
+    tidegate.said(words, 1).await;
+    assert_eq!(tidegate.ask(Request::get("/film")).await.status(), 200);
+    let mut operator = Client::operator(tidegate.admin).await;
+    let metrics = operator.ask(&Request::get("/metrics")).await;
+    let metrics = String::from_utf8_lossy(&metrics.body).into_owned();
+    assert!(
+        metrics.contains("\ntidegate_admin_token_unusable 1\n"),
+        "{metrics}"
     );
 }
 
