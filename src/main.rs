@@ -4,7 +4,7 @@ mod command;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use std::{path::PathBuf, process::ExitCode};
-use tidegate::{config, demo, logs::Logger, server};
+use tidegate::{config, demo, logs::Logger, server, store};
 
 /// Streams come and go in bursts, and memory that is given back should go back to the system. Under a
 /// thousand clients the system's own allocator and this one take the same CPU and memory (mimalloc
@@ -47,12 +47,12 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
-    /// Check a configuration and list every mistake in it
+    /// Check a configuration: list every mistake in it, and warn of what may not do what is wanted
     Check {
         /// The configuration to check
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
-        /// Also speak with the tier: the keys, the rights, conditional writes, whose it is, its clock
+        /// Also see whether the disk has room for cache.max_size, and speak with the tier: the keys, the rights, conditional writes, whose it is, its clock
         #[arg(long)]
         online: bool,
     },
@@ -126,13 +126,26 @@ fn check(file: &std::path::Path, online: bool) -> Outcome {
     let settings = config::load(file)?;
     if online {
         command::tier::check_tier(settings.tier)?;
+        let room = store::Room::of(&settings.store.directory);
+        match room.map(|room| room.doubt(settings.store.max_size)) {
+            Ok(None) => println!("cache.max_size: there is room for it"),
+            Ok(Some(why)) => warn(&why),
+            Err(why) => warn(&format!(
+                "cache.directory: its file system tells nothing: {why}"
+            )),
+        }
     }
     let token = settings.admin.and_then(|admin| admin.token_file);
     if let Some(complaint) = token.and_then(|file| server::token_complaint(&file)) {
-        eprintln!("tidegate: warning: {complaint}");
+        warn(&complaint);
     }
     println!("{}: no mistakes", file.display());
     Ok(())
+}
+
+/// What is no mistake, and may not be what is wanted.
+fn warn(what: &str) {
+    eprintln!("tidegate: warning: {what}");
 }
 
 fn try_out() -> Outcome {

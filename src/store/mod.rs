@@ -41,6 +41,7 @@ mod purge;
 mod purges;
 mod reading;
 mod recovery;
+mod room;
 pub mod sealed;
 mod stats;
 mod table;
@@ -59,6 +60,7 @@ pub use ownership::{Given, Superseded};
 pub use purge::{How, PurgeError, Purged};
 pub use purges::Mark;
 pub use reading::{Read, SlowRead};
+pub use room::Room;
 pub use stats::Stats;
 pub use weak_map::WeakMap;
 
@@ -265,6 +267,15 @@ impl Store {
         recovery::walk(self);
         self.index.lock().is_complete();
         self.recovered.send_replace(true);
+        self.doubt_size(self.max_size());
+    }
+
+    /// Says so where the file system has no room for so many bytes. Blocks.
+    fn doubt_size(&self, max_size: u64) {
+        let room = Room::around(&self.config.directory, self.size());
+        if let Some(why) = room.ok().and_then(|room| room.doubt(max_size)) {
+            log::warn!("{why}");
+        }
     }
 
     /// Ends the writes under way and gives the directory free. Nothing is kept from then on.
@@ -313,6 +324,7 @@ impl Store {
             let _one_at_a_time = store.making_room.lock();
             let victims = store.budget.lock().resize(bytes);
             victims.into_iter().for_each(|victim| store.evict(victim));
+            store.doubt_size(bytes);
         });
         let _ = resized.await;
     }

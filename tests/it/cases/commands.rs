@@ -7,7 +7,7 @@ use crate::{
     origin::{Origin, Script},
     patience::within,
 };
-use std::process::Stdio;
+use std::{path::Path, process::Stdio};
 use tokio::process::Command;
 
 /// A configuration that nobody runs: without a tier, and without an admin address.
@@ -45,6 +45,47 @@ async fn an_admin_address_over_tls_is_refused() {
     }
 }
 
+/// What a check warns of that finds no mistake.
+async fn warned(check: &[&str], file: &Path) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_tidegate"))
+        .args(check)
+        .arg("--config")
+        .arg(file)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = within("the check to end", output).await.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+/// Nobody's disk has a pebibyte.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cache_that_is_larger_than_its_disk_is_told() {
+    let origin = Origin::start().await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("tidegate.yaml");
+    let write = |size: &str| {
+        let text = format!(
+            "listen: [{{address: 127.0.0.1:0}}]\nadmin: {{address: 127.0.0.1:0}}\n\
+             cache: {{directory: cache, max_size: {size}}}\n\
+             origins: {{o: {{servers: [{{url: \"http://{}\"}}]}}}}\n\
+             routes: [{{path: /, origins: [o]}}]\n",
+            origin.address()
+        );
+        std::fs::write(&file, text).unwrap();
+    };
+    write("64MiB");
+    assert_eq!(warned(&["check", "--online"], &file).await, "");
+    write("1024TiB");
+    const WORDS: &str = "cache.max_size 1.0 PiB does not fit: ";
+    assert_eq!(warned(&["check"], &file).await, "");
+    let said = warned(&["check", "--online"], &file).await;
+    assert!(said.contains(WORDS), "{said}");
+    let mut tidegate = Tidegate::run(&binary(), &file).await;
+    tidegate.said(WORDS, 1).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_file_of_two_lines_says_so() {
     let directory = tempfile::tempdir().unwrap();
@@ -71,14 +112,7 @@ async fn a_token_file_that_is_not_there_is_told_and_clients_are_served() {
         origin.address()
     );
     std::fs::write(&file, text).unwrap();
-    let check = Command::new(env!("CARGO_BIN_EXE_tidegate"))
-        .args(["check", "--config"])
-        .arg(&file)
-        .kill_on_drop(true)
-        .output();
-    let check = within("the check to end", check).await.unwrap();
-    assert!(check.status.success(), "{check:?}");
-    let warning = String::from_utf8_lossy(&check.stderr).into_owned();
+    let warning = warned(&["check"], &file).await;
     let words = "token can't be read (there is no such file)";
     assert!(warning.contains(words), "{warning}");
 
