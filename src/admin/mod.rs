@@ -12,6 +12,7 @@ mod guard;
 mod inspect;
 mod page;
 mod pages;
+mod process;
 mod purge;
 mod registry;
 mod state;

@@ -1,11 +1,8 @@
 //! All metrics in one place, in Prometheus' text format.
 
-use super::api::Rooms;
+use super::{api::Rooms, process::Process};
 use crate::{cache::ChunkStorage, logs, store::Store};
-use prometheus::{
-    Encoder, IntGauge, Opts, Registry, TextEncoder, core::Collector,
-    process_collector::ProcessCollector,
-};
+use prometheus::{Encoder, IntGauge, Opts, Registry, TextEncoder, core::Collector};
 
 /// What is measured of one process.
 #[derive(Debug)]
@@ -101,7 +98,7 @@ impl Readings {
             Box::new(connections.accepted.clone()),
             Box::new(connections.refused.clone()),
             Box::new(logs.dropped.clone()),
-            Box::new(ProcessCollector::for_self()),
+            Box::new(Process::own()),
         ];
         let registry = Registry::new();
         all.into_iter()

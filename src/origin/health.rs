@@ -14,6 +14,7 @@ pub struct Health {
     rise: u32,
     fall: u32,
     healthy: bool,
+    is_checked: bool,
     /// Checks in a row that speak against it.
     against: u32,
 }
@@ -34,12 +35,14 @@ impl Health {
             rise,
             fall,
             healthy: true,
+            is_checked: false,
             against: 0,
         }
     }
 
     /// A check has ended.
     pub fn observed(&mut self, good: bool) -> Option<Change> {
+        self.is_checked = true;
         if good == self.healthy {
             self.against = 0;
             return None;
@@ -55,6 +58,11 @@ impl Health {
             true => Change::BecameHealthy,
             false => Change::BecameUnhealthy,
         })
+    }
+
+    /// Whether a check has ended.
+    pub fn is_checked(&self) -> bool {
+        self.is_checked
     }
 
     /// Whether the server is to be preferred.

@@ -115,6 +115,11 @@ impl Server {
         self.record.lock().health.is_healthy()
     }
 
+    /// Whether an active check of it has ended.
+    pub fn is_checked(&self) -> bool {
+        self.record.lock().health.is_checked()
+    }
+
     /// The state of its breaker.
     pub fn breaker(&self, now: Instant) -> State {
         self.record.lock().breaker.state(now)

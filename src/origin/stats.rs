@@ -186,7 +186,7 @@ impl Default for Stats {
             ),
             healthy: gauge(
                 "tidegate_origin_healthy",
-                "Whether a server's health checks find it healthy: 1 or 0. At 0 it is asked only when no other can be.",
+                "Whether a server's health checks find it healthy: 1 or 0; 1 as long as nobody has checked it. At 0 it is asked only when no other can be.",
                 &SERVER,
             ),
             origins: Arc::default(),

@@ -23,7 +23,7 @@ pub use history::{History, Keeper, Sample};
 pub use object::{MOST_VARIANTS, ObjectView, ObjectsView};
 pub use objects::{ObjectLine, ObjectsPage};
 pub use openapi::openapi;
-pub use origins::{OriginView, OriginsView, ServerView};
+pub use origins::{HealthView, OriginView, OriginsView, ServerView};
 pub use query::Parameters;
 pub use rooms::Rooms;
 pub use status::{Amount, Change, Directory, Queued, State, Status, Use};

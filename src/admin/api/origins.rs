@@ -36,8 +36,10 @@ pub struct OriginView {
 pub struct ServerView {
     /// Host and, unless it is the scheme's own, port.
     pub name: String,
-    /// Whether its health checks find it healthy; so it counts where there are none.
+    /// Whether it counts as healthy: its health checks find it so, or there are none.
     pub healthy: bool,
+    /// What there is behind that.
+    pub health: HealthView,
     /// Its circuit breaker.
     pub breaker: BreakerView,
     /// Requests under way at it.
@@ -50,6 +52,31 @@ pub struct ServerView {
     pub first_byte_p50: Option<f64>,
     /// Seconds within which 95 of a hundred did.
     pub first_byte_p95: Option<f64>,
+}
+
+/// How a server is, as far as anybody has looked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HealthView {
+    /// Its health checks find it so.
+    Healthy,
+    /// Its health checks find it so.
+    Unhealthy,
+    /// It has been asked, but not checked: its breaker goes by what came of that.
+    Unchecked,
+    /// Nobody has asked it anything yet.
+    NotAsked,
+}
+
+impl HealthView {
+    fn of(server: &Server, requests: u64) -> Self {
+        match (server.is_checked(), server.is_healthy()) {
+            (_, false) => Self::Unhealthy,
+            (true, true) => Self::Healthy,
+            (false, true) if requests > 0 => Self::Unchecked,
+            (false, true) => Self::NotAsked,
+        }
+    }
 }
 
 /// The state of a circuit breaker.
@@ -102,6 +129,7 @@ fn server(origin: &str, server: &Server, stats: &Stats, now: Instant) -> ServerV
     ServerView {
         name: server.name().to_owned(),
         healthy: server.is_healthy(),
+        health: HealthView::of(server, requests),
         breaker: match server.breaker(now) {
             State::Closed => BreakerView::Closed,
             State::HalfOpen => BreakerView::HalfOpen,

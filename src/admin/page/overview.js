@@ -164,9 +164,10 @@ function showOrigins({ origins }) {
   const columns = [["Server"], ["Health"], ["Breaker"], ["Under way", "n"], ["Waiting", "n"], ["First byte p50 · p95", "n wide"], ["Requests", "n wide"], ["Failed", "n wide"]];
   const dot = (mood, text) => make("span", { className: `dot ${mood}` }, make("span", { textContent: text }));
   const moods = { closed: "good", half_open: "warn", open: "bad" };
+  const health = { healthy: ["good", "healthy"], unhealthy: ["bad", "unhealthy"], unchecked: ["quiet", "not checked"], not_asked: ["quiet", "not asked yet"] };
   const rows = origins.flatMap((origin) => origin.servers.map((server) => row(columns, [
     make("span", {}, server.name, make("span", { className: "id", textContent: origin.name })),
-    server.healthy ? dot("good", "healthy") : dot("bad", "unhealthy"),
+    dot(...health[server.health]),
     dot(moods[server.breaker], server.breaker.replace("_", " ")),
     whole(server.active),
     whole(sum(origin.queued)),

@@ -360,3 +360,26 @@ async fn stats_are_told_in_words_and_in_json() {
     let told: Value = serde_json::from_str(&stats(&["--json"]).await).unwrap();
     assert_eq!(told["since_start"]["requests"]["store"], 1);
 }
+
+/// Nobody is called healthy before anybody has looked.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_health_of_servers_is_what_is_known_of_it() {
+    let origin = Origin::with(Script::new(186, CHUNK)).await;
+    let gate = Gate::before(&origin).await;
+    let health = async |gate: &Gate| {
+        let origins = read(gate, "/api/origins").await;
+        origins["origins"][0]["servers"][0]["health"].clone()
+    };
+    assert_eq!(health(&gate).await, "not_asked");
+    gate.get("/film").await;
+    assert_eq!(health(&gate).await, "unchecked");
+    let checked = Gate::with(&origin, |settings| {
+        settings.origins[0].check = Some(tidegate::origin::Check {
+            interval: std::time::Duration::from_millis(20),
+            ..tidegate::origin::Check::of("/film".into())
+        });
+    })
+    .await;
+    let found = async { while health(&checked).await != "healthy" {} };
+    within("a check to end", found).await;
+}
