@@ -184,3 +184,19 @@ fn an_edge_leads_to_the_shields_that_are_told_of() {
         assert_ne!(shield.clients.name, edge.clients.name);
     }
 }
+
+/// Whoever begins with one of them will want to purge and to see what happens.
+#[test]
+fn each_has_an_admin_address_on_loopback() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/examples");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let settings = parse(&text).unwrap_or_else(|mistakes| panic!("{path:?}: {mistakes}"));
+        let admin = settings.admin.map(|admin| admin.address.ip());
+        assert!(admin.is_some_and(|ip| ip.is_loopback()), "{path:?}");
+        seen += 1;
+    }
+    assert!(seen > 9, "{seen}");
+}
