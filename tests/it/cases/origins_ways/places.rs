@@ -119,6 +119,9 @@ async fn a_client_that_has_closed_its_side_gets_what_lacks() {
     let mut answer = Vec::new();
     let reading = stream.read_to_end(&mut answer);
     within("the answer", reading).await.unwrap();
+    // It was asked meanwhile whether it is there.
+    let answer = answer.strip_prefix(b"HTTP/1.1 102 Processing\r\n\r\n");
+    let answer = answer.expect("an interim answer first");
     assert!(answer.starts_with(b"HTTP/1.1 206"), "{}", answer.len());
     assert!(answer.len() as u64 > CHUNK, "{}", answer.len());
     assert_all_free(&gate).await;
@@ -184,8 +187,10 @@ async fn who_waits_behind_one_that_leaves_is_served() {
         followers.push(asking(&gate, &Request::get("/wanted")).await);
     }
     drop(leaver);
-    until(&gate, REFUSED, "reason=\"client_left\"", 1.0).await;
-    until(&gate, DEPTH, "", 1.0).await;
+    // Its place in the queue is theirs as well: long after its leaving was seen it is still there.
+    let_time_pass(SOON).await;
+    assert_eq!(sample(&gate, DEPTH, "").await, 1.0);
+    assert_eq!(sample(&gate, REFUSED, "reason=\"client_left\"").await, 0.0);
     valve.open();
     holder.rest().await;
     for mut follower in followers {
@@ -193,6 +198,24 @@ async fn who_waits_behind_one_that_leaves_is_served() {
     }
     assert_eq!(order(&origin), ["/held", "/wanted"]);
     assert_all_free(&gate).await;
+}
+
+/// The place goes with the last who waits behind it.
+#[tokio::test(flavor = "multi_thread")]
+async fn when_all_have_left_who_waited_for_the_same_the_place_is_free() {
+    let origin = Origin::start().await;
+    let gate = narrow(&origin, 2, LONG).await;
+    put(&origin, "/wanted", 439);
+    let (mut holder, valve) = holder(&origin, &gate).await;
+    let leaver = asking(&gate, &Request::get("/wanted")).await;
+    until(&gate, DEPTH, "", 1.0).await;
+    let follower = asking(&gate, &Request::get("/wanted")).await;
+    drop((leaver, follower));
+    until(&gate, DEPTH, "", 0.0).await;
+    valve.open();
+    holder.rest().await;
+    assert_all_free(&gate).await;
+    assert_eq!(order(&origin), ["/held"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
