@@ -98,7 +98,11 @@ impl Proxy {
             return error::answer(session, ctx, StatusCode::BAD_REQUEST, "dot-segments").await;
         }
         if matches!(request.method, Method::CONNECT | Method::TRACE) {
-            return error::answer(session, ctx, StatusCode::METHOD_NOT_ALLOWED, "method").await;
+            return error::answer(session, ctx, StatusCode::METHOD_NOT_ALLOWED, error::METHOD)
+                .await;
+        }
+        if headers::is_at_its_last_hop(request) {
+            return error::answer_options(session, ctx).await;
         }
         let Ok(keyed) = self.keyed(&bound.route, &ctx.host, &target, request) else {
             return error::answer(session, ctx, StatusCode::BAD_REQUEST, "variant").await;

@@ -95,6 +95,15 @@ fn status(e: &Error) -> Option<StatusCode> {
 const NOBODY_ASKED: &str = "origin-not-asked";
 const ORIGIN_FAILED: &str = "origin-failed";
 
+/// What is said of a method that goes no further.
+pub const METHOD: &str = "method";
+/// What is said of one who asks this hop.
+const LAST_HOP: &str = "max-forwards";
+
+/// Methods that go on to origins, as far as they have names that are known to all; of these it is the
+/// origin's to say which it takes.
+const PASSED_ON: &str = "GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE";
+
 /// Whether what is stored may only be used with the origin's word, and that is not to be had
 /// (RFC 9111, section 5.2.2.2).
 fn is_cut_off(ctx: &Context) -> bool {
@@ -177,6 +186,14 @@ pub async fn answer_preflight(session: &mut Session, ctx: &mut Context) -> Resul
     Ok(true)
 }
 
+/// Answers one who asks this hop what may be done; `Ok(true)` is what `request_filter` is to return
+/// then.
+pub async fn answer_options(session: &mut Session, ctx: &mut Context) -> Result<bool> {
+    session.as_downstream_mut().set_keepalive(None);
+    send(session, ctx, StatusCode::NO_CONTENT, LAST_HOP, None).await?;
+    Ok(true)
+}
+
 /// Answers a request whose object lacks something that can't be had.
 pub async fn answer_for_fill(
     session: &mut Session,
@@ -217,6 +234,9 @@ async fn send(
         response.insert_header(header::CONTENT_LENGTH, HeaderValue::from(0))?;
     }
     response.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
+    if [METHOD, LAST_HOP].contains(&detail) {
+        response.insert_header(header::ALLOW, HeaderValue::from_static(PASSED_ON))?;
+    }
     if status == StatusCode::SERVICE_UNAVAILABLE || retry_after.is_some() {
         let seconds = retry_after
             .unwrap_or_default()

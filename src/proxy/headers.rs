@@ -221,6 +221,26 @@ pub fn host(request: &RequestHeader) -> Option<String> {
     plain.then(|| normal_authority(text))
 }
 
+/// Whether an OPTIONS request is for this hop, and no further one (RFC 9110, section 7.6.2).
+pub fn is_at_its_last_hop(request: &RequestHeader) -> bool {
+    request.method == Method::OPTIONS && hops_left(request) == Some(0)
+}
+
+/// Counts this hop of an OPTIONS request that says how many it may make.
+pub fn count_hop(request: &mut RequestHeader) -> Result<()> {
+    match hops_left(request).filter(|_| request.method == Method::OPTIONS) {
+        Some(left) => {
+            request.insert_header(header::MAX_FORWARDS, left.saturating_sub(1).to_string())
+        }
+        None => Ok(()),
+    }
+}
+
+fn hops_left(request: &RequestHeader) -> Option<u32> {
+    let field = request.headers.get(header::MAX_FORWARDS)?.to_str().ok()?;
+    field.trim().parse().ok()
+}
+
 /// Whether an authority is a host, and a port if there is one (RFC 9110, section 7.2).
 fn is_host(authority: &http::uri::Authority) -> bool {
     let host = authority.host();

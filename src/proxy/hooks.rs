@@ -163,6 +163,7 @@ impl ProxyHttp for Proxy {
     ) -> Result<()> {
         ctx.sent = Some(Instant::now());
         headers::strip_request(request);
+        headers::count_hop(request)?;
         request.set_uri(uri(&ctx.keyed.target)?);
         ctx.keyed.fields.apply(request)?;
         request.append_header(header::VIA, self.hop.via(session.req_header().version))?;

@@ -279,3 +279,25 @@ async fn a_connection_that_is_said_to_be_kept_is_kept() {
         lost.join("\n")
     );
 }
+
+/// RFC 9110, sections 7.6.2 and 15.5.6.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_a_hop_what_may_be_done_is_answered_by_it() {
+    let origin = Origin::with(Script::new(1310, 10)).await;
+    let gate = Gate::before(&origin).await;
+    let options = |hops: &str| Request::new("OPTIONS", "/film").header("Max-Forwards", hops);
+    for (request, status) in [(options("0"), 204), (Request::new("TRACE", "/film"), 405)] {
+        let answer = gate.ask(request).await;
+        assert_eq!(answer.status(), status, "{answer}");
+        let allowed = answer.head.header("allow").unwrap_or_default();
+        assert!(allowed.contains("GET, HEAD"), "{answer}");
+    }
+    assert!(origin.log().is_empty(), "{:#?}", origin.log());
+    gate.ask(options("3")).await;
+    gate.ask(options("many")).await;
+    gate.ask(Request::get("/film").header("Max-Forwards", "0"))
+        .await;
+    let log = origin.settled().await;
+    let hops: Vec<_> = log.iter().map(|seen| seen.header("max-forwards")).collect();
+    assert_eq!(hops, [Some("2"), Some("many"), Some("0")]);
+}
