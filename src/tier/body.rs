@@ -5,22 +5,17 @@ use super::{
     entry::Entry,
     pieces::{Piece, joined},
     progress::Progress,
+    reading::{Fault, Reading},
     source::{Asked, is_part, of_part},
 };
 use crate::{
-    domain::{ByteRange, ChunkIndex, ChunkRun},
+    domain::{ByteRange, ChunkRun},
     source::{Body, Source, SourceError},
 };
 use async_trait::async_trait;
-use bytes::{Buf, Bytes};
-use futures_util::{StreamExt, stream::BoxStream};
-use parking_lot::Mutex;
-use std::{collections::VecDeque, sync::Arc};
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    task::JoinHandle,
-    time::{Instant, timeout_at},
-};
+use bytes::Bytes;
+use std::{collections::VecDeque, mem, sync::Arc};
+use tokio::{sync::OwnedSemaphorePermit, task::JoinHandle};
 
 /// The body of an answer that the tier and the origin give together.
 pub(super) struct Joined {
@@ -40,21 +35,28 @@ enum Current {
     Edge,
     Origin(Box<dyn Body>, ByteRange),
     Tier(Reading, ByteRange),
-    /// Read ahead: it is all here.
-    Read(Ready),
+    /// Read ahead: it is here, as far as it came.
+    Read(Ready, ByteRange),
 }
 
 /// A piece that was read ahead, and the room that it takes.
 struct Ready {
     parts: VecDeque<Bytes>,
+    rest: Reading,
     _room: Option<OwnedSemaphorePermit>,
 }
 
 /// A piece that is being read ahead, given up when this is dropped.
 struct Ahead(
-    JoinHandle<Option<VecDeque<Bytes>>>,
+    JoinHandle<(VecDeque<Bytes>, Reading)>,
     Option<OwnedSemaphorePermit>,
 );
+
+/// Who has been quicker.
+enum First {
+    Tier(Bytes),
+    Origin(Current),
+}
 
 impl Drop for Ahead {
     fn drop(&mut self) {
@@ -113,13 +115,17 @@ impl Joined {
                 let read = match ahead {
                     Some(mut ahead) => {
                         let room = ahead.1.take();
-                        let parts = (&mut ahead.0).await.ok().flatten();
-                        parts.map(|parts| Ready { parts, _room: room })
+                        let read = (&mut ahead.0).await.ok();
+                        read.map(|(parts, rest)| Ready {
+                            parts,
+                            rest,
+                            _room: room,
+                        })
                     }
                     None => None,
                 };
                 self.current = match read {
-                    Some(ready) => Current::Read(ready),
+                    Some(ready) => Current::Read(ready, wanted),
                     None => Current::Tier(self.reading(run, chunks, wanted), wanted),
                 };
             }
@@ -148,7 +154,7 @@ impl Joined {
             };
             let reading = self.reading(run.clone(), *chunks, *wanted);
             self.ahead
-                .push_back(Ahead(tokio::spawn(reading.all()), Some(room)));
+                .push_back(Ahead(tokio::spawn(reading.ahead()), Some(room)));
         }
     }
 
@@ -168,6 +174,48 @@ impl Joined {
             false => Err(SourceError::Broken(
                 "the origin does not continue what the tier has".into(),
             )),
+        }
+    }
+
+    /// The tier takes longer than it usually does: the origin is asked, too, and who has something
+    /// first gives it. What comes of the other is as good, if that fails.
+    async fn hedge(
+        &mut self,
+        mut reading: Reading,
+        left: ByteRange,
+    ) -> Result<Option<Bytes>, SourceError> {
+        self.tier.stats().chunk(Fault::Late.label());
+        let first = {
+            let origin = self.ask_origin(left);
+            tokio::pin!(origin);
+            tokio::select! {
+                biased;
+                came = reading.next_at_last() => match came {
+                    Ok(bytes) => Ok(First::Tier(bytes)),
+                    Err(_) => origin.await.map(First::Origin),
+                },
+                answer = &mut origin => match answer {
+                    Ok(origin) => Ok(First::Origin(origin)),
+                    Err(why) => {
+                        let came = reading.next_at_last().await;
+                        came.map(First::Tier).map_err(|_| why)
+                    }
+                },
+            }
+        };
+        match first? {
+            First::Tier(bytes) => {
+                self.current = match after(left, bytes.len()) {
+                    Ok(left) => Current::Tier(reading, left),
+                    Err(_) => Current::Edge,
+                };
+                Ok(Some(bytes))
+            }
+            First::Origin(origin) => {
+                reading.let_go();
+                self.current = origin;
+                Ok(None)
+            }
         }
     }
 
@@ -210,11 +258,7 @@ impl Body for Joined {
                     },
                     None => return Err(SourceError::Broken("fewer bytes than announced".into())),
                 },
-                Current::Read(ready) => match ready.parts.pop_front() {
-                    Some(bytes) => return Ok(Some(bytes)),
-                    None => self.current = Current::Edge,
-                },
-                Current::Tier(reading, left) => match reading.next().await {
+                Current::Read(ready, left) => match ready.parts.pop_front() {
                     Some(bytes) => {
                         match after(*left, bytes.len()) {
                             Ok(rest) => *left = rest,
@@ -223,6 +267,29 @@ impl Body for Joined {
                         return Ok(Some(bytes));
                     }
                     None => {
+                        let now = mem::replace(&mut self.current, Current::Edge);
+                        if let Current::Read(ready, left) = now {
+                            self.current = Current::Tier(ready.rest, left);
+                        }
+                    }
+                },
+                Current::Tier(reading, left) => match reading.next().await {
+                    Ok(bytes) => {
+                        match after(*left, bytes.len()) {
+                            Ok(rest) => *left = rest,
+                            Err(_) => self.current = Current::Edge,
+                        }
+                        return Ok(Some(bytes));
+                    }
+                    Err(Fault::Late) => {
+                        let now = mem::replace(&mut self.current, Current::Edge);
+                        if let Current::Tier(reading, left) = now
+                            && let Some(bytes) = self.hedge(reading, left).await?
+                        {
+                            return Ok(Some(bytes));
+                        }
+                    }
+                    Err(Fault::Failed | Fault::Corrupt) => {
                         let rest = *left;
                         self.go_on_without(rest).await?;
                     }
@@ -237,193 +304,4 @@ impl Body for Joined {
 fn after(range: ByteRange, bytes: usize) -> Result<ByteRange, bool> {
     let start = range.start() + bytes as u64;
     ByteRange::new(start, range.end()).ok_or(start == range.end())
-}
-
-/// An answer of the tier. Nobody else has it: the lock only makes it one that may be shared.
-type Stream = Mutex<BoxStream<'static, Result<Bytes, object_store::Error>>>;
-
-/// Chunks of one run on their way in. Bytes are given out only when their chunk is here and its
-/// checksum is right.
-struct Reading {
-    tier: Arc<Tier>,
-    entry: Arc<Entry>,
-    run: String,
-    next: ChunkIndex,
-    end: ChunkIndex,
-    wanted: ByteRange,
-    stream: Option<Stream>,
-    /// What has come of the next chunk, and perhaps more.
-    came: VecDeque<Bytes>,
-    checked: VecDeque<Bytes>,
-    told: Progress,
-}
-
-impl Reading {
-    fn new(
-        tier: Arc<Tier>,
-        entry: Arc<Entry>,
-        run: String,
-        chunks: ChunkRun,
-        wanted: ByteRange,
-        told: Progress,
-    ) -> Self {
-        Self {
-            tier,
-            entry,
-            run,
-            next: chunks.start,
-            end: chunks.end,
-            wanted,
-            stream: None,
-            came: VecDeque::new(),
-            checked: VecDeque::new(),
-            told,
-        }
-    }
-
-    /// All of it, or nothing.
-    async fn all(mut self) -> Option<VecDeque<Bytes>> {
-        let mut all = VecDeque::new();
-        let mut bytes = 0;
-        while bytes < self.wanted.len() {
-            let next = self.next().await?;
-            bytes += next.len() as u64;
-            all.push_back(next);
-        }
-        Some(all)
-    }
-
-    /// The next bytes; nothing where the tier does not give them.
-    async fn next(&mut self) -> Option<Bytes> {
-        loop {
-            if let Some(bytes) = self.checked.pop_front() {
-                return Some(bytes);
-            }
-            if self.next >= self.end {
-                return None;
-            }
-            match self.read_chunk().await {
-                Ok(()) => {
-                    self.tier.stats().chunk("ok");
-                    if self.next >= self.end {
-                        self.told.outcome = "ok";
-                    }
-                }
-                Err(why) => {
-                    self.tier.stats().chunk(why);
-                    self.told.outcome = why;
-                    return None;
-                }
-            }
-        }
-    }
-
-    async fn read_chunk(&mut self) -> Result<(), &'static str> {
-        let chunk = self.next;
-        let grid = self.entry.grid().ok_or("failed")?;
-        let bytes = grid.bytes_of(chunk).ok_or("failed")?;
-        let expected = self.entry.run_of(chunk).filter(|run| run.name == self.run);
-        let expected = expected
-            .and_then(|run| run.checksum(chunk))
-            .ok_or("failed")?;
-        let mut have: u64 = self.came.iter().map(|part| part.len() as u64).sum();
-        self.open().await?;
-        // For all of it, however often a little comes.
-        let until = Instant::now() + self.tier.remote().timeout();
-        while have < bytes.len() {
-            let part = self.receive(until).await?;
-            have += part.len() as u64;
-            self.told.bytes += part.len() as u64;
-            self.tier.stats().moved("read", part.len());
-            self.came.push_back(part);
-        }
-        let parts = take(&mut self.came, bytes.len());
-        let checksum = parts
-            .iter()
-            .fold(0, |sum, part| crc32c::crc32c_append(sum, part));
-        if checksum != expected {
-            let id = self.entry.object.id;
-            log::warn!(
-                "chunk {} of {id} is damaged in the tier (run {})",
-                chunk.0,
-                self.run
-            );
-            self.tier.lookup().forget(id);
-            return Err("corrupt");
-        }
-        // Only what is wanted of it goes on.
-        let mut parts = VecDeque::from(parts);
-        let before = self.wanted.start().saturating_sub(bytes.start());
-        take(&mut parts, before);
-        let wanted = self.wanted.end().min(bytes.end()) - self.wanted.start().max(bytes.start());
-        self.checked.extend(take(&mut parts, wanted));
-        self.next = chunk.next();
-        Ok(())
-    }
-
-    /// Begins to read, unless that was done.
-    async fn open(&mut self) -> Result<(), &'static str> {
-        if self.stream.is_some() {
-            return Ok(());
-        }
-        let remote = self.tier.remote();
-        let range = self.range_in_run().ok_or("failed")?;
-        let id = self.entry.object.id;
-        let version = self.tier.lookup().version();
-        let path = remote.layout().run(version, id, &self.run);
-        match remote.open(&path, range).await {
-            Ok(Some(stream)) => {
-                self.stream = Some(Mutex::new(stream));
-                Ok(())
-            }
-            Ok(None) => {
-                // It has been replaced since.
-                self.tier.lookup().forget(id);
-                Err("failed")
-            }
-            Err(_) => Err("failed"),
-        }
-    }
-
-    async fn receive(&mut self, until: Instant) -> Result<Bytes, &'static str> {
-        let Some(stream) = &mut self.stream else {
-            return Err("failed");
-        };
-        let part = match timeout_at(until, stream.get_mut().next()).await {
-            Ok(Some(Ok(part))) => return Ok(part),
-            Ok(Some(Err(e))) => e.to_string(),
-            Ok(None) => "an answer that was cut".into(),
-            Err(_) => "no chunk in time".into(),
-        };
-        self.tier.remote().broke(&part);
-        Err("failed")
-    }
-
-    /// The bytes from the next chunk to the last, as offsets in the run.
-    fn range_in_run(&self) -> Option<std::ops::Range<u64>> {
-        let run = self.entry.run_of(self.next)?;
-        let first = self.entry.place_in(run, self.next)?;
-        let last = self
-            .entry
-            .place_in(run, ChunkIndex(self.end.0.checked_sub(1)?))?;
-        Some(first.start()..last.end())
-    }
-}
-
-/// Takes so many bytes from the front.
-fn take(parts: &mut VecDeque<Bytes>, mut bytes: u64) -> Vec<Bytes> {
-    let mut taken = Vec::new();
-    while bytes > 0
-        && let Some(mut part) = parts.pop_front()
-    {
-        if part.len() as u64 > bytes {
-            let mut rest = part.clone();
-            rest.advance(bytes as usize);
-            part.truncate(bytes as usize);
-            parts.push_front(rest);
-        }
-        bytes -= part.len() as u64;
-        taken.push(part);
-    }
-    taken
 }

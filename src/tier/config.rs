@@ -32,8 +32,8 @@ pub struct Config {
     pub min_size: u64,
     /// Longest wait for an answer, and then for each chunk.
     pub timeout: Duration,
-    /// How long a client waits for a look-up before the origin is asked, as long as too little is
-    /// known of how long they take.
+    /// How long a client waits for a look-up, or for the first bytes of a run, before the origin is
+    /// asked, as long as too little is known of how long they take.
     pub patience: Duration,
     /// How long it is remembered that an object is not there.
     pub negative: Duration,

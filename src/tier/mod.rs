@@ -20,8 +20,8 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `entry.rs`, `history.rs`, `meant.rs`, `pieces.rs`, `pending.rs`, `layout.rs` | pure: manifests there, purges, what comes from where, what goes up when, names |
-//! | `open.rs`, `remote.rs`, `stats.rs` | the service, with deadlines, a breaker and counters |
-//! | `lookup.rs`, `source.rs`, `body.rs`, `progress.rs` | reading, and what traces are told of it |
+//! | `open.rs`, `remote.rs`, `guard.rs`, `stats.rs` | the service, with deadlines, breakers and counters |
+//! | `lookup.rs`, `source.rs`, `body.rs`, `reading.rs`, `progress.rs` | reading, and what traces are told of it |
 //! | `upload.rs` | writing |
 //! | `fleet.rs`, `purges.rs`, `untold.rs` | whose it is; purges across the fleet |
 //! | `probe.rs`, `folders.rs`, `survey.rs` | trying it; housekeeping |
@@ -31,6 +31,7 @@ mod config;
 mod entry;
 mod fleet;
 mod folders;
+mod guard;
 mod history;
 mod layout;
 mod lookup;
@@ -41,6 +42,7 @@ mod pieces;
 mod probe;
 mod progress;
 mod purges;
+mod reading;
 mod remote;
 mod source;
 mod stats;
@@ -77,6 +79,12 @@ use tokio::{
 };
 use untold::Ledger;
 
+/// Runs at a time that are waited for only to learn how long they take: more teach no more.
+const MOST_LATE: usize = 8;
+
+/// What a quick tier takes longer for now and then is not worth a request to the origin.
+const SHORTEST: Duration = Duration::from_millis(50);
+
 /// The tier of one store.
 #[derive(Debug)]
 pub struct Tier {
@@ -91,6 +99,8 @@ pub struct Tier {
     pending: Mutex<Pending>,
     /// For what is read ahead, in KiB.
     ahead: Arc<Semaphore>,
+    /// For runs that nobody waits for any more, to learn how long they take.
+    late: Arc<Semaphore>,
     /// Who this edge is, to operators.
     name: String,
     /// Whether it is ours, and its purges are known.
@@ -126,6 +136,7 @@ impl Tier {
             lookup: Lookup::new(remote.clone(), history.clone(), version, &config),
             pending: Mutex::new(Pending::new(config.queue, config.linger)),
             ahead: Arc::new(Semaphore::new((config.ahead / 1024) as usize)),
+            late: Arc::new(Semaphore::new(MOST_LATE)),
             config,
             remote,
             store,
@@ -201,6 +212,12 @@ impl Tier {
 
     fn lookup(&self) -> &Arc<Lookup> {
         &self.lookup
+    }
+
+    /// How long the first bytes of a run are waited for before the origin is asked, too.
+    fn patience(&self) -> Duration {
+        let usual = self.remote.usual().unwrap_or(self.config.patience);
+        usual.max(SHORTEST).min(self.config.timeout)
     }
 
     /// Room to read so many bytes ahead, if there is any.

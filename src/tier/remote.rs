@@ -1,7 +1,14 @@
 //! The object store, with a deadline, a breaker and counters on everything that is asked of it.
 
-use super::{config::Config, layout::Layout, open::service, stats::Stats};
-use crate::traffic::breaker::{Breaker, Settings, State};
+use super::{
+    config::Config,
+    guard::{Guard, Verdict},
+    layout::Layout,
+    open::service,
+    progress::now,
+    stats::Stats,
+};
+use crate::traffic::Latency;
 use bytes::Bytes;
 use futures_util::{
     StreamExt,
@@ -18,7 +25,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 use tokio::time::{sleep, timeout};
 
@@ -28,7 +35,12 @@ pub struct Remote {
     service: Service,
     layout: Layout,
     timeout: Duration,
-    breaker: Mutex<Breaker>,
+    /// For documents, and all that is written.
+    documents: Arc<Guard>,
+    /// For runs that are read: small requests go well where these stall, and say nothing of them.
+    runs: Arc<Guard>,
+    /// How long runs take to their first bytes.
+    first_bytes: Mutex<Latency>,
     /// Whether an object can be written only where there is none.
     creates: AtomicBool,
     /// Whether one can be replaced only as long as it is what it was.
@@ -65,6 +77,17 @@ pub enum Trouble {
     Failed(String),
 }
 
+/// An answer of the service as it comes.
+pub(super) type Stream = BoxStream<'static, Result<Bytes, Error>>;
+
+/// A part of a run that has begun to come.
+pub(super) struct Begun {
+    pub first: Bytes,
+    pub rest: Stream,
+    /// To be told what has become of it all.
+    pub verdict: Verdict,
+}
+
 /// What is asked of it; a word in the metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Operation {
@@ -88,16 +111,6 @@ const SLOWEST: u64 = 256 << 10;
 
 /// Time after which whoever begins to claim a name has seen that it is taken.
 const SETTLED: Duration = Duration::from_secs(1);
-
-/// A tier that fails is left alone for so long; then trials go out one by one.
-const BREAKER: Settings = Settings {
-    failures: 5,
-    failure_rate: 0.5,
-    min_requests: 20,
-    window: Duration::from_secs(10),
-    open: Duration::from_secs(10),
-    trials: 2,
-};
 
 impl Operation {
     fn label(self) -> &'static str {
@@ -135,7 +148,9 @@ impl Remote {
             service,
             layout,
             timeout,
-            breaker: Mutex::new(Breaker::new(BREAKER)),
+            documents: Guard::new(),
+            runs: Guard::new(),
+            first_bytes: Mutex::default(),
             creates: AtomicBool::new(true),
             compares: AtomicBool::new(true),
             stats,
@@ -175,26 +190,60 @@ impl Remote {
     }
 
     /// A part of a run, as it comes; nothing where the run is not there.
-    pub async fn open(
+    pub async fn open(&self, path: &Path, range: Range<u64>) -> Result<Option<Stream>, Trouble> {
+        let work = self.part(path, range);
+        self.ask(Operation::Get, self.timeout, work).await
+    }
+
+    /// The same for one who reads, from when its first bytes are here; what comes of the rest is to
+    /// be said by who reads it.
+    pub(super) async fn begin(
         &self,
         path: &Path,
         range: Range<u64>,
-    ) -> Result<Option<BoxStream<'static, Result<Bytes, Error>>>, Trouble> {
+    ) -> Result<Option<Begun>, Trouble> {
+        let began = now();
+        let work = async {
+            let mut rest = self.part(path, range).await?;
+            match rest.next().await {
+                Some(first) => Ok((first?, rest)),
+                None => Err(own("an answer that was cut")),
+            }
+        };
+        let asked = self.attempt(&self.runs, Operation::Get, self.timeout, work);
+        let (begun, verdict) = asked.await?;
+        let Some((first, rest)) = begun else {
+            verdict.succeeded();
+            return Ok(None);
+        };
+        self.first_bytes.lock().record(now() - began);
+        Ok(Some(Begun {
+            first,
+            rest,
+            verdict,
+        }))
+    }
+
+    /// How long 95 of 100 runs have taken to their first bytes of late, if that is known.
+    pub(super) fn usual(&self) -> Option<Duration> {
+        self.first_bytes.lock().quantile(0.95)
+    }
+
+    /// Whether runs can be read, as far as is known.
+    pub(super) fn is_readable(&self) -> bool {
+        self.runs.would_admit()
+    }
+
+    async fn part(&self, path: &Path, range: Range<u64>) -> Result<Stream, Error> {
         let options = GetOptions {
             range: Some(GetRange::Bounded(range.clone())),
             ..GetOptions::default()
         };
-        let work = async {
-            let got = self.service.get()?.get_opts(path, options).await?;
-            match got.range == range {
-                true => Ok(got.into_stream()),
-                false => Err(Error::Generic {
-                    store: "tier",
-                    source: "another range than asked for".into(),
-                }),
-            }
-        };
-        self.ask(Operation::Get, self.timeout, work).await
+        let got = self.service.get()?.get_opts(path, options).await?;
+        match got.range == range {
+            true => Ok(got.into_stream()),
+            false => Err(own("another range than asked for")),
+        }
     }
 
     /// Writes an object whatever is there.
@@ -332,15 +381,24 @@ impl Remote {
         patience: Duration,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<Option<T>, Trouble> {
-        let ticket = self.breaker.lock().admit(Instant::now());
-        let Ok(ticket) = ticket else {
+        let asked = self.attempt(&self.documents, operation, patience, work);
+        let (done, verdict) = asked.await?;
+        verdict.succeeded();
+        self.show();
+        Ok(done)
+    }
+
+    /// The same for what is not over with the answer.
+    async fn attempt<T>(
+        &self,
+        guard: &Arc<Guard>,
+        operation: Operation,
+        patience: Duration,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<(Option<T>, Verdict), Trouble> {
+        let Some(verdict) = guard.admit() else {
             self.count(operation, "open");
             return Err(Trouble::Open);
-        };
-        // Dropped before it is done, it says nothing of the service.
-        let mut open = Reporting {
-            remote: self,
-            ticket: Some(ticket),
         };
         let answer = match timeout(patience, work).await {
             Err(_) => Err((Trouble::Late, "late")),
@@ -358,74 +416,39 @@ impl Remote {
         };
         match answer {
             Ok((done, outcome)) => {
-                open.succeeded();
                 self.count(operation, outcome);
-                Ok(done)
+                Ok((done, verdict))
             }
             Err((trouble, outcome)) => {
-                open.failed(&trouble);
+                verdict.failed(&trouble.to_string());
                 self.count(operation, outcome);
                 Err(trouble)
             }
         }
     }
 
-    /// What was begun with an answer has broken off.
-    pub fn broke(&self, why: &str) {
-        let mut breaker = self.breaker.lock();
-        let ticket = breaker.ticket();
-        if breaker.failed(ticket, Instant::now()) {
-            self.opened(why);
-        }
-    }
-
-    fn opened(&self, why: &str) {
-        log::warn!(
-            "the tier fails ({why}): it is left alone for {} s, and all goes on without it",
-            BREAKER.open.as_secs()
-        );
-    }
-
     fn count(&self, operation: Operation, outcome: &str) {
         let labels = [operation.label(), outcome];
         self.stats.requests.with_label_values(&labels).inc();
-        let state = match self.breaker.lock().state(Instant::now()) {
-            State::Closed => 0,
-            State::HalfOpen => 1,
-            State::Open => 2,
-        };
-        self.stats.breaker.set(state);
+        self.show();
+    }
+
+    /// Shows operators whether it is left alone.
+    fn show(&self) {
+        let worse = self
+            .documents
+            .state()
+            .gauge()
+            .max(self.runs.state().gauge());
+        self.stats.breaker.set(worse);
     }
 }
 
-/// A request whose outcome the breaker is still to hear of.
-struct Reporting<'a> {
-    remote: &'a Remote,
-    ticket: Option<crate::traffic::breaker::Ticket>,
-}
-
-impl Reporting<'_> {
-    fn succeeded(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
-            self.remote.breaker.lock().succeeded(ticket, Instant::now());
-        }
-    }
-
-    fn failed(&mut self, trouble: &Trouble) {
-        let Some(ticket) = self.ticket.take() else {
-            return;
-        };
-        if self.remote.breaker.lock().failed(ticket, Instant::now()) {
-            self.remote.opened(&trouble.to_string());
-        }
-    }
-}
-
-impl Drop for Reporting<'_> {
-    fn drop(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
-            self.remote.breaker.lock().abandoned(ticket);
-        }
+/// A failure that we have found ourselves.
+fn own(what: &'static str) -> Error {
+    Error::Generic {
+        store: "tier",
+        source: what.into(),
     }
 }
 

@@ -45,7 +45,7 @@ impl Tiered {
         ranged: &Ranged,
         trace: Option<&Arc<Trace>>,
     ) -> Option<(Arc<Entry>, Vec<Piece>)> {
-        if !self.tier.is_ready() || ranged.past_caches {
+        if !self.tier.is_ready() || ranged.past_caches || !self.tier.remote().is_readable() {
             return None;
         }
         let id = ObjectId(ranged.id);
@@ -168,6 +168,7 @@ impl Catalogue for Tier {
             let pieces = pieces(&entry, part.range, u64::MAX);
             let is_version = entry.is_version(part.if_range.as_deref(), part.total);
             is_version
+                && self.remote().is_readable()
                 && pieces
                     .iter()
                     .all(|piece| matches!(piece, Piece::Tier { .. }))

@@ -57,6 +57,10 @@ pub enum Fault {
     Corrupt,
     /// No answer ever.
     Stall,
+    /// An answer only after a while.
+    Slow,
+    /// Nothing comes any more in the middle of the body.
+    Halt,
     /// The body comes byte by byte, and never comes to its end in time.
     Trickle,
 }
@@ -235,6 +239,7 @@ async fn answer(
         Some(Fault::Throttle) => return status(StatusCode::SERVICE_UNAVAILABLE),
         Some(Fault::Fail) => return status(StatusCode::INTERNAL_SERVER_ERROR),
         Some(Fault::Stall) => std::future::pending().await,
+        Some(Fault::Slow) => tokio::time::sleep(SLOW).await,
         _ => {}
     }
     if !path.starts_with(&format!("/{BUCKET}/")) && path != format!("/{BUCKET}") {
@@ -248,7 +253,7 @@ async fn answer(
         return overwrite(request, service, &directory.join(&path[1..])).await;
     }
     let response = hyper::service::Service::call(&service, request).await?;
-    if fault.is_none() {
+    if matches!(fault, None | Some(Fault::Slow)) {
         return Ok(response);
     }
     let (head, mut body) = response.into_parts();
@@ -261,6 +266,10 @@ async fn answer(
                 Body::http_body(Trickle { whole, tick }),
             ));
         }
+        Some(Fault::Halt) => {
+            let begun = whole.slice(..whole.len() / 2);
+            return Ok(Response::from_parts(head, Body::http_body(Halt(begun))));
+        }
         // The head says more than comes.
         Some(Fault::Cut) => whole.slice(..whole.len() / 2),
         _ => {
@@ -272,6 +281,9 @@ async fn answer(
     };
     Ok(Response::from_parts(head, Body::from(body)))
 }
+
+/// Time until a slow answer begins.
+const SLOW: Duration = Duration::from_millis(400);
 
 /// A body that comes byte by byte.
 struct Trickle {
@@ -293,6 +305,24 @@ impl hyper::body::Body for Trickle {
         ready!(self.tick.poll_tick(cx));
         let next = (!self.whole.is_empty()).then(|| self.whole.split_to(1));
         Poll::Ready(next.map(|byte| Ok(Frame::data(byte))))
+    }
+}
+
+/// A body of which no more comes than this, and no end.
+struct Halt(Bytes);
+
+impl hyper::body::Body for Halt {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        match std::mem::take(&mut self.0) {
+            nothing if nothing.is_empty() => Poll::Pending,
+            begun => Poll::Ready(Some(Ok(Frame::data(begun)))),
+        }
     }
 }
 

@@ -9,7 +9,10 @@ use crate::{
     patience::within,
     s3::{BUCKET, Fault, S3},
 };
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 use std::{
     path::{Path, PathBuf},
     process::Stdio,
@@ -292,6 +295,7 @@ async fn whatever_goes_wrong_with_the_tier_costs_time_and_no_byte() {
             Fault::Cut,
             Fault::Corrupt,
             Fault::Stall,
+            Fault::Halt,
             Fault::Trickle,
         ] {
             let fleet = Fleet::new().await;
@@ -306,6 +310,77 @@ async fn whatever_goes_wrong_with_the_tier_costs_time_and_no_byte() {
             drop((first, second));
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tier_that_stalls_is_not_waited_for_to_its_deadline() {
+    for fault in [Fault::Stall, Fault::Halt] {
+        let fleet = Fleet::new().await;
+        let first = fleet.filled().await;
+        let second = fleet
+            .edge_with(|config| config.patience = Duration::from_millis(200))
+            .await;
+        // It knows what there is.
+        fleet.part(&second, 0, 9).await;
+        let asked = fleet.asked();
+        fleet.s3.fail(fault, "-");
+        let began = Instant::now();
+        fleet.whole(&second).await;
+        let took = began.elapsed();
+        assert!(took < Duration::from_secs(5), "{fault:?} cost {took:?}");
+        assert!(fleet.asked() > asked);
+        let metrics = second.metrics().await;
+        assert!(
+            metrics.contains("chunks_total{outcome=\"late\"}"),
+            "{metrics}"
+        );
+        drop((first, second));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tier_whose_runs_stall_is_left_alone_although_it_answers_small_requests() {
+    for fault in [Fault::Stall, Fault::Halt, Fault::Corrupt] {
+        let fleet = Fleet::new().await;
+        let first = fleet.filled().await;
+        let second = fleet
+            .edge_with(|config| {
+                config.patience = Duration::from_millis(50);
+                config.timeout = Duration::from_secs(1);
+            })
+            .await;
+        fleet.s3.fail(fault, "-");
+        // One chunk at a time, each of which the tier has; meanwhile it is looked for purges.
+        for chunk in 0..8 {
+            let start = chunk * CHUNK;
+            fleet.part(&second, start, start + 9).await;
+        }
+        let left_alone = async {
+            while second.metric("tidegate_tier_breaker").await < 2.0 {
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        within("the tier to be left alone", left_alone).await;
+        let reads = fleet.s3.asked("GET", "-");
+        fleet.whole(&second).await;
+        assert_eq!(fleet.s3.asked("GET", "-"), reads, "{fault:?}");
+        drop((first, second));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tier_that_is_late_gives_what_the_origin_does_not() {
+    let fleet = Fleet::new().await;
+    let _first = fleet.filled().await;
+    let second = fleet
+        .edge_with(|config| config.patience = Duration::from_millis(50))
+        .await;
+    fleet.part(&second, 0, 9).await;
+    let mut down = Script::new(600, SIZE);
+    down.status = 500;
+    fleet.origin.put("/film", down);
+    fleet.s3.fail(Fault::Slow, "-");
+    fleet.whole(&second).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
