@@ -55,7 +55,7 @@ struct Ahead(
 /// Who has been quicker.
 enum First {
     Tier(Bytes),
-    Origin(Current),
+    Origin(Box<dyn Body>),
 }
 
 impl Drop for Ahead {
@@ -103,7 +103,7 @@ impl Joined {
         match piece {
             Piece::Origin(part) => {
                 self.ahead.clear();
-                self.current = self.ask_origin(part).await?;
+                self.current = Current::Origin(self.ask_origin(part).await?, part);
             }
             Piece::Tier {
                 run,
@@ -164,13 +164,13 @@ impl Joined {
         Reading::new(tier, entry, run, chunks, wanted, told)
     }
 
-    async fn ask_origin(&self, part: ByteRange) -> Result<Current, SourceError> {
+    async fn ask_origin(&self, part: ByteRange) -> Result<Box<dyn Body>, SourceError> {
         let ranged = of_part(&self.asked.ranged, part);
         let (request, urgency) = (&self.asked.request, self.asked.urgency);
         let answer = self.origins.clone().fetch(request, Some(&ranged), urgency);
         let answer = answer.await?;
         match is_part(&answer, &ranged, &self.entry) {
-            true => Ok(Current::Origin(answer.body, part)),
+            true => Ok(answer.body),
             false => Err(SourceError::Broken(
                 "the origin does not continue what the tier has".into(),
             )),
@@ -211,9 +211,9 @@ impl Joined {
                 };
                 Ok(Some(bytes))
             }
-            First::Origin(origin) => {
+            First::Origin(body) => {
                 reading.let_go();
-                self.current = origin;
+                self.current = Current::Origin(body, left);
                 Ok(None)
             }
         }
@@ -227,7 +227,7 @@ impl Joined {
             Some(Piece::Origin(part) | Piece::Tier { wanted: part, .. }) => joined(rest, part),
             None => rest,
         };
-        self.current = self.ask_origin(rest).await?;
+        self.current = Current::Origin(self.ask_origin(rest).await?, rest);
         Ok(())
     }
 }
