@@ -110,6 +110,8 @@ pub struct Tier {
     /// Purges and writes of our own that are being carried out, and whether one of them failed.
     under_way: AtomicUsize,
     failed: AtomicBool,
+    /// It has been said that uploads are not allowed.
+    is_denied: AtomicBool,
     news: Notify,
     hurry: Notify,
 }
@@ -148,6 +150,7 @@ impl Tier {
             carried_out: AtomicU64::new(0),
             under_way: AtomicUsize::new(0),
             failed: AtomicBool::new(false),
+            is_denied: AtomicBool::new(false),
             news: Notify::new(),
             hurry: Notify::new(),
         }))
@@ -177,6 +180,12 @@ impl Tier {
     pub async fn finish(&self, within: Duration) {
         self.pending.lock().hurry();
         self.hurry.notify_one();
+        // One that is not in use takes nothing.
+        let within = if self.is_ready() {
+            within
+        } else {
+            Duration::ZERO
+        };
         let done = async {
             while !self.pending.lock().is_done() {
                 sleep(Duration::from_millis(20)).await;
@@ -184,7 +193,9 @@ impl Tier {
         };
         if timeout(within, done).await.is_err() {
             let left = self.pending.lock().len();
-            log::warn!("{left} runs of chunks were not uploaded to the tier before the end");
+            if left > 0 {
+                log::warn!("{left} runs of chunks were not uploaded to the tier before the end");
+            }
         }
     }
 

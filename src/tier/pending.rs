@@ -2,7 +2,8 @@
 //!
 //! Chunks go up in runs: groups of neighbours on a grid of their own, so that edges agree on them.
 //! A group goes when all of it is here, or when nothing of its object has come for a while. An
-//! object may also wait as a whole, to be looked through for what the tier does not know of it.
+//! object may also wait as a whole, to be looked through for what the tier does not know of it: what
+//! did not go up waits so, and longer each time.
 
 use crate::{domain::ChunkIndex, store::ObjectId};
 use std::{
@@ -20,6 +21,8 @@ pub struct Pending {
     count: usize,
     most: usize,
     linger: Duration,
+    /// The process is about to end.
+    is_last: bool,
 }
 
 #[derive(Debug)]
@@ -32,6 +35,9 @@ struct Waiting {
     last: Instant,
     /// It is being uploaded.
     busy: bool,
+    /// How often in a row it did not go up, and until when it is not tried again.
+    failures: u32,
+    not_before: Instant,
 }
 
 /// What is to go up of one object.
@@ -43,6 +49,26 @@ pub enum What {
     Whole,
 }
 
+/// What becomes of what did not go up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failed {
+    /// It is tried again later.
+    Later,
+    /// It is not: it has failed too often, or there is no time left.
+    GivenUp,
+    /// It is not, as too many wait.
+    Full,
+}
+
+/// The wait after the first failure, as long as a tier that fails is left alone; it doubles with
+/// each one more.
+const AGAIN: Duration = Duration::from_secs(10);
+/// The longest wait: so long after a tier is back all is on its way, and by then what can never
+/// succeed costs little.
+const LONGEST: Duration = Duration::from_secs(600);
+/// Failures in a row after which it is given up: those of about a day.
+const MOST: u32 = 150;
+
 impl Pending {
     /// Nothing waits. At most so many groups may, and none longer than `linger` for neighbours.
     pub fn new(most: usize, linger: Duration) -> Self {
@@ -51,6 +77,7 @@ impl Pending {
             count: 0,
             most,
             linger,
+            is_last: false,
         }
     }
 
@@ -101,6 +128,8 @@ impl Pending {
             as_a_whole: false,
             last: now,
             busy: false,
+            failures: 0,
+            not_before: now,
         })
     }
 
@@ -109,7 +138,7 @@ impl Pending {
     pub fn take(&mut self, now: Instant) -> Option<(Generation, What)> {
         let (linger, mut found) = (self.linger, None);
         for (of, waiting) in &self.objects {
-            if waiting.busy {
+            if waiting.busy || (now < waiting.not_before && !self.is_last) {
                 continue;
             }
             let is_over = now.saturating_duration_since(waiting.last) >= linger;
@@ -144,19 +173,47 @@ impl Pending {
         Some((of, due))
     }
 
+    /// What was taken of an object did not go up.
+    pub fn failed(&mut self, of: Generation, now: Instant) -> Failed {
+        let Some(waiting) = self.objects.get_mut(&of) else {
+            return Failed::GivenUp;
+        };
+        let failures = waiting.failures + 1;
+        let failed = if self.is_last || failures >= MOST {
+            Failed::GivenUp
+        } else if !waiting.as_a_whole && self.count >= self.most {
+            Failed::Full
+        } else {
+            Failed::Later
+        };
+        if failed != Failed::Later {
+            self.done(of);
+            return failed;
+        }
+        self.count += usize::from(!waiting.as_a_whole);
+        waiting.as_a_whole = true;
+        waiting.busy = false;
+        waiting.failures = failures;
+        let doubled = AGAIN * 2u32.saturating_pow(failures - 1).min(64);
+        waiting.not_before = now + doubled.min(LONGEST);
+        failed
+    }
+
     /// What was taken of an object has gone up, or been given up.
     pub fn done(&mut self, of: Generation) {
         if let Some(waiting) = self.objects.get_mut(&of) {
             waiting.busy = false;
+            waiting.failures = 0;
             if waiting.groups.is_empty() && !waiting.as_a_whole {
                 self.objects.remove(&of);
             }
         }
     }
 
-    /// Nothing waits for neighbours any more: the process is about to end.
+    /// Nothing waits for neighbours, or for better times, any more: the process is about to end.
     pub fn hurry(&mut self) {
         self.linger = Duration::ZERO;
+        self.is_last = true;
     }
 }
 
@@ -226,6 +283,57 @@ mod tests {
         pending.hurry();
         let all = Some((film(1), What::Groups(vec![0])));
         assert_eq!(pending.take(now), all);
+    }
+
+    #[test]
+    fn what_fails_waits_as_a_whole_and_longer_each_time() {
+        let mut pending = Pending::new(2, LINGER);
+        let mut now = Instant::now();
+        assert!(pending.add(film(1), ChunkIndex(0), 1, now));
+        let group = Some((film(1), What::Groups(vec![0])));
+        assert_eq!(pending.take(now), group);
+        let mut waits = Vec::new();
+        for failures in 1..MOST {
+            assert_eq!(pending.failed(film(1), now), Failed::Later);
+            // What comes meanwhile waits with it.
+            assert!(pending.add(film(1), ChunkIndex(failures), 1, now));
+            assert_eq!(pending.len(), 2);
+            let failed = now;
+            while pending.take(now).is_none() {
+                now += Duration::from_secs(1);
+            }
+            waits.push((now - failed).as_secs());
+        }
+        assert_eq!(waits[..7], [10, 20, 40, 80, 160, 320, 600]);
+        assert_eq!(waits.last(), Some(&600));
+        assert_eq!(pending.failed(film(1), now), Failed::GivenUp);
+        assert!(pending.is_done());
+    }
+
+    #[test]
+    fn what_fails_and_finds_no_room_is_let_go() {
+        let mut pending = Pending::new(1, LINGER);
+        let now = Instant::now();
+        assert!(pending.add(film(1), ChunkIndex(0), 1, now));
+        assert!(pending.take(now).is_some());
+        assert!(pending.add(film(2), ChunkIndex(0), 1, now));
+        assert_eq!(pending.failed(film(1), now), Failed::Full);
+        assert!(pending.take(now).is_some());
+        pending.hurry();
+        assert_eq!(pending.failed(film(2), now), Failed::GivenUp);
+        assert!(pending.is_done());
+    }
+
+    #[test]
+    fn at_the_end_what_has_failed_is_tried_once_more() {
+        let mut pending = Pending::new(2, LINGER);
+        let now = Instant::now();
+        assert!(pending.look_through(film(1), now));
+        assert!(pending.take(now + LINGER).is_some());
+        assert_eq!(pending.failed(film(1), now + LINGER), Failed::Later);
+        assert_eq!(pending.take(now + LINGER), None);
+        pending.hurry();
+        assert!(pending.take(now + LINGER).is_some());
     }
 
     proptest! {

@@ -88,12 +88,12 @@ impl Default for Stats {
             ),
             uploads: counters(
                 "tidegate_tier_uploads_total",
-                "Runs of chunks for the tier, by outcome: stored, known (another edge had brought them), gone (not here any more), full (too many waited), failed (given up after repetitions).",
+                "Uploads, each of runs of chunks of one object that were due together, by outcome: stored, known (another edge had brought them), gone (not here any more), later (the tier did not take them; tried again, after 10 minutes at most), failed (given up after a day of that, or at the end of the process), full (too many waited: single runs that came, or an upload that was to be tried again). A rise of later says that the tier can't be written to; of full, that it does not keep up. Bytes that went up are in tidegate_tier_bytes_total.",
                 &["outcome"],
             ),
             waiting: gauge(
                 "tidegate_tier_uploads_waiting",
-                "Runs of chunks that wait for their upload. Near tier.queue what comes is not uploaded.",
+                "Runs of chunks, and whole objects, that wait for their upload, those too that are tried again later. Near tier.queue what comes is not uploaded.",
             ),
             breaker: gauge(
                 "tidegate_tier_breaker",

@@ -5,7 +5,7 @@ use super::{
     entry::{Entry, Merged, Run},
     history::Standing,
     layout::run_name,
-    pending::{Generation, What},
+    pending::{Failed, Generation, What},
     remote::{Put, Trouble},
 };
 use crate::{
@@ -33,10 +33,11 @@ const TICK: Duration = Duration::from_millis(500);
 
 impl Sink for Tier {
     fn offer(&self, chunk: &Offered) {
-        if !self.is_ready() {
-            return;
-        }
         let of = (ObjectId(chunk.id), chunk.generation);
+        if !self.is_ready() {
+            // It waits until the tier is in use, and takes as little room as that needs.
+            return self.look_through(of);
+        }
         let per_group = self.chunks_per_run(of);
         let mut pending = self.pending.lock();
         if !pending.add(of, chunk.chunk, per_group, Instant::now()) {
@@ -91,7 +92,6 @@ impl Tier {
                 under_way.spawn(async move {
                     let (of, what) = job;
                     own.bring(of, what).await;
-                    own.pending.lock().done(of);
                 });
             }
             tokio::select! {
@@ -104,26 +104,48 @@ impl Tier {
 
     /// What is here of an object, and not there, is to go up.
     fn look_through(&self, of: Generation) {
-        if self.is_ready() && !self.pending.lock().look_through(of, Instant::now()) {
+        let mut pending = self.pending.lock();
+        if !pending.look_through(of, Instant::now()) {
             self.stats().upload("full");
         }
+        self.stats().waiting.set(pending.len() as i64);
     }
 
     fn next_job(&self) -> Option<(Generation, What)> {
+        if !self.is_ready() {
+            return None;
+        }
         let mut pending = self.pending.lock();
         let job = pending.take(Instant::now());
         self.stats().waiting.set(pending.len() as i64);
         job
     }
 
-    /// Brings parts of an object up, and then says so in its manifest.
+    /// Brings parts of an object up, and then says so in its manifest. Where the tier does not take
+    /// them, the object waits for better times.
     async fn bring(&self, of: Generation, what: What) {
-        let outcome = match self.try_bring(of, what).await {
-            Ok(0) => "known",
-            Ok(_) => "stored",
-            Err(Left::Gone) => "gone",
-            Err(Left::Failed) => "failed",
+        let brought = self.try_bring(of, what).await;
+        let mut pending = self.pending.lock();
+        let outcome = match brought {
+            Err(Left::Failed) => match pending.failed(of, Instant::now()) {
+                Failed::Later => "later",
+                Failed::GivenUp => "failed",
+                Failed::Full => "full",
+            },
+            other => {
+                pending.done(of);
+                match other {
+                    Ok(0) => "known",
+                    Ok(_) => {
+                        self.is_denied.store(false, Relaxed);
+                        "stored"
+                    }
+                    Err(_) => "gone",
+                }
+            }
         };
+        self.stats().waiting.set(pending.len() as i64);
+        drop(pending);
         self.stats().upload(outcome);
     }
 
@@ -297,7 +319,10 @@ impl Tier {
             match work().await {
                 Ok(done) => return Ok(done),
                 Err(Trouble::Denied(why)) => {
-                    log::error!("the tier can't be written to: {why}");
+                    // It is tried again and again, and said once.
+                    if !self.is_denied.swap(true, Relaxed) {
+                        log::error!("the tier can't be written to: {why}");
+                    }
                     return Err(Left::Failed);
                 }
                 Err(why) if attempt >= ATTEMPTS => {

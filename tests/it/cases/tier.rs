@@ -475,6 +475,34 @@ async fn a_purge_that_the_tier_does_not_take_is_told_later() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_did_not_go_up_goes_up_later() {
+    let fleet = Fleet::new().await;
+    let edge = fleet.edge().await;
+    fleet.s3.refuse_writes(true);
+    fleet.whole(&edge).await;
+    let given_up = async {
+        // Before anything has come of an upload nothing is counted.
+        while !edge.metrics().await.contains("tier_uploads_total{") {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    within("an upload to fail", given_up).await;
+    assert_eq!(fleet.runs(), 0);
+    fleet.s3.heal();
+    fleet.uploaded(SIZE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_before_the_tier_was_in_use_goes_up_too() {
+    let fleet = Fleet::new().await;
+    fleet.s3.refuse_writes(true);
+    let edge = fleet.edge().await;
+    fleet.whole(&edge).await;
+    fleet.s3.heal();
+    fleet.uploaded(SIZE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_purge_that_was_not_told_outlives_the_process() {
     let fleet = Fleet::new().await;
     let first = fleet.filled().await;
