@@ -23,6 +23,10 @@ pub trait Catalogue: Send + Sync + std::fmt::Debug {
     /// Whether all of a part is known to be there, as far as that can be told at once.
     fn has(&self, part: &Ranged) -> bool;
 
+    /// How many bytes from the beginning of a part on are known to be there, as far as that can be
+    /// told at once: at most as many as are worth asking for at a time, for one reader.
+    fn near(&self, part: &Ranged) -> u64;
+
     /// These origins, asked for what others do not have.
     fn before(self: Arc<Self>, origins: Arc<dyn Source>) -> Arc<dyn Source>;
 }

@@ -286,7 +286,7 @@ impl Cursor {
             Claim::Fetch(run, flight) => {
                 self.owns(run);
                 self.asked = Some(chunk);
-                self.ahead.fetched();
+                self.ahead.fetched(run);
                 self.launch(run, flight, self.urgency());
                 Ok(())
             }
@@ -307,8 +307,18 @@ impl Cursor {
     /// One past the last chunk to fetch in a request from `first` on.
     fn end_of_window(&self, first: ChunkIndex) -> ChunkIndex {
         let size = self.board().object().chunk_size();
-        let end = self.ahead.end_of_window(first);
+        let end = self.ahead.end_of_window(first).max(self.end_of_near(first));
         self.visit.groups().limit(size, first, end)
+    }
+
+    /// One past the last chunk that is near, from `first` on, as far as it is worth fetching now.
+    fn end_of_near(&self, first: ChunkIndex) -> ChunkIndex {
+        let end = self.ahead.end_of_near_window(first);
+        let is_more = end > self.ahead.end_of_window(first);
+        let near = is_more.then(|| self.visit.near(ChunkRun { start: first, end }));
+        let size = u64::from(self.board().object().chunk_size());
+        let chunks = near.unwrap_or(0).div_ceil(size);
+        ChunkIndex(first.0.saturating_add(chunks as u32)).min(end)
     }
 
     /// Has the next window fetched before it is needed.
@@ -328,7 +338,7 @@ impl Cursor {
         let end = self.end_of_window(first);
         if let Claim::Fetch(run, flight) = board.claim(first, end, now()) {
             self.owns(run);
-            self.ahead.fetched();
+            self.ahead.fetched(run);
             self.launch(run, flight, Urgency::ReadAhead);
         }
     }

@@ -19,6 +19,8 @@ pub struct ReadAhead {
     several: bool,
     /// Chunks read in a row, for a reader that did not say where it ends.
     open: Option<u32>,
+    /// Chunks that were fetched last, where they are more than a window.
+    lead: u32,
 }
 
 impl ReadAhead {
@@ -38,6 +40,7 @@ impl ReadAhead {
             limit: run.end,
             several: wanted > 1,
             open,
+            lead: 0,
         }
     }
 
@@ -49,11 +52,15 @@ impl ReadAhead {
             Some(at) if at == chunk => None,
             Some(at) if at.next() == chunk => {
                 self.read_on();
-                let ahead = ChunkIndex(chunk.0.saturating_add((self.window / 2).max(1)));
+                let ahead = ChunkIndex(
+                    chunk
+                        .0
+                        .saturating_add((self.window.max(self.lead) / 2).max(1)),
+                );
                 (ahead < self.limit).then_some(ahead)
             }
             Some(_) => {
-                self.window = 1;
+                (self.window, self.lead) = (1, 0);
                 self.open = self.open.map(|_| 0);
                 None
             }
@@ -88,8 +95,17 @@ impl ReadAhead {
             .max(from.next())
     }
 
-    /// A request was made for this reader: the next may be larger.
-    pub fn fetched(&mut self) {
+    /// The same as far as it is near.
+    pub fn end_of_near_window(&self, from: ChunkIndex) -> ChunkIndex {
+        let read = self.open.unwrap_or(0).min(self.max);
+        let end = ChunkIndex(from.0.saturating_add(read)).min(self.limit);
+        end.max(self.end_of_window(from))
+    }
+
+    /// A request for `run` was made for this reader: the next may be larger.
+    pub fn fetched(&mut self, run: ChunkRun) {
+        let chunks = run.end.0.saturating_sub(run.start.0);
+        self.lead = if chunks > self.window { chunks } else { 0 };
         self.window = match self.open {
             None => self.window.saturating_mul(2).min(self.max),
             Some(read) => (read / SHARE).clamp(1, self.max),
@@ -131,20 +147,24 @@ mod tests {
         ahead.reached(ChunkIndex(500));
         let mut sizes = Vec::new();
         for _ in 0..6 {
-            sizes.push(ahead.end_of_window(ChunkIndex(500)).0 - 500);
-            ahead.fetched();
+            let end = ahead.end_of_window(ChunkIndex(500));
+            sizes.push(end.0 - 500);
+            ahead.fetched(run(500, end.0));
         }
         assert_eq!(sizes, [1, 2, 4, 8, 16, 16]);
     }
 
     /// Reads chunk by chunk, each at once; returns how many have been fetched when so many are read.
-    fn fetched_for(ahead: &mut ReadAhead, from: u32, chunks: u32) -> u32 {
+    /// `near` is one past the last chunk that is near.
+    fn fetched_for(ahead: &mut ReadAhead, from: u32, chunks: u32, near: u32) -> u32 {
         let mut there = from;
         for chunk in (from..from + chunks).map(ChunkIndex) {
             let early = ahead.reached(chunk).filter(|early| early.0 >= there);
             if chunk.0 >= there || early.is_some() {
-                there = ahead.end_of_window(ChunkIndex(there)).0;
-                ahead.fetched();
+                let start = ChunkIndex(there);
+                let near = ahead.end_of_near_window(start).min(ChunkIndex(near));
+                there = ahead.end_of_window(start).max(near).0;
+                ahead.fetched(run(start.0, there));
             }
         }
         there - from
@@ -153,7 +173,7 @@ mod tests {
     #[test]
     fn windows_grow_with_what_was_read_and_collapse_on_a_seek() {
         let mut ahead = ReadAhead::new(run(0, 10_000), false, 1 << 20, 16 << 20);
-        fetched_for(&mut ahead, 0, 300);
+        fetched_for(&mut ahead, 0, 300, 0);
         assert_eq!(ahead.end_of_window(ChunkIndex(400)), ChunkIndex(416));
         ahead.reached(ChunkIndex(500));
         assert_eq!(ahead.end_of_window(ChunkIndex(500)), ChunkIndex(501));
@@ -163,9 +183,30 @@ mod tests {
     fn whoever_hangs_up_has_not_cost_much_more_than_what_was_read() {
         for read in 1..500 {
             let mut ahead = ReadAhead::new(run(0, 10_000), false, 1 << 20, 64 << 20);
-            let fetched = fetched_for(&mut ahead, 0, read);
+            let fetched = fetched_for(&mut ahead, 0, read, 0);
             assert!(fetched <= read + 1 + read / 5, "{fetched} for {read}");
         }
+    }
+
+    #[test]
+    fn what_is_near_is_fetched_in_large_windows_soon_and_never_more_than_twice_what_was_read() {
+        let mut requests = Vec::new();
+        for read in 1..500 {
+            let mut ahead = ReadAhead::new(run(0, 10_000), false, 1 << 20, 16 << 20);
+            let fetched = fetched_for(&mut ahead, 0, read, 10_000);
+            assert!(fetched <= 2 * read + 1 && fetched <= read + 32);
+            if requests.last() != Some(&fetched) {
+                requests.push(fetched);
+            }
+        }
+        assert_eq!(requests[..6], [1, 2, 4, 7, 13, 23]);
+    }
+
+    #[test]
+    fn where_it_is_near_no_more_windows_are_small_again() {
+        let mut ahead = ReadAhead::new(run(0, 10_000), false, 1 << 20, 16 << 20);
+        let fetched = fetched_for(&mut ahead, 0, 60, 60);
+        assert!(fetched <= 60 + 5, "{fetched}");
     }
 
     #[test]
@@ -182,11 +223,12 @@ mod tests {
                 if let Some(chunk) = ahead.reached(ChunkIndex(at + step)) {
                     prop_assert!(chunk.0 < start + length);
                 }
-                ahead.fetched();
+                ahead.fetched(run(at + step, at + step + 1));
             }
             let at = ChunkIndex(at.clamp(start, start + length - 1));
-            let end = ahead.end_of_window(at);
-            prop_assert!(at < end && end.0 <= start + length && end.0 - at.0 <= 16);
+            for end in [ahead.end_of_window(at), ahead.end_of_near_window(at)] {
+                prop_assert!(at < end && end.0 <= start + length && end.0 - at.0 <= 16);
+            }
         }
     }
 }

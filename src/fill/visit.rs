@@ -2,7 +2,8 @@
 
 use super::{Board, Errand, Fills, now, transfer};
 use crate::{
-    domain::Groups,
+    domain::{ChunkRun, Groups},
+    source::Ranged,
     traces::{Attributes, Step},
 };
 use std::{
@@ -65,6 +66,27 @@ impl Visit {
     /// The groups of the object's bytes that come from different places.
     pub(super) fn groups(&self) -> Groups {
         self.errand.source.groups()
+    }
+
+    /// Bytes from the beginning of a run on that others have, and that there is room for.
+    pub(super) fn near(&self, run: ChunkRun) -> u64 {
+        let object = self.board.object();
+        let range = object.grid().and_then(|grid| grid.bytes_of_run(run));
+        let (Some(catalogue), Some(total), Some(range)) =
+            (&self.errand.catalogue, object.total(), range)
+        else {
+            return 0;
+        };
+        if self.fills.is_pressed() {
+            return 0;
+        }
+        catalogue.near(&Ranged {
+            id: object.id().0,
+            total,
+            range,
+            if_range: object.validators().for_if_range().map(str::to_owned),
+            past_caches: false,
+        })
     }
 
     pub(super) fn parts(&self) -> (Arc<Fills>, Arc<Board>, Errand) {

@@ -33,6 +33,16 @@ pub(super) struct Asked {
     pub urgency: Urgency,
 }
 
+impl Tier {
+    /// Where the bytes of a part would come from, as far as is remembered.
+    fn known(&self, part: &Ranged) -> Option<Vec<Piece>> {
+        let entry = self.lookup().remembered(ObjectId(part.id))?;
+        let is_version = entry.is_version(part.if_range.as_deref(), part.total);
+        let is_usable = is_version && self.remote().is_readable();
+        is_usable.then(|| pieces(&entry, part.range, u64::MAX))
+    }
+}
+
 impl Tiered {
     /// The tier in front of these origins.
     pub fn new(tier: Arc<Tier>, origins: Arc<dyn Source>) -> Self {
@@ -163,16 +173,21 @@ impl Catalogue for Tier {
     }
 
     fn has(&self, part: &Ranged) -> bool {
-        let known = self.lookup().remembered(ObjectId(part.id));
-        known.is_some_and(|entry| {
-            let pieces = pieces(&entry, part.range, u64::MAX);
-            let is_version = entry.is_version(part.if_range.as_deref(), part.total);
-            is_version
-                && self.remote().is_readable()
-                && pieces
-                    .iter()
-                    .all(|piece| matches!(piece, Piece::Tier { .. }))
+        self.known(part).is_some_and(|pieces| {
+            let mut pieces = pieces.iter();
+            pieces.all(|piece| matches!(piece, Piece::Tier { .. }))
         })
+    }
+
+    fn near(&self, part: &Ranged) -> u64 {
+        let pieces = self.known(part).unwrap_or_default();
+        let there = pieces.iter().map_while(|piece| match piece {
+            Piece::Tier { wanted, .. } => Some(wanted.len()),
+            Piece::Origin(_) => None,
+        });
+        let config = self.config();
+        let most = config.read.saturating_mul(config.parallel as u64);
+        there.sum::<u64>().min(most)
     }
 
     fn before(self: Arc<Self>, origins: Arc<dyn Source>) -> Arc<dyn Source> {

@@ -81,6 +81,8 @@ struct Record {
     refuses_writes: bool,
     ignores_conditions: bool,
     asked: Vec<Asked>,
+    /// Slow answers that are being waited for, and the most of them at a time.
+    slow: (usize, usize),
 }
 
 /// A running server; dropping it stops it and takes its directory away.
@@ -145,6 +147,11 @@ impl S3 {
         asked
             .filter(|asked| asked.method == method && asked.path.contains(part))
             .count()
+    }
+
+    /// The most slow answers that were waited for at a time.
+    pub fn most_at_once(&self) -> usize {
+        self.record.lock().unwrap().slow.1
     }
 
     /// The files of the objects below the bucket whose name has this in it.
@@ -239,7 +246,15 @@ async fn answer(
         Some(Fault::Throttle) => return status(StatusCode::SERVICE_UNAVAILABLE),
         Some(Fault::Fail) => return status(StatusCode::INTERNAL_SERVER_ERROR),
         Some(Fault::Stall) => std::future::pending().await,
-        Some(Fault::Slow) => tokio::time::sleep(SLOW).await,
+        Some(Fault::Slow) => {
+            {
+                let (now, most) = &mut record.lock().unwrap().slow;
+                *now += 1;
+                *most = (*most).max(*now);
+            }
+            tokio::time::sleep(SLOW).await;
+            record.lock().unwrap().slow.0 -= 1;
+        }
         _ => {}
     }
     if !path.starts_with(&format!("/{BUCKET}/")) && path != format!("/{BUCKET}") {

@@ -384,6 +384,18 @@ async fn a_tier_that_is_late_gives_what_the_origin_does_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_who_reads_all_of_it_has_several_runs_on_their_way() {
+    let fleet = Fleet::new().await;
+    let _first = fleet.filled().await;
+    let second = fleet.edge().await;
+    let asked = fleet.asked();
+    fleet.s3.fail(Fault::Slow, "-");
+    fleet.whole(&second).await;
+    assert_eq!(fleet.asked(), asked);
+    assert!(fleet.s3.most_at_once() >= 3, "{}", fleet.s3.most_at_once());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn another_version_replaces_what_is_there_and_never_mixes() {
     let fleet = Fleet::new().await;
     let first = fleet.filled().await;
