@@ -38,6 +38,7 @@ const TABLE: &[(&str, &[&str])] = &[
         "admin",
         &[
             "domain", "traffic", "store", "logs", "source", "origin", "fill", "cache", "proxy",
+            "tier",
         ],
     ),
     ("config", &[]),

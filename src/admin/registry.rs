@@ -26,6 +26,8 @@ impl Readings {
             origins,
             requests,
             connections,
+            // Those who open it add what it counts.
+            tier: _,
         } = rooms;
         let in_flight = IntGauge::new(
             "tidegate_fill_in_flight_bytes",

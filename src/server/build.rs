@@ -81,7 +81,8 @@ pub(super) async fn start(
     let cache_version = Arc::new(AtomicU32::new(settings.cache_version));
     let tier = open_tier(&settings, storage, &cache_version).await?;
     let active = Arc::default();
-    let rooms = Rooms::new(storage, &client, &stats, &clientele.connections);
+    let told = tier.as_ref().map(|tier| tier.stats());
+    let rooms = Rooms::new(storage, &client, &stats, &clientele.connections, told);
     let readings = Readings::new(&rooms, logs.stats())?;
     logs.conceal(settings.secret_parameters());
     let events = Arc::new(Events::new());

@@ -37,10 +37,10 @@ pub async fn walk(
     let mut present: Option<Folder> = None;
     loop {
         let next = timeout(remote.timeout() * 4, listed.next()).await;
-        let Some(found) = next.map_err(|_| Trouble::Late)? else {
+        let Some(found) = next.map_err(|_| remote.late())? else {
             break;
         };
-        let found = found.map_err(|e| Trouble::Failed(e.to_string()))?;
+        let found = found.map_err(|e| remote.trouble(&e))?;
         // Purges and the like have other names.
         let Some((version, id, name)) = parts(&found.location) else {
             continue;

@@ -20,12 +20,13 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `entry.rs`, `history.rs`, `meant.rs`, `pieces.rs`, `pending.rs`, `layout.rs` | pure: manifests there, purges, what comes from where, what goes up when, names |
-//! | `open.rs`, `remote.rs`, `guard.rs`, `stats.rs` | the service, with deadlines, breakers and counters |
+//! | `open.rs`, `remote.rs`, `guard.rs`, `advice.rs`, `stats.rs` | the service, with deadlines, breakers and counters; its failures in words |
 //! | `lookup.rs`, `source.rs`, `body.rs`, `reading.rs`, `progress.rs` | reading, and what traces are told of it |
 //! | `upload.rs` | writing |
 //! | `fleet.rs`, `purges.rs`, `untold.rs` | whose it is; purges across the fleet |
 //! | `probe.rs`, `folders.rs`, `survey.rs` | trying it; housekeeping |
 
+mod advice;
 mod body;
 mod config;
 mod entry;
@@ -58,7 +59,7 @@ pub use open::{OpenError, open};
 pub use probe::{Findings, probe};
 pub use remote::{Remote, Trouble};
 pub use source::Tiered;
-pub use stats::Stats;
+pub use stats::{Condition, Stats};
 pub use survey::{Erase, Report, Task, survey};
 
 use crate::store::Store;
@@ -164,7 +165,7 @@ impl Tier {
     pub async fn begin(self: &Arc<Self>) -> Result<(), Stranger> {
         self.store.tell(self.clone());
         let joined = timeout(self.config.timeout * 2, self.join()).await;
-        let joined = joined.unwrap_or(Err(Trouble::Late.into()));
+        let joined = joined.unwrap_or(Err(self.remote().late().into()));
         if let Err(why) = joined {
             if self.config.on_error == OnError::Refuse {
                 return Err(why);

@@ -1,6 +1,7 @@
 //! From settings to the service.
 
 use super::{
+    advice::Access,
     config::{Config, OnError, Place},
     layout::Layout,
     remote::{Remote, Service},
@@ -50,7 +51,8 @@ pub fn open(config: &Config, stats: Stats) -> Result<Remote, OpenError> {
         Err(_) => Service::Closed(Box::new(config.clone()), OnceLock::new()),
     };
     let layout = Layout::new(&config.prefix);
-    Ok(Remote::new(service, layout, config.timeout, stats))
+    let access = Access::of(&config.place, |name| std::env::var_os(name).is_some());
+    Ok(Remote::new(service, layout, access, config.timeout, stats))
 }
 
 /// The service that the settings lead to.

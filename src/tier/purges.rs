@@ -159,6 +159,7 @@ impl Tier {
         self.inherited.lock().clear();
         self.note_carried_out(last);
         self.ready.store(true, Relaxed);
+        self.stats().ready.set(1);
         log::info!(
             "the tier is in use: fleet {:?}, {last} purges so far",
             self.config().fleet

@@ -1,6 +1,7 @@
 //! The object store, with a deadline, a breaker and counters on everything that is asked of it.
 
 use super::{
+    advice::Access,
     config::Config,
     guard::{Guard, Verdict},
     layout::Layout,
@@ -34,6 +35,7 @@ use tokio::time::{sleep, timeout};
 pub struct Remote {
     service: Service,
     layout: Layout,
+    access: Access,
     timeout: Duration,
     /// For documents, and all that is written.
     documents: Arc<Guard>,
@@ -63,9 +65,9 @@ pub enum Trouble {
     /// It is left alone for a while.
     #[error("it is left alone after failures")]
     Open,
-    /// No answer in time.
-    #[error("no answer in time")]
-    Late,
+    /// No answer in time; why that may be, where something is known.
+    #[error("no answer in time{}", .0.map(|why| format!(": {why}")).unwrap_or_default())]
+    Late(Option<&'static str>),
     /// It does not let us.
     #[error("permission denied: {0}")]
     Denied(String),
@@ -143,10 +145,17 @@ impl Service {
 
 impl Remote {
     /// What speaks with `service`, where names are as in `layout`.
-    pub fn new(service: Service, layout: Layout, timeout: Duration, stats: Stats) -> Self {
+    pub fn new(
+        service: Service,
+        layout: Layout,
+        access: Access,
+        timeout: Duration,
+        stats: Stats,
+    ) -> Self {
         Self {
             service,
             layout,
+            access,
             timeout,
             documents: Guard::new(),
             runs: Guard::new(),
@@ -373,6 +382,21 @@ impl Remote {
         Ok(head.map(|head| head.last_modified.into()))
     }
 
+    /// There was no answer in time.
+    pub fn late(&self) -> Trouble {
+        Trouble::Late(self.access.unanswered())
+    }
+
+    /// What a failure of the service is to us, in words for operators.
+    pub fn trouble(&self, e: &Error) -> Trouble {
+        let said = self.access.explain(&text(e));
+        match e {
+            Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => Trouble::Denied(said),
+            Error::NotImplemented { .. } | Error::NotSupported { .. } => Trouble::Unsupported(said),
+            _ => Trouble::Failed(said),
+        }
+    }
+
     /// Asks, unless the tier is left alone. Nothing comes back where what is asked for is not
     /// there, or the condition does not hold.
     async fn ask<T>(
@@ -401,7 +425,7 @@ impl Remote {
             return Err(Trouble::Open);
         };
         let answer = match timeout(patience, work).await {
-            Err(_) => Err((Trouble::Late, "late")),
+            Err(_) => Err((self.late(), "late")),
             Ok(Ok(done)) => Ok((Some(done), "ok")),
             // Elsewhere it is the bucket that is not there.
             Ok(Err(Error::NotFound { .. }))
@@ -412,7 +436,7 @@ impl Remote {
             Ok(Err(Error::AlreadyExists { .. } | Error::Precondition { .. })) => {
                 Ok((None, "conflict"))
             }
-            Ok(Err(e)) => Err((trouble(&e), "failed")),
+            Ok(Err(e)) => Err((self.trouble(&e), "failed")),
         };
         match answer {
             Ok((done, outcome)) => {
@@ -452,25 +476,14 @@ fn own(what: &'static str) -> Error {
     }
 }
 
-fn trouble(e: &Error) -> Trouble {
+/// What their errors say.
+fn text(e: &Error) -> String {
     match e {
-        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => Trouble::Denied(brief(e)),
-        Error::NotImplemented { .. } | Error::NotSupported { .. } => Trouble::Unsupported(brief(e)),
-        _ => Trouble::Failed(brief(e)),
-    }
-}
-
-/// Their errors carry whole answers.
-fn brief(e: &Error) -> String {
-    const LONGEST: usize = 300;
-    let text = match e {
         // It is our own: what it is about need not be said twice.
         Error::Generic {
             store: "tier",
             source,
         } => source.to_string(),
         e => e.to_string(),
-    };
-    let text = text.replace('\n', " ");
-    text.chars().take(LONGEST).collect()
+    }
 }

@@ -15,6 +15,18 @@ pub struct Stats {
     pub(super) breaker: IntGauge,
     pub(super) purges: IntGauge,
     pub(super) untold: IntGauge,
+    pub(super) ready: IntGauge,
+}
+
+/// Whether the tier is of use at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// It is asked, and what comes in goes up.
+    InUse,
+    /// It fails, and is left alone for a while.
+    LeftAlone,
+    /// Not yet: it could not be asked since the start, or is another's.
+    NotInUse,
 }
 
 /// Look-ups of an object that is not here.
@@ -103,6 +115,10 @@ impl Default for Stats {
                 "tidegate_tier_purges",
                 "Number of the last purge of the fleet that this edge has carried out. Edges that stay behind others do not see them.",
             ),
+            ready: gauge(
+                "tidegate_tier_ready",
+                "Whether the tier is in use: 1 once it has been found to be this fleet's and its purges have been carried out. A lasting 0 says that it can't be used: tidegate check --online says why.",
+            ),
             untold: gauge(
                 "tidegate_tier_purges_untold",
                 "Purges of this edge that the fleet has not been told of yet. A lasting rise says that the tier can't be written to.",
@@ -131,6 +147,25 @@ impl Stats {
             .inc_by(bytes as u64);
     }
 
+    /// Whether it is of use.
+    pub fn condition(&self) -> Condition {
+        match (self.ready.get(), self.breaker.get()) {
+            (0, _) => Condition::NotInUse,
+            (_, 2) => Condition::LeftAlone,
+            _ => Condition::InUse,
+        }
+    }
+
+    /// Uploads that wait.
+    pub fn waiting(&self) -> u64 {
+        self.waiting.get().max(0) as u64
+    }
+
+    /// Purges that the fleet is still to be told of.
+    pub fn untold(&self) -> u64 {
+        self.untold.get().max(0) as u64
+    }
+
     /// All of them, for the metrics.
     pub fn collectors(&self) -> Vec<Box<dyn Collector>> {
         let counters = [
@@ -140,7 +175,13 @@ impl Stats {
             &self.chunks,
             &self.uploads,
         ];
-        let gauges = [&self.waiting, &self.breaker, &self.purges, &self.untold];
+        let gauges = [
+            &self.ready,
+            &self.waiting,
+            &self.breaker,
+            &self.purges,
+            &self.untold,
+        ];
         let mut all: Vec<Box<dyn Collector>> = vec![Box::new(self.lookup_seconds.clone())];
         all.extend(counters.map(|counter| Box::new(counter.clone()) as Box<dyn Collector>));
         all.extend(gauges.map(|gauge| Box::new(gauge.clone()) as Box<dyn Collector>));

@@ -466,10 +466,10 @@ async fn is_sound(remote: &Remote, path: &Path, entry: &Entry, run: &Run) -> Res
     let (mut sums, mut sum, mut left) = (Vec::new(), 0, lengths.first().copied().unwrap_or(0));
     loop {
         let next = timeout(remote.timeout(), stream.next()).await;
-        let mut part = match next.map_err(|_| Trouble::Late)? {
+        let mut part = match next.map_err(|_| remote.late())? {
             None => break,
             // An answer that breaks off says nothing of what lies there.
-            Some(part) => part.map_err(|e| Trouble::Failed(e.to_string()))?,
+            Some(part) => part.map_err(|e| remote.trouble(&e))?,
         };
         while !part.is_empty() && left > 0 {
             let now = part.split_to(part.len().min(left as usize));
@@ -551,6 +551,7 @@ impl fmt::Display for Report {
 mod tests {
     use super::{
         super::{
+            advice::Access,
             entry::tests::entry,
             history::Notice,
             layout::Layout,
@@ -582,7 +583,13 @@ mod tests {
     async fn tier() -> Remote {
         let store = Arc::new(InMemory::new());
         let layout = Layout::new("t");
-        let remote = Remote::new(Service::Open(store), layout, DAY, Stats::default());
+        let remote = Remote::new(
+            Service::Open(store),
+            layout,
+            Access::default(),
+            DAY,
+            Stats::default(),
+        );
         fleet::claim(&remote, "").await.unwrap();
         remote
     }

@@ -55,6 +55,8 @@ pub enum Fault {
     Cut,
     /// A bit of the body is another.
     Corrupt,
+    /// 403, as signed by a clock that is wrong.
+    Skewed,
     /// No answer ever.
     Stall,
     /// An answer only after a while.
@@ -64,6 +66,9 @@ pub enum Fault {
     /// The body comes byte by byte, and never comes to its end in time.
     Trickle,
 }
+
+/// As Amazon says it.
+const SKEWED: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>RequestTimeTooSkewed</Code><Message>The difference between the request time and the current time is too large.</Message><MaxAllowedSkewMilliseconds>900000</MaxAllowedSkewMilliseconds></Error>";
 
 /// One request that came in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -245,6 +250,10 @@ async fn answer(
     match fault {
         Some(Fault::Throttle) => return status(StatusCode::SERVICE_UNAVAILABLE),
         Some(Fault::Fail) => return status(StatusCode::INTERNAL_SERVER_ERROR),
+        Some(Fault::Skewed) => {
+            let answer = Response::builder().status(StatusCode::FORBIDDEN);
+            return Ok(answer.body(Body::from(SKEWED.to_owned()))?);
+        }
         Some(Fault::Stall) => std::future::pending().await,
         Some(Fault::Slow) => {
             {

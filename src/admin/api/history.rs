@@ -184,6 +184,7 @@ mod tests {
                 tags: 0,
                 disk_queue: 0,
                 memory: None,
+                tier: None,
             },
         }
     }

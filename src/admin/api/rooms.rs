@@ -2,13 +2,14 @@
 
 use super::{
     Answers, Bytes,
-    status::{Amount, Directory, Queued, Use},
+    status::{Amount, Directory, Queued, TierState, TierUse, Use},
     window::Totals,
 };
 use crate::{
     cache::ChunkStorage,
     origin::{self, Client},
     proxy::{self, Answerer, SOURCES},
+    tier,
     traffic::Class,
 };
 use std::sync::Arc;
@@ -24,6 +25,8 @@ pub struct Rooms {
     pub requests: Arc<proxy::Stats>,
     /// The connections of clients.
     pub connections: Arc<proxy::Connections>,
+    /// What is counted of the tier, where there is one.
+    pub tier: Option<tier::Stats>,
 }
 
 impl Rooms {
@@ -33,12 +36,14 @@ impl Rooms {
         client: &Client,
         requests: &Arc<proxy::Stats>,
         connections: &Arc<proxy::Connections>,
+        tier: Option<&tier::Stats>,
     ) -> Self {
         Self {
             storage,
             origins: client.stats().clone(),
             requests: requests.clone(),
             connections: connections.clone(),
+            tier: tier.cloned(),
         }
     }
 
@@ -99,6 +104,7 @@ impl Rooms {
             tags: tags as u64,
             disk_queue: count(store.stats().reads_waiting.get()),
             memory: resident(),
+            tier: self.tier.as_ref().map(of_tier),
         }
     }
 
@@ -115,6 +121,18 @@ impl Rooms {
             read_ahead: depth(Class::ReadAhead),
             completion: depth(Class::Completion),
         }
+    }
+}
+
+fn of_tier(stats: &tier::Stats) -> TierUse {
+    TierUse {
+        state: match stats.condition() {
+            tier::Condition::InUse => TierState::InUse,
+            tier::Condition::LeftAlone => TierState::LeftAlone,
+            tier::Condition::NotInUse => TierState::NotInUse,
+        },
+        uploads_waiting: stats.waiting(),
+        purges_untold: stats.untold(),
     }
 }
 

@@ -83,6 +83,29 @@ pub struct Queued {
     pub completion: u64,
 }
 
+/// The object store that a fleet of edges shares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TierUse {
+    /// Whether it is of use.
+    pub state: TierState,
+    /// Uploads that wait.
+    pub uploads_waiting: u64,
+    /// Purges of this edge that the fleet has not been told of yet.
+    pub purges_untold: u64,
+}
+
+/// Whether the tier is of use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TierState {
+    /// It is asked, and what comes in goes up.
+    InUse,
+    /// It fails, and is left alone for a while.
+    LeftAlone,
+    /// Not yet: it could not be asked since the start, or is another's.
+    NotInUse,
+}
+
 /// What is in use at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Use {
@@ -108,6 +131,9 @@ pub struct Use {
     pub disk_queue: u64,
     /// Memory of the process in bytes, where the system tells.
     pub memory: Option<u64>,
+    /// The object store that a fleet shares; only where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<TierUse>,
 }
 
 impl Queued {
@@ -150,6 +176,9 @@ impl fmt::Display for Status {
         if let Some(memory) = now.memory {
             line("memory", size(memory as f64))?;
         }
+        if let Some(tier) = now.tier {
+            line("tier", tier.to_string())?;
+        }
         let over = humantime::format_duration(Duration::from_secs(self.recent.seconds as u64));
         writeln!(
             f,
@@ -162,6 +191,21 @@ impl fmt::Display for Status {
             writeln!(f, "{name:<20}{recent:<24}{all}")?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for TierUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.state {
+            TierState::InUse => "in use",
+            TierState::LeftAlone => "left alone for a while, as it fails",
+            TierState::NotInUse => "not in use: tidegate check --online says why",
+        })?;
+        write!(f, ", {} uploads waiting", self.uploads_waiting)?;
+        match self.purges_untold {
+            0 => Ok(()),
+            untold => write!(f, ", {untold} purges not told to the fleet"),
+        }
     }
 }
 

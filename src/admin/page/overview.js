@@ -157,7 +157,14 @@ function room(status) {
     line("In flight", amount(now.in_flight), share(now.in_flight), share(now.in_flight) > 0.9),
     line("Evicted lately", many(recent.evictions, "chunk", "chunks")),
     line("Disk", `${{ known: "", reading: "being read, ", lost: "directory gone, " }[now.directory]}${many(now.disk_queue, "reader waits", "readers wait")}, ${many(recent.disk_failures, "failure", "failures")} lately`),
-    line("Memory of the process", now.memory === null ? "–" : size(now.memory)));
+    line("Memory of the process", now.memory === null ? "–" : size(now.memory)),
+    ...(now.tier ? [line("Tier", tierText(now.tier))] : []));
+}
+
+function tierText(tier) {
+  const states = { in_use: "in use", left_alone: "left alone, as it fails", not_in_use: "not in use" };
+  const untold = tier.purges_untold ? `, ${many(tier.purges_untold, "purge", "purges")} not told` : "";
+  return `${states[tier.state]}, ${many(tier.uploads_waiting, "upload waits", "uploads wait")}${untold}`;
 }
 
 function showOrigins({ origins }) {

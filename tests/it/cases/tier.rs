@@ -515,6 +515,57 @@ async fn what_came_before_the_tier_was_in_use_goes_up_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whether_the_tier_is_in_use_is_seen() {
+    let fleet = Fleet::new().await;
+    fleet.s3.refuse_writes(true);
+    let edge = fleet.edge().await;
+    assert_eq!(edge.metric("tidegate_tier_ready").await, 0.0);
+    let admin = format!("http://{}", edge.admin_address());
+    let said = |text: &'static str| {
+        let (fleet, admin) = (&fleet, &admin);
+        async move {
+            let (status, said) = fleet.command(&["stats", "--admin", admin]).await;
+            assert_eq!(status, Some(0), "{said}");
+            assert!(said.contains(text), "{said}");
+        }
+    };
+    said("not in use").await;
+    fleet.s3.heal();
+    let ready = async {
+        while edge.metric("tidegate_tier_ready").await < 1.0 {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    within("the tier to be in use", ready).await;
+    said("in use, 0 uploads waiting").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_wrong_is_named() {
+    let fleet = Fleet::new().await;
+    fleet.s3.fail(Fault::Skewed, "fleet");
+    let mut config = fleet.config();
+    config.on_error = OnError::Refuse;
+    let why = Gate::refused(&fleet.origin, |settings| settings.tier = Some(config)).await;
+    assert!(why.contains("set this clock"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_no_keys_hears_where_they_were_looked_for() {
+    let fleet = Fleet::new().await;
+    let file = fleet.written(BUCKET);
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.split_once("  access_key").unwrap().0).unwrap();
+    // Nobody is there.
+    let nowhere = [("AWS_METADATA_ENDPOINT", "http://127.0.0.1:9")];
+    let (status, said) = said_with(&nowhere, &["check", "--online"], &file).await;
+    assert_eq!(status, Some(1), "{said}");
+    for named in ["tier.access_key", "AWS_ACCESS_KEY_ID", "instance"] {
+        assert!(said.contains(named), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_purge_that_was_not_told_outlives_the_process() {
     let fleet = Fleet::new().await;
     let first = fleet.filled().await;
@@ -723,8 +774,19 @@ impl Fleet {
 
 /// What a command with this configuration says, and how it ends.
 async fn said_by(arguments: &[&str], config: &Path) -> (Option<i32>, String) {
+    said_with(&[], arguments, config).await
+}
+
+/// The same where the environment has these, and no keys.
+async fn said_with(
+    environment: &[(&str, &str)],
+    arguments: &[&str],
+    config: &Path,
+) -> (Option<i32>, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_tidegate"))
         .args(arguments)
+        .env_remove("AWS_ACCESS_KEY_ID")
+        .envs(environment.iter().copied())
         .arg("--config")
         .arg(config)
         .stdin(Stdio::null())
