@@ -4,8 +4,7 @@
 use super::Attendance;
 use crate::{
     domain::{ByteRange, ChunkRun, Sizes},
-    fill::{Board, Body, Errand, Offer, Tally, Visit},
-    source::Need,
+    fill::{Board, Body, Errand, Need, Offer, Tally, Visit},
     store::Mark,
     traffic::{Habit, Pace, Sending},
 };

@@ -340,18 +340,23 @@ async fn a_tier_that_stalls_is_not_waited_for_to_its_deadline() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tier_whose_runs_stall_is_left_alone_although_it_answers_small_requests() {
-    for fault in [Fault::Stall, Fault::Halt, Fault::Corrupt] {
+    // What comes late is nobody's verdict: on a busy machine only a stall is to be late.
+    for (fault, patience) in [
+        (Fault::Stall, 50),
+        (Fault::Halt, 500),
+        (Fault::Corrupt, 10_000),
+    ] {
         let fleet = Fleet::new().await;
         let first = fleet.filled().await;
         let second = fleet
             .edge_with(|config| {
-                config.patience = Duration::from_millis(50);
-                config.timeout = Duration::from_secs(1);
+                config.patience = Duration::from_millis(patience);
+                config.timeout = Duration::from_secs(2);
             })
             .await;
         fleet.s3.fail(fault, "-");
         // One chunk at a time, each of which the tier has; meanwhile it is looked for purges.
-        for chunk in 0..8 {
+        for chunk in 0..10 {
             let start = chunk * CHUNK;
             fleet.part(&second, start, start + 9).await;
         }
