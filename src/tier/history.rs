@@ -9,7 +9,7 @@ use crate::{
     store::{Manifest, sealed},
 };
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::SystemTime};
 
 /// One purge of the fleet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +22,9 @@ pub struct Notice {
     pub from: String,
     /// Seconds since 1970 by that edge's clock, for operators.
     pub at: u64,
+    /// It stands for what is not known: a log begins with it.
+    #[serde(default)]
+    pub begins: bool,
 }
 
 /// What is known.
@@ -77,7 +80,20 @@ impl Notice {
             soft: false,
             from: "a purge that can't be read".into(),
             at: 0,
+            begins: false,
         })
+    }
+
+    /// The beginning of a log: what was before is not known, and may have meant everything.
+    pub fn beginning(from: &str, now: SystemTime) -> Self {
+        let at = now.duration_since(SystemTime::UNIX_EPOCH);
+        Self {
+            selector: Selector::All,
+            soft: false,
+            from: from.into(),
+            at: at.map_or(0, |at| at.as_secs()),
+            begins: true,
+        }
     }
 }
 
@@ -163,6 +179,7 @@ impl History {
             soft: false,
             from: "purges that were too many to be told".into(),
             at: 0,
+            begins: false,
         };
         let next = self.untold.front().cloned();
         next.or_else(|| self.is_lost.then(lost))
@@ -232,6 +249,7 @@ mod tests {
             soft,
             from: "here".into(),
             at: 7,
+            begins: false,
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! PREFIX/fleet                      whose it is, and the format
-//! PREFIX/purges/NUMBER              each purge of the fleet, by its number
+//! PREFIX/purges/NUMBER              each purge of the fleet, by its number (`purge_log.rs`)
 //! PREFIX/vVERSION/ID/manifest       what is known of an object, and which runs are there
 //! PREFIX/vVERSION/ID/FIRST-NONCE    a run of its chunks, from the chunk FIRST on
 //! ```

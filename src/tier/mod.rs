@@ -23,7 +23,7 @@
 //! | `open.rs`, `remote.rs`, `guard.rs`, `advice.rs`, `stats.rs` | the service, with deadlines, breakers and counters; its failures in words |
 //! | `lookup.rs`, `source.rs`, `body.rs`, `reading.rs`, `progress.rs` | reading, and what traces are told of it |
 //! | `upload.rs` | writing |
-//! | `fleet.rs`, `purges.rs`, `untold.rs` | whose it is; purges across the fleet |
+//! | `fleet.rs`, `purge_log.rs`, `purges.rs`, `untold.rs` | whose it is; purges across the fleet |
 //! | `probe.rs`, `folders.rs`, `survey.rs` | trying it; housekeeping |
 
 mod advice;
@@ -42,6 +42,7 @@ mod pending;
 mod pieces;
 mod probe;
 mod progress;
+mod purge_log;
 mod purges;
 mod reading;
 mod remote;

@@ -4,14 +4,14 @@ use super::{
     OnError, Tier, fleet,
     fleet::Stranger,
     history::{Notice, Standing},
-    remote::{Put, Remote, Trouble},
+    purge_log::{self, Met},
+    remote::{Put, Trouble},
 };
 use crate::{
     domain::Selector,
     store::{Herald, How, PurgeError, aside},
 };
 use async_trait::async_trait;
-use futures_util::{StreamExt, stream};
 use object_store::PutMode;
 use std::{
     fs, io,
@@ -32,8 +32,8 @@ const OWN: Duration = Duration::from_secs(5);
 const TOLD: Duration = Duration::from_millis(10);
 /// More purges than this are not caught up with one by one: all goes instead.
 const CAUGHT_UP: u64 = 1000;
-/// Notices that are read at a time.
-const AT_A_TIME: usize = 32;
+/// After so many looks for the next purge it is looked whether the last one is there still.
+const LOOKS: u32 = 30;
 
 #[async_trait]
 impl Herald for Tier {
@@ -47,6 +47,7 @@ impl Herald for Tier {
             soft,
             from: self.name.clone(),
             at: at.map_or(0, |at| at.as_secs()),
+            begins: false,
         });
         self.stats().untold.set(history.untold() as i64);
         drop(history);
@@ -90,6 +91,17 @@ impl Tier {
     /// Carries out what other edges purge, and tells them of what is purged here, for as long as
     /// the store is ours.
     pub(super) async fn follow(self: Arc<Self>) {
+        loop {
+            self.begin_using().await;
+            match self.keep_up().await {
+                Stopped::Another => self.leave(),
+                _ => return,
+            }
+        }
+    }
+
+    /// Tries until the tier is in use.
+    async fn begin_using(&self) {
         let mut last = None;
         while !self.is_ready() {
             match self.join().await {
@@ -103,18 +115,67 @@ impl Tier {
                 }
             }
         }
+    }
+
+    /// The purges are not those that are known here.
+    fn leave(&self) {
+        self.set_ready(false);
+        log::error!(
+            "the purges in the tier are not those that this edge knows: the bucket, or a part of it, has been emptied; it is begun with anew"
+        );
+    }
+
+    /// Follows the purges, until that makes no sense any more.
+    async fn keep_up(&self) -> Stopped {
+        let mut looked = Instant::now();
         loop {
-            match self.step().await {
+            let step = async {
+                if looked.elapsed() >= self.config().poll * LOOKS {
+                    self.look_after_log().await?;
+                    looked = Instant::now();
+                }
+                self.step().await
+            };
+            match step.await {
                 Ok(true) => continue,
                 Ok(false) => {}
                 Err(Stopped::Trouble(why)) => log::debug!("purges of the fleet: {why}"),
-                Err(Stopped::Closed) => return,
+                Err(why) => return why,
             }
             tokio::select! {
                 () = sleep(self.config().poll) => {}
                 () = self.news.notified() => {}
             }
         }
+    }
+
+    fn set_ready(&self, is_ready: bool) {
+        self.ready.store(is_ready, Relaxed);
+        self.stats().ready.set(i64::from(is_ready));
+    }
+
+    /// Makes sure that the last purge that is known here lies in the tier, or one that stands for
+    /// what is lost: whoever is not as far drops all that it has.
+    async fn look_after_log(&self) -> Result<(), Stopped> {
+        let last = self.history.lock().last();
+        match purge_log::look(self.remote(), last).await? {
+            Met::Same => {}
+            Met::Another => return Err(Stopped::Another),
+            Met::Lost => {
+                // Whose it is may be gone with it.
+                if fleet::claim(self.remote(), &self.config().fleet)
+                    .await
+                    .is_err()
+                {
+                    return Err(Stopped::Another);
+                }
+                purge_log::begin(self.remote(), last, &self.name).await?;
+                log::error!(
+                    "the purges up to {last} are gone from the tier: somebody else removes things there; edges that had not seen all of them drop what they have stored"
+                );
+            }
+        }
+        Ok(())
     }
 
     /// Makes sure that the tier is ours to use, and catches up with the fleet's purges.
@@ -129,19 +190,25 @@ impl Tier {
                 "the tier does not know conditional writes: of two purges by two edges within a second one may not reach all"
             );
         }
-        let (removed, last) = bounds(&numbers(self.remote()).await?);
+        let remote = self.remote();
+        let mut numbers = purge_log::numbers(remote).await?;
+        if numbers.is_empty() {
+            numbers = purge_log::start(remote, &self.name, SystemTime::now()).await?;
+        }
+        let (removed, last) = purge_log::bounds(&numbers);
         let begin = removed.max(last.saturating_sub(super::history::REMEMBERED as u64));
-        let notices = read_notices(self.remote(), begin + 1..=last).await?;
-        let carried_out = self.read_cursor().unwrap_or(0);
+        let notices = purge_log::read_notices(remote, begin + 1..=last).await?;
+        // What was before the beginning is nothing to an edge that was no part of the fleet then.
+        let is_all_kept = notices.first().is_some_and(|first| first.begins);
+        let cursor = self.read_cursor();
+        let carried_out = cursor.unwrap_or(if is_all_kept { begin + 1 } else { 0 });
         let missed = last.saturating_sub(carried_out);
         let mut selectors = Vec::new();
-        if carried_out < begin || missed > CAUGHT_UP {
-            if last > 0 {
-                log::warn!(
-                    "{missed} purges of the fleet were missed, which is too many: all that is stored here goes"
-                );
-                selectors.push((Selector::All, false));
-            }
+        if carried_out < begin || carried_out > last || missed > CAUGHT_UP {
+            log::warn!(
+                "purges of the fleet were missed, too many or such as are not known any more: all that is stored here goes"
+            );
+            selectors.push((Selector::All, false));
         } else {
             let skip = usize::try_from(carried_out - begin).unwrap_or(usize::MAX);
             let missed = notices.iter().skip(skip);
@@ -158,10 +225,9 @@ impl Tier {
         }
         self.inherited.lock().clear();
         self.note_carried_out(last);
-        self.ready.store(true, Relaxed);
-        self.stats().ready.set(1);
+        self.set_ready(true);
         log::info!(
-            "the tier is in use: fleet {:?}, {last} purges so far",
+            "the tier is in use: fleet {:?}, the last purge is number {last}",
             self.config().fleet
         );
         Ok(())
@@ -175,6 +241,7 @@ impl Tier {
         };
         let path = self.remote().layout().purge(next);
         if let Some(notice) = untold {
+            self.look_after_log().await?;
             let document = notice.encode().into();
             let put = self
                 .remote()
@@ -289,45 +356,14 @@ impl Tier {
     }
 }
 
-/// The numbers of the purges that the tier keeps, in no order.
-pub(super) async fn numbers(remote: &Remote) -> Result<Vec<u64>, Trouble> {
-    let layout = remote.layout();
-    let names = remote.names(&layout.purges()).await?;
-    Ok(names
-        .iter()
-        .filter_map(|name| layout.number_of(name))
-        .collect())
-}
-
-/// The number of the last purge before the first that is kept, and that of the last of all.
-pub(super) fn bounds(numbers: &[u64]) -> (u64, u64) {
-    let last = numbers.iter().copied().max().unwrap_or(0);
-    let first = numbers.iter().copied().min().unwrap_or(1);
-    (first.saturating_sub(1), last)
-}
-
-/// The purges with these numbers, in their order. One that is gone, or can't be read, means
-/// everything.
-pub(super) async fn read_notices(
-    remote: &Remote,
-    numbers: impl IntoIterator<Item = u64>,
-) -> Result<Vec<Notice>, Trouble> {
-    let read = stream::iter(numbers).map(|number| async move {
-        let got = remote.get(&remote.layout().purge(number)).await?;
-        Ok(Notice::decode(
-            got.as_ref().map_or(&[], |(document, _)| document),
-        ))
-    });
-    let read: Vec<Result<Notice, Trouble>> = read.buffered(AT_A_TIME).collect().await;
-    read.into_iter().collect()
-}
-
 /// Why following the fleet's purges has stopped.
 #[derive(Debug)]
 enum Stopped {
     Trouble(Trouble),
     /// The store is not ours any more.
     Closed,
+    /// The log of purges is another than the one that is known here.
+    Another,
 }
 
 impl From<Trouble> for Stopped {

@@ -358,11 +358,15 @@ impl Remote {
         }
     }
 
-    /// All names below a path that has few.
-    pub async fn names(&self, below: &Path) -> Result<Vec<Path>, Trouble> {
+    /// All names below a path that has few, or those after one of them.
+    pub async fn names(&self, below: &Path, after: Option<&Path>) -> Result<Vec<Path>, Trouble> {
         let work = async {
             let mut names = Vec::new();
-            let mut listed = self.service.get()?.list(Some(below));
+            let service = self.service.get()?;
+            let mut listed = match after {
+                Some(after) => service.list_with_offset(Some(below), after),
+                None => service.list(Some(below)),
+            };
             while let Some(found) = listed.next().await {
                 names.push(found?.location);
             }

@@ -113,7 +113,7 @@ impl Default for Stats {
             ),
             purges: gauge(
                 "tidegate_tier_purges",
-                "Number of the last purge of the fleet that this edge has carried out. Edges that stay behind others do not see them.",
+                "Number of the last purge of the fleet that this edge has carried out; the first is the time, in milliseconds, at which the purges began. Edges that stay behind others do not see them.",
             ),
             ready: gauge(
                 "tidegate_tier_ready",

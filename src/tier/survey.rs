@@ -5,7 +5,7 @@ use super::{
     fleet::{self, Stranger},
     folders::{Folder, walk},
     history::{History, REMEMBERED, Standing},
-    purges,
+    purge_log,
     remote::{Put, Remote, Trouble},
 };
 use futures_util::StreamExt;
@@ -186,11 +186,11 @@ async fn known_purges(
     now: SystemTime,
     report: &mut Report,
 ) -> Result<Purges, Trouble> {
-    let mut numbers = purges::numbers(remote).await?;
+    let mut numbers = purge_log::numbers(remote).await?;
     numbers.sort_unstable();
-    let (removed, last) = purges::bounds(&numbers);
+    let (removed, last) = purge_log::bounds(&numbers);
     // All of them, as many as there are: it is here that their number is bounded.
-    let notices = purges::read_notices(remote, removed + 1..=last).await?;
+    let notices = purge_log::read_notices(remote, removed + 1..=last).await?;
     (report.purges, report.last_purge) = (numbers.len() as u64, last);
     let mut old = Vec::new();
     if task.erase == Erase::Useless {
@@ -628,6 +628,7 @@ mod tests {
             soft,
             from: "here".into(),
             at: 7,
+            begins: false,
         };
         let path = remote.layout().purge(number);
         remote.put(&path, notice.encode().into()).await.unwrap();
@@ -649,7 +650,7 @@ mod tests {
         purge(&remote, 3, 9, false).await;
         let report = gc(&remote, 2).await;
         assert_eq!((report.purges, report.purged, report.renewed), (1, 1, 2));
-        assert_eq!(purges::numbers(&remote).await.unwrap(), [3]);
+        assert_eq!(purge_log::numbers(&remote).await.unwrap(), [3]);
         // Whoever looks now knows only the last of them.
         let report = gc(&remote, 2).await;
         assert_eq!((report.objects, report.purged, report.renewed), (2, 0, 0));
@@ -727,6 +728,7 @@ mod tests {
                 soft: false,
                 from: "here".into(),
                 at: 7,
+                begins: false,
             });
         }
         let purges = Purges {

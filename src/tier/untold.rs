@@ -154,6 +154,7 @@ mod tests {
             soft: false,
             from: "here".into(),
             at: 7,
+            begins: false,
         }
     }
 

@@ -177,6 +177,13 @@ impl S3 {
         found
     }
 
+    /// Removes what has this in its path, behind everybody's back.
+    pub fn remove(&self, part: &str) {
+        for file in self.files(part) {
+            fs::remove_file(file).unwrap();
+        }
+    }
+
     /// Stores an object.
     pub fn put(&self, key: &str, bytes: &[u8]) {
         let path = self.directory.path().join(BUCKET).join(key);

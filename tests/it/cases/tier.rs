@@ -110,14 +110,22 @@ impl Fleet {
         within("the uploads", there).await;
     }
 
-    /// Waits until the one manifest is of after the first purge and has so many runs, and no others
+    /// The number of the last purge, if there was one: the first stands for the time before.
+    fn last_purge(&self) -> Option<u64> {
+        let told = self.s3.files("/purges/");
+        let last = told.last().filter(|_| told.len() > 1)?;
+        last.file_name()?.to_str()?.parse().ok()
+    }
+
+    /// Waits until the one manifest is of after the last purge and has so many runs, and no others
     /// are there.
     async fn listed_anew(&self, count: usize) {
+        let last = self.last_purge().unwrap();
         let there = async {
             loop {
                 let manifests = self.s3.files("manifest");
                 let is_new =
-                    |path: &PathBuf| said_of(path)["purges"] == 1 && runs_of(path) == count;
+                    |path: &PathBuf| said_of(path)["purges"] == last && runs_of(path) == count;
                 if manifests.first().is_some_and(is_new) && self.runs() == count {
                     return;
                 }
@@ -155,9 +163,13 @@ impl Fleet {
 }
 
 /// Waits until an edge has carried out a purge of the fleet.
-async fn purge_reaches(edge: &Gate) {
+async fn purge_reaches(fleet: &Fleet, edge: &Gate) {
     let carried_out = async {
-        while edge.metric("tidegate_tier_purges").await < 1.0 {
+        loop {
+            let number = edge.metric("tidegate_tier_purges").await as u64;
+            if fleet.last_purge().is_some_and(|last| number >= last) {
+                return;
+            }
             sleep(Duration::from_millis(20)).await;
         }
     };
@@ -243,14 +255,15 @@ async fn what_the_origin_says_of_an_object_again_all_edges_hear() {
     let first = fleet.filled().await;
     let soft = Request::new("PURGE", "/film").header("Soft-Purge", "1");
     assert_eq!(first.ask(soft).await.status(), 200);
-    purge_reaches(&first).await;
+    purge_reaches(&fleet, &first).await;
     // It is asked once whether it may be used still, for the whole fleet.
     let asked = fleet.asked();
     fleet.part(&first, 0, 9).await;
+    let last = fleet.last_purge().unwrap();
     let told = async {
         loop {
             let manifests = fleet.s3.files("manifest");
-            if manifests.iter().any(|path| said_of(path)["purges"] == 1) {
+            if manifests.iter().any(|path| said_of(path)["purges"] == last) {
                 return;
             }
             sleep(Duration::from_millis(20)).await;
@@ -456,7 +469,7 @@ async fn a_purge_on_one_edge_reaches_all_and_is_not_undone() {
     fleet.part(&first, 0, 9).await;
     assert!(fleet.asked() > asked);
     let asked = fleet.asked();
-    purge_reaches(&third).await;
+    purge_reaches(&fleet, &third).await;
     fleet.part(&third, 5 * CHUNK, 5 * CHUNK + 9).await;
     assert!(fleet.asked() > asked);
     let asked = fleet.asked();
@@ -488,7 +501,85 @@ async fn a_purge_that_the_tier_does_not_take_is_told_later() {
     assert!(fleet.asked() > asked, "what the tier has was purged");
     assert_eq!(first.metric("tidegate_tier_purges_untold").await, 1.0);
     fleet.s3.heal();
-    purge_reaches(&second).await;
+    purge_reaches(&fleet, &second).await;
+}
+
+impl Fleet {
+    /// Waits until an edge asks the origin for the film.
+    async fn asks_the_origin(&self, edge: &Gate) {
+        let asked = self.asked();
+        let asks = async {
+            while self.asked() == asked {
+                self.part(edge, 5 * CHUNK, 5 * CHUNK + 9).await;
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        within("the origin to be asked", asks).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_emptied_bucket_keeps_no_purge_from_any_edge() {
+    let fleet = Fleet::new().await;
+    let (first, second) = (fleet.filled().await, fleet.edge().await);
+    fleet.whole(&second).await;
+    for _ in 0..3 {
+        let other = Request::new("PURGE", "/other");
+        assert_eq!(first.ask(other).await.status(), 200);
+    }
+    purge_reaches(&fleet, &first).await;
+    purge_reaches(&fleet, &second).await;
+    let asked = fleet.asked();
+    fleet.s3.remove("");
+    // It knows of no purge.
+    let third = fleet.edge().await;
+    fleet.whole(&third).await;
+    fleet.whole(&second).await;
+    assert!(fleet.asked() > asked);
+    let purge = || Request::new("PURGE", "/film");
+    assert_eq!(third.ask(purge()).await.status(), 200);
+    fleet.asks_the_origin(&second).await;
+    fleet.asks_the_origin(&first).await;
+    // And the other way round.
+    fleet.whole(&third).await;
+    assert_eq!(second.ask(purge()).await.status(), 200);
+    fleet.asks_the_origin(&third).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn purges_that_were_removed_are_not_undone() {
+    let fleet = Fleet::new().await;
+    let (mut first, mut second) = (fleet.filled().await, fleet.edge().await);
+    fleet.whole(&second).await;
+    second.stop().await;
+    let purge = Request::new("PURGE", "/film");
+    assert_eq!(first.ask(purge).await.status(), 200);
+    purge_reaches(&fleet, &first).await;
+    first.stop().await;
+    // The manifests stay.
+    fleet.s3.remove("/purges/");
+    let third = fleet.edge().await;
+    fleet.asks_the_origin(&third).await;
+    second.start_again().await;
+    fleet.asks_the_origin(&second).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edge_puts_back_how_far_the_purges_had_come() {
+    let fleet = Fleet::new().await;
+    let first = fleet.filled().await;
+    let last = fleet.s3.files("/purges/");
+    fleet.s3.remove("/purges/");
+    let back = async {
+        while fleet.s3.files("/purges/") != last {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    within("the last purge to be there again", back).await;
+    // Nothing went.
+    let asked = fleet.asked();
+    fleet.whole(&first).await;
+    assert_eq!(fleet.asked(), asked);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -587,7 +678,7 @@ async fn a_purge_that_was_not_told_outlives_the_process() {
     let asked = fleet.asked();
     assert_eq!(second.ask(part()).await.status(), 206);
     assert!(fleet.asked() > asked, "what the tier has was purged");
-    purge_reaches(&first).await;
+    purge_reaches(&fleet, &first).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -720,7 +811,7 @@ async fn a_service_without_conditional_writes_is_named_and_does_its_best() {
         first.ask(Request::new("PURGE", "/film")).await.status(),
         200
     );
-    purge_reaches(&second).await;
+    purge_reaches(&fleet, &second).await;
     let (status, said) = fleet.command(&["check", "--online"]).await;
     assert_eq!(status, Some(0), "{said}");
     assert!(
@@ -871,7 +962,7 @@ async fn what_was_purged_is_erased_and_how_much_is_said() {
         first.ask(Request::new("PURGE", "/film")).await.status(),
         200
     );
-    purge_reaches(&first).await;
+    purge_reaches(&fleet, &first).await;
     let (_, said) = fleet.command(&["tier", "gc", "--dry-run"]).await;
     assert!(said.contains("1 objects out of service"), "{said}");
     assert_eq!(fleet.runs(), 3);
@@ -904,7 +995,7 @@ async fn who_purges_hears_whether_the_fleet_knows_and_may_erase_for_good() {
     assert!(said.contains("not told yet"), "{said}");
     assert_eq!(fleet.runs(), 3);
     fleet.s3.heal();
-    purge_reaches(&edge).await;
+    purge_reaches(&fleet, &edge).await;
 
     // It is some time until it is believed that the tier can be written to again.
     let told = async {
