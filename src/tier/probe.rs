@@ -18,7 +18,7 @@ pub struct Findings {
 /// Clocks that differ by more make what is fresh on one edge stale on another.
 const SKEW: Duration = Duration::from_secs(60);
 
-/// Tries all that an edge will want to do there. What it writes it removes.
+/// Tries all that an edge will want to do there. What it writes it removes, where it may.
 pub async fn probe(remote: &Remote, fleet: &str) -> Findings {
     let mut findings = Findings::default();
     if let Err(why) = fleet::claim(remote, fleet).await {
@@ -43,10 +43,10 @@ async fn try_out(remote: &Remote, findings: &mut Findings) -> Result<(), Trouble
         );
     }
     remote.names(&remote.layout().purges(), None).await?;
-    let path = remote.layout().probe(fastrand::u64(..));
-    remote.put(&path, vec![0].into()).await?;
-    let written = remote.written_at(&path).await?;
-    remote.delete(&path).await?;
+    let path = remote.probe();
+    remote.put(path, vec![0].into()).await?;
+    let written = remote.written_at(path).await?;
+    remote.delete(path).await?;
     let now = SystemTime::now();
     let skew = written.map(|at| now.duration_since(at).unwrap_or_else(|e| e.duration()));
     if let Some(skew) = skew.filter(|skew| *skew > SKEW) {

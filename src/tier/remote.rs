@@ -47,6 +47,9 @@ pub struct Remote {
     creates: AtomicBool,
     /// Whether one can be replaced only as long as it is what it was.
     compares: AtomicBool,
+    /// Where it is tried out: one place for as long as this lives, so that what can't be removed does
+    /// not pile up.
+    probe: Path,
     stats: Stats,
 }
 
@@ -154,6 +157,7 @@ impl Remote {
     ) -> Self {
         Self {
             service,
+            probe: layout.probe(fastrand::u64(..)),
             layout,
             access,
             timeout,
@@ -305,7 +309,7 @@ impl Remote {
 
     /// Tries which conditions on writes the service knows, and goes by that from now on.
     pub async fn find_out(&self) -> Result<(), Trouble> {
-        let path = self.layout.probe(fastrand::u64(..));
+        let path = self.probe.clone();
         let put = |text: &'static [u8], mode| self.put_as(&path, text.to_vec().into(), mode);
         put(b"one", PutMode::Create).await?;
         let again = put(b"two", PutMode::Create).await?;
@@ -316,7 +320,17 @@ impl Remote {
         };
         let replaced = put(b"three", PutMode::Update(other)).await;
         self.compares.store(replaced == Ok(Put::Conflict), Relaxed);
-        self.delete(&path).await
+        self.delete(&path).await.map_err(|why| match why {
+            Trouble::Denied(why) => {
+                Trouble::Denied(format!("{why}; what it was tried with stays at {path}"))
+            }
+            other => other,
+        })
+    }
+
+    /// Where it is tried out.
+    pub fn probe(&self) -> &Path {
+        &self.probe
     }
 
     async fn put_as(
