@@ -8,7 +8,7 @@ use super::{
     purge_log,
     remote::{Put, Remote, Trouble},
 };
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use object_store::{ObjectMeta, PutMode, path::Path};
 use serde::Serialize;
 use std::{
@@ -79,6 +79,10 @@ pub struct Report {
     pub damaged: Vec<String>,
     /// Manifests that were written anew, as they have survived purges that are to be forgotten.
     pub renewed: u64,
+    /// Things that are of no use, and were left where they are.
+    pub useless: u64,
+    /// Bytes of these.
+    pub useless_bytes: u64,
     /// Things removed.
     pub erased: u64,
     /// Bytes of these.
@@ -87,6 +91,8 @@ pub struct Report {
 
 /// What is younger may belong to an upload under way.
 const YOUNG: Duration = Duration::from_secs(60 * 60);
+/// Objects that are looked at at a time. Each has a few requests one after another.
+const AT_ONCE: usize = 8;
 /// Damaged things that are listed by name.
 const LISTED: usize = 1000;
 
@@ -122,6 +128,28 @@ impl Report {
         if self.damaged.len() < LISTED {
             self.damaged.push(path.to_string());
         }
+    }
+
+    /// What was found beside.
+    fn add(&mut self, other: Self) {
+        self.objects += other.objects;
+        self.runs += other.runs;
+        self.bytes += other.bytes;
+        for (version, objects) in other.versions {
+            *self.versions.entry(version).or_default() += objects;
+        }
+        self.purged += other.purged;
+        self.outdated += other.outdated;
+        self.strays += other.strays;
+        self.unreadable += other.unreadable;
+        self.verified += other.verified;
+        let room = LISTED - self.damaged.len().min(LISTED);
+        self.damaged.extend(other.damaged.into_iter().take(room));
+        self.renewed += other.renewed;
+        self.useless += other.useless;
+        self.useless_bytes += other.useless_bytes;
+        self.erased += other.erased;
+        self.erased_bytes += other.erased_bytes;
     }
 
     fn has_erased(&mut self, bytes: u64) {
@@ -161,12 +189,27 @@ pub async fn survey(
     let purges = known_purges(remote, task, now, &mut report).await?;
     let mut all_dealt_with = true;
     let all = remote.layout().all();
-    walk(remote, &all, async |folder| {
-        all_dealt_with &= look(remote, task, &purges, folder, now, &mut report).await?;
+    let mut looks = FuturesUnordered::new();
+    let mut take = |found: Result<(Report, bool), Trouble>| {
+        let (found, is_dealt_with) = found?;
+        report.add(found);
+        all_dealt_with &= is_dealt_with;
         tell(&report);
+        Ok::<_, Trouble>(())
+    };
+    walk(remote, &all, async |folder| {
+        if looks.len() >= AT_ONCE
+            && let Some(found) = looks.next().await
+        {
+            take(found)?;
+        }
+        looks.push(look(remote, task, &purges, folder, now));
         Ok(())
     })
     .await?;
+    while let Some(found) = looks.next().await {
+        take(found)?;
+    }
     // What an edge enters behind the walk has survived later ones. Where not all could be renewed
     // the next time will do, and where this ends before its end as well.
     if erases_all && all_dealt_with {
@@ -193,16 +236,17 @@ async fn known_purges(
     let notices = purge_log::read_notices(remote, removed + 1..=last).await?;
     (report.purges, report.last_purge) = (numbers.len() as u64, last);
     let mut old = Vec::new();
-    if task.erase == Erase::Useless {
-        // The last one stays: it says how far the numbers have come.
-        for number in numbers.into_iter().filter(|number| *number != last) {
-            let path = remote.layout().purge(number);
-            let written = remote.written_at(&path).await?.unwrap_or(now);
-            if now.duration_since(written).unwrap_or_default() < task.purges {
-                break;
-            }
-            old.push(number);
+    // The last one stays: it says how far the numbers have come.
+    for number in numbers.into_iter().filter(|number| *number != last) {
+        let path = remote.layout().purge(number);
+        let written = remote.written_at(&path).await?.unwrap_or(now);
+        if now.duration_since(written).unwrap_or_default() < task.purges {
+            break;
         }
+        old.push(number);
+    }
+    if task.erase != Erase::Useless {
+        report.useless += old.len() as u64;
     }
     let mut history = History::whole();
     history.begin(removed, notices);
@@ -214,15 +258,17 @@ async fn known_purges(
     })
 }
 
-/// Whether it is dealt with: no purge that is to be forgotten is needed to judge it any more.
+/// What is found of an object, and whether it is dealt with: no purge that is to be forgotten is
+/// needed to judge it any more.
 async fn look(
     remote: &Remote,
     task: &Task,
     purges: &Purges,
     folder: Folder,
     now: SystemTime,
-    report: &mut Report,
-) -> Result<bool, Trouble> {
+) -> Result<(Report, bool), Trouble> {
+    let mut found = Report::default();
+    let report = &mut found;
     report.bytes += folder.bytes();
     *report.versions.entry(folder.version).or_default() += 1;
     let entry = manifest_of(remote, task, &folder, report).await?;
@@ -266,8 +312,11 @@ async fn look(
             remote.delete(&meta.location).await?;
             report.has_erased(meta.size);
         }
+    } else {
+        report.useless += gone.len() as u64;
+        report.useless_bytes += gone.iter().map(|meta| meta.size).sum::<u64>();
     }
-    Ok(is_dealt_with)
+    Ok((found, is_dealt_with))
 }
 
 /// The manifest of an object, if there is one that can be read.
@@ -535,6 +584,14 @@ impl fmt::Display for Report {
                 self.renewed
             )?;
         }
+        if self.useless > 0 {
+            writeln!(
+                f,
+                "to remove    {} ({}), by tidegate tier gc",
+                self.useless,
+                size(self.useless_bytes)
+            )?;
+        }
         if self.erased > 0 {
             writeln!(
                 f,
@@ -659,6 +716,29 @@ mod tests {
         let (kept, stale) = (read(&remote, 1).await, read(&remote, 3).await);
         assert!(kept.is_some_and(|entry| fresh(&entry) && entry.purges == 3));
         assert!(stale.is_some_and(|entry| !fresh(&entry) && entry.purges == 3));
+    }
+
+    #[tokio::test]
+    async fn what_would_be_removed_is_counted_as_what_is() {
+        let remote = tier().await;
+        // More than are looked at at once.
+        for nth in 1..=40 {
+            put(&remote, nth, 0).await;
+        }
+        for number in 1..=20 {
+            purge(&remote, number, number as u8, false).await;
+        }
+        let dry = Task {
+            erase: Erase::Nothing,
+            ..GC
+        };
+        let now = SystemTime::now() + 2 * DAY;
+        let told = survey(&remote, &dry, now, |_| ()).await.unwrap();
+        assert_eq!((told.objects, told.purged, told.useless), (20, 20, 39));
+        assert!(told.to_string().contains("to remove    39 ("), "{told}");
+        let done = gc(&remote, 2).await;
+        assert_eq!((done.erased, done.useless), (told.useless, 0));
+        assert_eq!(done.erased_bytes, told.useless_bytes);
     }
 
     #[tokio::test]
