@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     domain::{ByteRange, ChunkRun},
-    fill::{Board, Coverage, Cursor, FillError, Fills, Gathered, Ranged, Visit},
+    fill::{Board, Coverage, Cursor, FillError, Fills, Gathered, Visit},
     traffic::UNSENT,
 };
 use async_trait::async_trait;
@@ -132,23 +132,13 @@ impl Reader {
 
     /// Whether others have what lacks of a run.
     fn is_elsewhere(&self, run: ChunkRun) -> bool {
-        let (object, catalogue) = (self.board().object(), &self.order().errand.catalogue);
-        let (Some(catalogue), Some(total)) = (catalogue, object.total()) else {
+        let (board, catalogue) = (self.board(), &self.order().errand.catalogue);
+        let (Some(catalogue), Some(_)) = (catalogue, board.object().total()) else {
             return false;
         };
-        let lacking = object.first_missing(run).and_then(|start| {
-            let lacking = ChunkRun { start, ..run };
-            object.grid()?.bytes_of_run(lacking)
-        });
-        lacking.is_none_or(|range| {
-            catalogue.has(&Ranged {
-                id: object.id().0,
-                total,
-                range,
-                if_range: object.validators().for_if_range().map(str::to_owned),
-                past_caches: false,
-            })
-        })
+        let lacking = board.object().first_missing(run);
+        let lacking = lacking.and_then(|start| board.part(ChunkRun { start, ..run }));
+        lacking.is_none_or(|part| catalogue.has(&part))
     }
 
     /// From now on what comes in is wanted.

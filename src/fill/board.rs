@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     domain::{ChunkIndex, ChunkRun, Movie, Sizes},
+    source::Ranged,
     store::Object,
 };
 use parking_lot::Mutex;
@@ -358,6 +359,18 @@ impl Board {
     /// Whether missing chunks can be asked for one by one.
     pub fn comes_in_parts(&self) -> bool {
         self.reach(&self.state.lock()) == Reach::Parts
+    }
+
+    /// How a run is asked for; nothing where it is none of the object's, or its length is not known.
+    pub fn part(&self, run: ChunkRun) -> Option<Ranged> {
+        let object = self.object();
+        Some(Ranged {
+            id: object.id().0,
+            total: object.total()?,
+            range: object.grid()?.bytes_of_run(run)?,
+            if_range: object.validators().for_if_range().map(str::to_owned),
+            past_caches: false,
+        })
     }
 
     /// Whether anything is coming in.

@@ -31,7 +31,7 @@ mod unkept;
 mod verdict;
 mod visit;
 
-pub use crate::source::{Body, Need, Ranged};
+pub use crate::source::{Body, Need};
 pub use board::{Board, Coverage};
 pub use catalogue::Catalogue;
 pub use config::{Config, FinishWhen};

@@ -51,19 +51,9 @@ async fn bring(
     intake: &mut Intake,
 ) -> Result<(), FillError> {
     let object = board.object();
-    let asked = object
-        .grid()
-        .and_then(|grid| grid.bytes_of_run(run))
-        .ok_or(FillError::Lost)?;
-    let total = object.total().ok_or(FillError::Lost)?;
+    let mut part = board.part(run).ok_or(FillError::Lost)?;
+    let (asked, total) = (part.range, part.total);
     let stored = object.validators();
-    let mut part = Ranged {
-        id: object.id().0,
-        total,
-        range: asked,
-        if_range: stored.for_if_range().map(str::to_owned),
-        past_caches: false,
-    };
     let in_parts = board.comes_in_parts();
     if urgency == Urgency::ReadAhead && fills.is_pressed() {
         return Err(FillError::NotAsked(Duration::ZERO));

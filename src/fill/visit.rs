@@ -3,7 +3,6 @@
 use super::{Board, Errand, Fills, now, transfer};
 use crate::{
     domain::{ChunkRun, Groups},
-    source::Ranged,
     traces::{Attributes, Step},
 };
 use std::{
@@ -70,23 +69,13 @@ impl Visit {
 
     /// Bytes from the beginning of a run on that others have, and that there is room for.
     pub(super) fn near(&self, run: ChunkRun) -> u64 {
-        let object = self.board.object();
-        let range = object.grid().and_then(|grid| grid.bytes_of_run(run));
-        let (Some(catalogue), Some(total), Some(range)) =
-            (&self.errand.catalogue, object.total(), range)
-        else {
+        let Some(catalogue) = &self.errand.catalogue else {
             return 0;
         };
-        if self.fills.is_pressed() {
-            return 0;
+        match self.board.part(run) {
+            Some(part) if !self.fills.is_pressed() => catalogue.near(&part),
+            _ => 0,
         }
-        catalogue.near(&Ranged {
-            id: object.id().0,
-            total,
-            range,
-            if_range: object.validators().for_if_range().map(str::to_owned),
-            past_caches: false,
-        })
     }
 
     pub(super) fn parts(&self) -> (Arc<Fills>, Arc<Board>, Errand) {
