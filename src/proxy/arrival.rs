@@ -85,7 +85,8 @@ impl Proxy {
             return error::answer(session, ctx, StatusCode::NOT_FOUND, "no-route").await;
         };
         ctx.host = host;
-        if self.turns_away(session, ctx, &bound).await? {
+        let path = split_target(&target).0;
+        if self.turns_away(session, ctx, &bound, path).await? {
             return Ok(true);
         }
         let request = session.req_header();
@@ -102,7 +103,7 @@ impl Proxy {
                 .await;
         }
         if headers::is_at_its_last_hop(request) {
-            return error::answer_options(session, ctx).await;
+            return error::answer(session, ctx, StatusCode::NO_CONTENT, error::LAST_HOP).await;
         }
         let Ok(keyed) = self.keyed(&bound.route, &ctx.host, &target, request) else {
             return error::answer(session, ctx, StatusCode::BAD_REQUEST, "variant").await;

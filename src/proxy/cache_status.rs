@@ -145,53 +145,50 @@ impl<'a> Done<'a> {
 
     /// Our member of the field, under the name `who`.
     pub fn member(&self, who: &str) -> String {
-        let mut out = who.to_owned();
-        self.words(|parts| {
-            out.push_str("; ");
-            out.extend(parts);
-        });
-        out
+        self.behind(who.to_owned())
     }
 
     /// The same without a name.
     pub fn say(&self) -> String {
-        let mut out = String::new();
-        self.words(|parts| {
-            out.push_str(if out.is_empty() { "" } else { "; " });
-            out.extend(parts);
-        });
+        self.behind(String::new())
+    }
+
+    fn behind(&self, mut out: String) -> String {
+        let mut say = |words: &[&str]| {
+            if !out.is_empty() {
+                out.push_str("; ");
+            }
+            out.extend(words.iter().copied());
+        };
+        let stores = self.handling.leads() || self.handling == Handling::Partial;
+        let unkept = (stores && self.unkept).then_some(DISK_GONE);
+        if let Some(forwarded) = self.forwarded() {
+            say(&[forwarded]);
+        }
+        if stores && !self.unkept && !self.collapsed {
+            say(&["stored"]);
+        }
+        if self.collapsed {
+            say(&["collapsed"]);
+        }
+        if let Some(detail) = self.detail.or(unkept) {
+            say(&["detail=", detail]);
+        }
         out
     }
 
-    fn words(&self, mut say: impl FnMut([&str; 2])) {
-        let stores = self.handling.leads() || self.handling == Handling::Partial;
-        for word in self.forwarded() {
-            say([word, ""]);
-        }
-        if stores && !self.unkept && !self.collapsed {
-            say(["stored", ""]);
-        }
-        if self.collapsed {
-            say(["collapsed", ""]);
-        }
-        let unkept = (stores && self.unkept).then_some(DISK_GONE);
-        if let Some(detail) = self.detail.or(unkept) {
-            say(["detail=", detail]);
-        }
-    }
-
-    fn forwarded(&self) -> &'static [&'static str] {
-        match self.handling {
-            Handling::Hit => &["hit"],
-            Handling::Stale => &["hit", "detail=stale"],
-            Handling::Partial => &["fwd=partial"],
-            Handling::Miss | Handling::Passed => &["fwd=miss"],
-            Handling::Refreshed => &["fwd=stale"],
-            Handling::Requested | Handling::Unkept => &["fwd=request"],
-            Handling::Bypass => &["fwd=bypass"],
-            Handling::Method => &["fwd=method"],
-            Handling::Own | Handling::Unknown => &[],
-        }
+    fn forwarded(&self) -> Option<&'static str> {
+        Some(match self.handling {
+            Handling::Hit => "hit",
+            Handling::Stale => "hit; detail=stale",
+            Handling::Partial => "fwd=partial",
+            Handling::Miss | Handling::Passed => "fwd=miss",
+            Handling::Refreshed => "fwd=stale",
+            Handling::Requested | Handling::Unkept => "fwd=request",
+            Handling::Bypass => "fwd=bypass",
+            Handling::Method => "fwd=method",
+            Handling::Own | Handling::Unknown => return None,
+        })
     }
 }
 

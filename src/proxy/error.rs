@@ -97,8 +97,8 @@ const ORIGIN_FAILED: &str = "origin-failed";
 
 /// What is said of a method that goes no further.
 pub const METHOD: &str = "method";
-/// What is said of one who asks this hop.
-const LAST_HOP: &str = "max-forwards";
+/// What is said of one who asks this hop what may be done.
+pub const LAST_HOP: &str = "max-forwards";
 
 /// Methods that go on to origins, as far as they have names that are known to all; of these it is the
 /// origin's to say which it takes.
@@ -183,14 +183,6 @@ pub async fn answer_preflight(session: &mut Session, ctx: &mut Context) -> Resul
         session.as_downstream_mut().set_keepalive(None);
     }
     send(session, ctx, StatusCode::NO_CONTENT, "preflight", None).await?;
-    Ok(true)
-}
-
-/// Answers one who asks this hop what may be done; `Ok(true)` is what `request_filter` is to return
-/// then.
-pub async fn answer_options(session: &mut Session, ctx: &mut Context) -> Result<bool> {
-    session.as_downstream_mut().set_keepalive(None);
-    send(session, ctx, StatusCode::NO_CONTENT, LAST_HOP, None).await?;
     Ok(true)
 }
 

@@ -192,7 +192,7 @@ impl Door {
             return served;
         }
         // It may have had all of it at hand, and be at it.
-        if link.awaits_head() {
+        if link.expected_head().is_some() {
             let idle = self.clientele.reception.terms().clients.idle_timeout;
             let idle = self.clientele.connections.idle_timeout(idle);
             tokio::select! {

@@ -77,12 +77,13 @@ enum Passage {
 
 impl Proxy {
     /// Takes out of a request what is for us alone, and answers it where it does not go on; then
-    /// this is true.
+    /// this is true. `path` is what it asks for, in its one spelling.
     pub(super) async fn turns_away(
         &self,
         session: &mut Session,
         ctx: &mut Context,
         bound: &Arc<BoundRoute>,
+        path: &str,
     ) -> Result<bool> {
         ctx.route = Some(bound.clone());
         if let Some(address) = ctx.address {
@@ -97,7 +98,7 @@ impl Proxy {
         // A revalidation behind replays a request that was let in already.
         let verdict = match session.subrequest_ctx {
             Some(_) => Ok(Passage::On),
-            None => self.judge_request(session.req_header(), ctx, bound, &tokens),
+            None => self.judge_request(session.req_header(), ctx, bound, path, &tokens),
         };
         if let (Some(cors), Ok(Passage::Preflight)) = (cors, verdict) {
             ctx.cors = Some(cors.preflight(&session.req_header().headers));
@@ -121,13 +122,12 @@ impl Proxy {
         request: &RequestHeader,
         ctx: &Context,
         bound: &BoundRoute,
+        path: &str,
         tokens: &[Vec<u8>],
     ) -> std::result::Result<Passage, Refused> {
         if self.hop.is_loop(&request.headers) {
             return Err(Refused::Loop);
         }
-        let target = headers::target(request);
-        let path = split_target(&target).0;
         if self.routes.leads_around(&ctx.host, path, bound) {
             return Err(Refused::Spelling);
         }
@@ -142,9 +142,10 @@ impl Proxy {
         }
         if let Some(verifier) = &bound.checks.verifier {
             let now = SystemTime::now();
+            let target = headers::target(request);
             let asked = Bearing {
                 host: &bound.route.key.host_of(&ctx.host),
-                path,
+                path: split_target(&target).0,
                 address: ctx.address,
                 now: now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
             };

@@ -101,11 +101,6 @@ impl Link {
         self.reads_head.store(false, Relaxed);
     }
 
-    /// Whether a head is expected of which Pingora has yet to make something.
-    pub fn awaits_head(&self) -> bool {
-        self.reads_head.load(Relaxed)
-    }
-
     /// Waits until there is something to be read, or the other side has gone. It may be dropped at any
     /// await.
     pub async fn has_come(&self) {
@@ -152,7 +147,7 @@ impl Link {
     }
 
     /// The number of the head that is expected, where one is.
-    pub(super) fn expected_head(&self) -> Option<usize> {
+    pub fn expected_head(&self) -> Option<usize> {
         let is_expected = self.reads_head.load(Relaxed);
         is_expected.then(|| self.heads.load(Relaxed))
     }
