@@ -42,7 +42,7 @@ async fn try_out(remote: &Remote, findings: &mut Findings) -> Result<(), Trouble
             "it does not know If-Match on writes: what two edges enter about one object within a second may have to be uploaded twice".into(),
         );
     }
-    remote.names(&remote.layout().purges(), None).await?;
+    remote.list_all(&remote.layout().purges(), None).await?;
     let path = remote.probe();
     remote.put(path, vec![0].into()).await?;
     let written = remote.written_at(path).await?;

@@ -33,21 +33,28 @@ pub enum Met {
 
 /// The numbers of the purges that the tier keeps, in no order.
 pub async fn numbers(remote: &Remote) -> Result<Vec<u64>, Trouble> {
-    named(remote, None).await
+    let kept = kept(remote, None).await?;
+    Ok(kept.into_iter().map(|(number, _)| number).collect())
 }
 
 /// What an edge meets that knows the purges up to this one.
 pub async fn look(remote: &Remote, last: u64) -> Result<Met, Trouble> {
-    let listed = named(remote, last.checked_sub(1)).await?;
-    Ok(met(last, &listed))
+    let listed = kept(remote, last.checked_sub(1)).await?;
+    let numbers: Vec<_> = listed.into_iter().map(|(number, _)| number).collect();
+    Ok(met(last, &numbers))
 }
 
-async fn named(remote: &Remote, after: Option<u64>) -> Result<Vec<u64>, Trouble> {
+/// The purges that the tier keeps, or those after one, in no order: the number of each, and when it
+/// was written, by the service's clock.
+pub async fn kept(remote: &Remote, after: Option<u64>) -> Result<Vec<(u64, SystemTime)>, Trouble> {
     let layout = remote.layout();
     let after = after.map(|number| layout.purge(number));
-    let names = remote.names(&layout.purges(), after.as_ref()).await?;
-    let numbers = names.iter().filter_map(|name| layout.number_of(name));
-    Ok(numbers.collect())
+    let listed = remote.list_all(&layout.purges(), after.as_ref()).await?;
+    let kept = listed.iter().filter_map(|found| {
+        let number = layout.number_of(&found.location)?;
+        Some((number, found.last_modified.into()))
+    });
+    Ok(kept.collect())
 }
 
 /// The number of the last purge before the first that is kept, and that of the last of all. What

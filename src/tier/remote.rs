@@ -372,19 +372,23 @@ impl Remote {
         }
     }
 
-    /// All names below a path that has few, or those after one of them.
-    pub async fn names(&self, below: &Path, after: Option<&Path>) -> Result<Vec<Path>, Trouble> {
+    /// All that lies below a path that has few, or what comes after one of them by its name.
+    pub async fn list_all(
+        &self,
+        below: &Path,
+        after: Option<&Path>,
+    ) -> Result<Vec<ObjectMeta>, Trouble> {
         let work = async {
-            let mut names = Vec::new();
+            let mut all = Vec::new();
             let service = self.service.get()?;
             let mut listed = match after {
                 Some(after) => service.list_with_offset(Some(below), after),
                 None => service.list(Some(below)),
             };
             while let Some(found) = listed.next().await {
-                names.push(found?.location);
+                all.push(found?);
             }
-            Ok(names)
+            Ok(all)
         };
         let patience = self.timeout * 4;
         Ok(self

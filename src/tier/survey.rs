@@ -229,17 +229,16 @@ async fn known_purges(
     now: SystemTime,
     report: &mut Report,
 ) -> Result<Purges, Trouble> {
-    let mut numbers = purge_log::numbers(remote).await?;
-    numbers.sort_unstable();
+    let mut kept = purge_log::kept(remote, None).await?;
+    kept.sort_unstable();
+    let numbers: Vec<_> = kept.iter().map(|(number, _)| *number).collect();
     let (removed, last) = purge_log::bounds(&numbers);
     // All of them, as many as there are: it is here that their number is bounded.
     let notices = purge_log::read_notices(remote, removed + 1..=last).await?;
     (report.purges, report.last_purge) = (numbers.len() as u64, last);
     let mut old = Vec::new();
     // The last one stays: it says how far the numbers have come.
-    for number in numbers.into_iter().filter(|number| *number != last) {
-        let path = remote.layout().purge(number);
-        let written = remote.written_at(&path).await?.unwrap_or(now);
+    for (number, written) in kept.into_iter().filter(|(number, _)| *number != last) {
         if now.duration_since(written).unwrap_or_default() < task.purges {
             break;
         }

@@ -126,23 +126,21 @@ impl Tier {
     async fn bring(&self, of: Generation, what: What) {
         let brought = self.try_bring(of, what).await;
         let mut pending = self.pending.lock();
+        if !matches!(brought, Err(Left::Failed)) {
+            pending.done(of);
+        }
         let outcome = match brought {
+            Ok(0) => "known",
+            Ok(_) => {
+                self.is_denied.store(false, Relaxed);
+                "stored"
+            }
+            Err(Left::Gone) => "gone",
             Err(Left::Failed) => match pending.failed(of, Instant::now()) {
                 Failed::Later => "later",
                 Failed::GivenUp => "failed",
                 Failed::Full => "full",
             },
-            other => {
-                pending.done(of);
-                match other {
-                    Ok(0) => "known",
-                    Ok(_) => {
-                        self.is_denied.store(false, Relaxed);
-                        "stored"
-                    }
-                    Err(_) => "gone",
-                }
-            }
         };
         self.stats().waiting.set(pending.len() as i64);
         drop(pending);
