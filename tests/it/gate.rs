@@ -178,6 +178,16 @@ impl Gate {
         within(&format!("{part} to be {value}"), reached).await;
     }
 
+    /// Waits until the metrics contain this: a name, its labels and perhaps a value.
+    pub async fn until_told(&self, sample: &str) {
+        let told = async {
+            while !self.metrics().await.contains(sample) {
+                tokio::task::yield_now().await;
+            }
+        };
+        within(sample, told).await;
+    }
+
     /// Waits until so many bytes are stored.
     pub async fn until_stored(&self, bytes: u64) {
         let stored = async {

@@ -5,7 +5,6 @@ use crate::{
     gate::{CHUNK, Gate},
     model::{Expected, Object},
     origin::{Origin, Script, Seen, State, Valve},
-    patience::within,
 };
 use tidegate::fill::FinishWhen;
 
@@ -169,11 +168,6 @@ async fn a_client_that_leaves_is_nobody_elses_fault() {
     read_a_little_and_leave(&gate, &valve).await;
     origin.settled().await;
     let aborts = "tidegate_response_aborts_total{cause=\"client\"} 1";
-    within("the leaving to be counted", async {
-        while !gate.metrics().await.contains(aborts) {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    gate.until_told(aborts).await;
     assert_eq!(gate.metric("tidegate_response_aborts_total").await, 1.0);
 }

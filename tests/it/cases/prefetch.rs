@@ -5,7 +5,6 @@ use crate::{
     gate::Gate,
     model::{Expected, Object},
     origin::{Origin, Script, Seen, Valve},
-    patience::within,
 };
 use tidegate::{proxy::Prefetch, server::Settings};
 
@@ -37,12 +36,7 @@ fn ahead(segments: u64) -> impl FnOnce(&mut Settings) {
 /// Waits until so many segments were gone for with this outcome.
 async fn until(gate: &Gate, outcome: &str, count: f64) {
     let line = format!("tidegate_prefetch_segments_total{{outcome=\"{outcome}\"}} {count}\n");
-    within(&line, async {
-        while !gate.metrics().await.contains(&line) {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    gate.until_told(&line).await;
 }
 
 async fn bytes(gate: &Gate, usage: &str) -> u64 {

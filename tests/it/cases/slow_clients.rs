@@ -43,12 +43,7 @@ async fn scene(seed: u64, min_rate: u64) -> (Origin, Gate, Object) {
 /// Waits until so many clients were found to be slow, and nothing else was found wrong.
 async fn counted(gate: &Gate, clients: u32) {
     let line = format!("tidegate_response_aborts_total{{cause=\"slow_client\"}} {clients}");
-    within("slow clients to be counted", async {
-        while !gate.metrics().await.contains(&line) {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    gate.until_told(&line).await;
     let all = gate.metric("tidegate_response_aborts_total").await;
     assert_eq!(all, f64::from(clients));
 }

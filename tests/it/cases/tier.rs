@@ -588,13 +588,8 @@ async fn what_did_not_go_up_goes_up_later() {
     let edge = fleet.edge().await;
     fleet.s3.refuse_writes(true);
     fleet.whole(&edge).await;
-    let given_up = async {
-        // Before anything has come of an upload nothing is counted.
-        while !edge.metrics().await.contains("tier_uploads_total{") {
-            sleep(Duration::from_millis(20)).await;
-        }
-    };
-    within("an upload to fail", given_up).await;
+    // Before anything has come of an upload nothing is counted.
+    edge.until_told("tier_uploads_total{").await;
     assert_eq!(fleet.runs(), 0);
     fleet.s3.heal();
     fleet.uploaded(SIZE).await;
@@ -627,12 +622,7 @@ async fn whether_the_tier_is_in_use_is_seen() {
     };
     said("not in use").await;
     fleet.s3.heal();
-    let ready = async {
-        while edge.metric("tidegate_tier_ready").await < 1.0 {
-            sleep(Duration::from_millis(20)).await;
-        }
-    };
-    within("the tier to be in use", ready).await;
+    edge.until("tidegate_tier_ready", 1.0).await;
     said("in use, 0 uploads waiting").await;
 }
 

@@ -19,12 +19,16 @@ use tokio::{
 
 const SIZE: u64 = 16 * CHUNK;
 
-async fn scene(seed: u64, valve: &Valve, holds_head: bool) -> (Origin, Gate, Object) {
-    let script = Script {
+fn behind(valve: &Valve, holds_head: bool, seed: u64) -> Script {
+    Script {
         valve: Some(valve.clone()),
         holds_head,
         ..Script::new(seed, SIZE)
-    };
+    }
+}
+
+async fn scene(seed: u64, valve: &Valve, holds_head: bool) -> (Origin, Gate, Object) {
+    let script = behind(valve, holds_head, seed);
     let object = Object::from(&script);
     let origin = Origin::with(script).await;
     let gate = Gate::before(&origin).await;
@@ -202,12 +206,7 @@ async fn a_stream_that_is_reset_lets_its_place_in_the_queue_go() {
     let valve = Valve::at(0);
     let origin = Origin::start().await;
     for target in ["/film", "/other"] {
-        let script = Script {
-            valve: Some(valve.clone()),
-            holds_head: true,
-            ..Script::new(946, SIZE)
-        };
-        origin.put(target, script);
+        origin.put(target, behind(&valve, true, 946));
     }
     let gate = Gate::with(&origin, |settings| settings.origins[0].limit.requests = 1).await;
     let mut leader = leader(&origin, &gate).await;
@@ -264,12 +263,7 @@ async fn what_others_wait_for_goes_on_without_the_first_client() {
 async fn who_only_closes_is_told_from_who_has_said_all() {
     let valve = Valve::at(0);
     let (origin, gate, object) = scene(949, &valve, true).await;
-    let other = Script {
-        valve: Some(valve.clone()),
-        holds_head: true,
-        ..Script::new(949, SIZE)
-    };
-    origin.put("/other", other);
+    origin.put("/other", behind(&valve, true, 949));
     let closing = leader(&origin, &gate).await;
     let mut waiting = TcpStream::connect(gate.address()).await.unwrap();
     let request = b"GET /other HTTP/1.1\r\nHost: media.test\r\nConnection: close\r\n\r\n";

@@ -175,12 +175,7 @@ async fn floods_of_frames_are_counted_as_what_they_are() {
         let mut said = Vec::new();
         let _ = within("the end", stream.read_to_end(&mut said)).await;
         let line = format!("connections_ended_total{{reason=\"{reason}\"}} 1");
-        within("it to be counted", async {
-            while !gate.metrics().await.contains(&line) {
-                tokio::task::yield_now().await;
-            }
-        })
-        .await;
+        gate.until_told(&line).await;
     }
     let answer = H2::connect(gate.address(), 1 << 20).await;
     let answer = answer.ask(&Request::get("/film")).await;
