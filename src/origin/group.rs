@@ -148,7 +148,7 @@ impl Origin {
         let mut balancer = self.balancer.lock();
         while let Some(at) = balancer.choose(&candidates, key) {
             match self.servers[at].begin(guarded, now) {
-                Ok(attempt) => return Some((at, attempt)),
+                Ok(attempt) => return Some((at, attempt.of(part.key))),
                 // Others have taken the trials that it lets pass.
                 Err(_) => candidates[at].usable = false,
             }

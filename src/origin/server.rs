@@ -61,6 +61,8 @@ struct Record {
 #[derive(Debug)]
 pub(super) struct Attempt {
     server: Arc<Server>,
+    /// Digest of the cache key of what is asked for.
+    key: Option<u64>,
     ticket: Option<Ticket>,
     /// For a failure after an answer that had begun well: it counts only as long as the breaker
     /// is as it was then.
@@ -139,6 +141,7 @@ impl Server {
         self.active.fetch_add(1, Relaxed);
         Ok(Attempt {
             server: self.clone(),
+            key: None,
             ticket: Some(ticket),
             later: None,
             began: now,
@@ -169,6 +172,12 @@ impl Server {
 }
 
 impl Attempt {
+    /// One for what has a cache key of this digest.
+    pub fn of(mut self, key: u64) -> Self {
+        self.key = Some(key);
+        self
+    }
+
     pub fn server(&self) -> &Arc<Server> {
         &self.server
     }
@@ -248,7 +257,9 @@ impl Attempt {
                 None => return false,
             },
         };
-        cause.is_the_servers() && record.breaker.failed(ticket, now)
+        // Where it answers at all it may be the object that it fails for.
+        let of = self.key.filter(|_| matches!(cause, Cause::Status(_)));
+        cause.is_the_servers() && record.breaker.failed(ticket, of, now)
     }
 }
 

@@ -70,7 +70,7 @@ impl Verdict {
         let Some(ticket) = self.ticket.take() else {
             return;
         };
-        if self.guard.breaker.lock().failed(ticket, now()) {
+        if self.guard.breaker.lock().failed(ticket, None, now()) {
             log::warn!(
                 "the tier fails ({why}): it is left alone for {} s, and all goes on without it",
                 BREAKER.open.as_secs()

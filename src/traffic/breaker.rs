@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// When a server is left alone, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
-    /// So many failures in a row open it.
+    /// So many failures in a row open it, those of one URL taken as one.
     pub failures: u32,
     /// So large a share of failures among the requests of a window opens it, 0 to 1.
     pub failure_rate: f64,
@@ -60,8 +60,7 @@ pub struct Breaker {
 #[derive(Debug)]
 enum Phase {
     Closed {
-        /// Failures since the last success.
-        in_a_row: u32,
+        in_a_row: Row,
         /// Requests that ended within the window; the marked ones failed.
         recent: Recent,
     },
@@ -74,6 +73,17 @@ enum Phase {
         succeeded: u32,
     },
 }
+
+/// Failures since the last success.
+#[derive(Debug, Default)]
+struct Row {
+    failures: u32,
+    /// URLs that are among them already.
+    urls: Vec<u64>,
+}
+
+/// URLs that a row knows apart. Where more fail, it is hardly the URLs.
+const URLS: usize = 16;
 
 /// The right to ask the server, and the duty to say how it went.
 #[must_use = "report it as succeeded, failed or abandoned: a trial holds its slot until then"]
@@ -158,7 +168,7 @@ impl Breaker {
         let trials = self.trials();
         match &mut self.phase {
             Phase::Closed { in_a_row, recent } => {
-                *in_a_row = 0;
+                *in_a_row = Row::default();
                 recent.add(Counts { all: 1, marked: 0 }, now);
             }
             Phase::Open { .. } => {}
@@ -171,16 +181,17 @@ impl Breaker {
         }
     }
 
-    /// The server failed. Says whether that has just opened the breaker.
-    pub fn failed(&mut self, ticket: Ticket, now: Instant) -> bool {
+    /// The server failed; for a URL with this digest, where it may be that alone that fails. Says
+    /// whether that has just opened the breaker.
+    pub fn failed(&mut self, ticket: Ticket, url: Option<u64>, now: Instant) -> bool {
         if !self.settle(&ticket) {
             return false;
         }
         let trips = match &mut self.phase {
             Phase::Closed { in_a_row, recent } => {
-                *in_a_row = in_a_row.saturating_add(1);
+                in_a_row.add(url);
                 recent.add(Counts { all: 1, marked: 1 }, now);
-                too_many(*in_a_row, recent.sum(now), &self.settings)
+                too_many(in_a_row.failures, recent.sum(now), &self.settings)
             }
             Phase::Open { .. } => false,
             Phase::HalfOpen { .. } => true,
@@ -241,9 +252,20 @@ impl Breaker {
 impl Phase {
     fn closed(settings: Settings) -> Self {
         Self::Closed {
-            in_a_row: 0,
+            in_a_row: Row::default(),
             recent: Recent::new(settings.window),
         }
+    }
+}
+
+impl Row {
+    fn add(&mut self, url: Option<u64>) {
+        match url {
+            Some(url) if self.urls.contains(&url) => return,
+            Some(url) if self.urls.len() < URLS => self.urls.push(url),
+            _ => {}
+        }
+        self.failures = self.failures.saturating_add(1);
     }
 }
 
@@ -285,7 +307,7 @@ mod tests {
         let mut breaker = Breaker::new(SETTINGS);
         for last in [false, false, true] {
             let ticket = breaker.admit(now).unwrap();
-            assert_eq!(breaker.failed(ticket, now), last);
+            assert_eq!(breaker.failed(ticket, None, now), last);
         }
         breaker
     }
@@ -310,6 +332,36 @@ mod tests {
         assert_eq!(breaker.state(now), State::Closed);
     }
 
+    /// A URL that is asked for again and again fails by itself; several that fail, or one that fails
+    /// so that it can't be the URL, are the server's.
+    #[test]
+    fn what_fails_for_one_url_is_one_failure() {
+        let now = Instant::now();
+        let mut breaker = Breaker::new(SETTINGS);
+        let mut fail = |url| {
+            let ticket = breaker.admit(now).unwrap();
+            breaker.failed(ticket, url, now)
+        };
+        for _ in 0..5 {
+            assert!(!fail(Some(1)) && !fail(Some(2)));
+            // The share is over ten: only a row is looked at.
+            if fail(None) {
+                return;
+            }
+        }
+        panic!("three failures in a row");
+    }
+
+    #[test]
+    fn urls_beyond_those_known_count_each_time() {
+        let mut row = Row::default();
+        let most = URLS as u64;
+        (0..2 * most).for_each(|url| row.add(Some(url)));
+        (0..2 * most).for_each(|url| row.add(Some(url)));
+        assert_eq!(u64::from(row.failures), 3 * most);
+        assert_eq!(row.urls.len(), URLS);
+    }
+
     #[test]
     fn a_success_breaks_a_row_but_not_the_share() {
         let mut now = Instant::now();
@@ -319,7 +371,7 @@ mod tests {
             let ticket = breaker.admit(now).unwrap();
             match turn % 2 {
                 1 => breaker.succeeded(ticket, now),
-                _ => assert_eq!(breaker.failed(ticket, now), turn == 10),
+                _ => assert_eq!(breaker.failed(ticket, None, now), turn == 10),
             }
         }
         assert_eq!(breaker.state(now), State::Open);
@@ -334,7 +386,7 @@ mod tests {
             let ticket = breaker.admit(now).unwrap();
             match turn % 2 {
                 0 => breaker.succeeded(ticket, now),
-                _ => assert!(!breaker.failed(ticket, now)),
+                _ => assert!(!breaker.failed(ticket, None, now)),
             }
         }
     }
@@ -349,7 +401,7 @@ mod tests {
         });
         for _ in 0..100 {
             let ticket = breaker.admit(now).unwrap();
-            assert!(!breaker.failed(ticket, now));
+            assert!(!breaker.failed(ticket, None, now));
         }
     }
 
@@ -366,20 +418,20 @@ mod tests {
         let late: Vec<_> = (0..9).map(|_| breaker.admit(now).unwrap()).collect();
         for _ in 0..3 {
             let ticket = breaker.ticket();
-            breaker.failed(ticket, now);
+            breaker.failed(ticket, None, now);
         }
         let now = now + SETTINGS.open;
         let trial = breaker.admit(now).unwrap();
         for (n, ticket) in late.into_iter().enumerate() {
             match n % 3 {
                 0 => breaker.succeeded(ticket, now),
-                1 => assert!(!breaker.failed(ticket, now)),
+                1 => assert!(!breaker.failed(ticket, None, now)),
                 _ => breaker.abandoned(ticket),
             }
         }
         assert_eq!(breaker.state(now), State::HalfOpen);
         assert!(
-            breaker.failed(trial, now),
+            breaker.failed(trial, None, now),
             "one failed trial opens it again"
         );
         assert_eq!(breaker.state(now), State::Open);
@@ -406,7 +458,7 @@ mod tests {
                     (1, _) => out.push(breaker.ticket()),
                     (2 | 3, Some(n)) => {
                         let counts = out[n].epoch == breaker.epoch;
-                        let tripped = breaker.failed(out.swap_remove(n), now);
+                        let tripped = breaker.failed(out.swap_remove(n), None, now);
                         prop_assert!(counts || !tripped);
                         prop_assert_eq!(tripped, breaker.state(now) == State::Open && before != State::Open);
                         if tripped {

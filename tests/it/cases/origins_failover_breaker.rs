@@ -10,7 +10,7 @@ use crate::{
     origin::{Origin, Script},
     patience::{let_time_pass, within},
 };
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 use tidegate::{origin::Breaker, server::Settings};
 
 const SIZE: u64 = 6 * CHUNK + 17;
@@ -32,17 +32,25 @@ fn breakers(settings: &mut Settings, failures: u32, open: Duration) {
     }
 }
 
-/// An origin that has `/film` and fails for `/broken`.
+/// An origin that has `/film` and fails for what is below `/broken`.
 async fn half_broken(script: Script) -> (Origin, Object) {
     let object = Object::from(&script);
     let origin = Origin::with(script).await;
-    origin.put("/broken", failing(500));
+    for nth in 0..BROKEN {
+        origin.put(&broken(nth), failing(500));
+    }
     (origin, object)
 }
 
-async fn fail(gate: &Gate, times: usize) {
-    for _ in 0..times {
-        let answer = gate.get("/broken").await;
+const BROKEN: usize = 12;
+
+fn broken(nth: usize) -> String {
+    format!("/broken/{nth}")
+}
+
+async fn fail(gate: &Gate, which: Range<usize>) {
+    for nth in which {
+        let answer = gate.get(&broken(nth)).await;
         assert_eq!(answer.status(), 500, "{answer}");
     }
 }
@@ -66,19 +74,19 @@ fn assert_not_asked_with(status: u16, answer: &Answer) {
 async fn after_five_failures_in_a_row_nobody_is_asked() {
     let (origin, _) = half_broken(Script::new(320, SIZE)).await;
     let gate = gate(&[&[origin.address()]], |s| breakers(s, 5, LONG)).await;
-    fail(&gate, 4).await;
+    fail(&gate, 0..4).await;
     // An answer that is good in between sets the count back.
     gate.bytes("/film", 0, 9).await;
-    fail(&gate, 4).await;
+    fail(&gate, 0..4).await;
     assert_eq!(sample(&gate, TRIPS, "").await, 0.0);
     assert_eq!(gate.metric(STATE).await, 0.0);
-    fail(&gate, 1).await;
+    fail(&gate, 4..5).await;
     assert_eq!(gate.metric(TRIPS).await, 1.0);
     assert_eq!(gate.metric(STATE).await, 2.0);
 
     let asked = origin.log().len();
     for request in [
-        Request::get("/broken"),
+        Request::get("/broken/0"),
         Request::get("/new").bytes(0, 9),
         Request::head("/new"),
         Request::new("POST", "/new"),
@@ -90,6 +98,19 @@ async fn after_five_failures_in_a_row_nobody_is_asked() {
     let reason = "reason=\"breaker_open\"";
     let refused = sample(&gate, "tidegate_origin_refused_total", reason).await;
     assert!(refused >= 5.0, "{refused}");
+}
+
+/// An object that is broken is no broken server: what its readers get, however often they ask, is
+/// no reason to leave all others without the origin.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_for_one_url_only_is_asked_for_all_others() {
+    let (origin, object) = half_broken(Script::new(331, SIZE)).await;
+    let gate = gate(&[&[origin.address()]], |s| breakers(s, 5, LONG)).await;
+    for _ in 0..10 {
+        fail(&gate, 0..4).await;
+    }
+    assert_served(&gate, &object).await;
+    assert_eq!(sample(&gate, TRIPS, "").await, 0.0);
 }
 
 /// Never three in a row, but two of three.
@@ -105,12 +126,12 @@ async fn a_server_that_fails_too_often_is_left_alone() {
     })
     .await;
     for _ in 0..3 {
-        fail(&gate, 2).await;
+        fail(&gate, 0..2).await;
         assert_eq!(gate.get("/fine").await.status(), 200);
     }
     // Nine say nothing yet.
     assert_eq!(sample(&gate, TRIPS, "").await, 0.0);
-    fail(&gate, 1).await;
+    fail(&gate, 0..1).await;
     assert_eq!(gate.metric(TRIPS).await, 1.0);
     assert_eq!(gate.metric(STATE).await, 2.0);
     let asked = origin.log().len();
@@ -140,7 +161,7 @@ async fn what_is_stale_is_served_while_nobody_is_asked() {
     let gate = gate(&[&[origin.address()]], |s| breakers(s, 5, LONG)).await;
     assert_served(&gate, &object).await;
     origin.settled().await;
-    fail(&gate, 5).await;
+    fail(&gate, 0..5).await;
     let_time_pass(Duration::from_millis(2100)).await;
     let asked = origin.log().len();
     assert_served(&gate, &object).await;
@@ -161,7 +182,7 @@ async fn without_leave_nothing_stale_is_served() {
     let gate = gate(&[&[origin.address()]], |s| breakers(s, 5, LONG)).await;
     assert_served(&gate, &object).await;
     origin.settled().await;
-    fail(&gate, 5).await;
+    fail(&gate, 0..5).await;
     let_time_pass(Duration::from_millis(2100)).await;
     // Who must ask and can't waits in vain: RFC 9111, section 5.2.2.2.
     assert_not_asked_with(504, &gate.get("/film").await);
@@ -196,10 +217,10 @@ async fn trials_close_it_again() {
         breakers(settings, 5, Duration::from_millis(300));
     })
     .await;
-    fail(&gate, 5).await;
-    origin.change("/broken", |script| script.status = 404);
+    fail(&gate, 0..5).await;
+    origin.change("/broken/0", |script| script.status = 404);
     let tried = async {
-        while gate.get("/broken").await.status() == 503 {
+        while gate.get("/broken/0").await.status() == 503 {
             assert_eq!(origin.log().len(), 5, "{:#?}", origin.log());
         }
     };
@@ -217,8 +238,8 @@ async fn a_trial_that_fails_opens_it_again() {
         breakers(settings, 5, Duration::from_millis(300));
     })
     .await;
-    fail(&gate, 5).await;
-    let tried = async { while gate.get("/broken").await.status() == 503 {} };
+    fail(&gate, 0..5).await;
+    let tried = async { while gate.get("/broken/0").await.status() == 503 {} };
     within("a trial", tried).await;
     assert_eq!(gate.metric(TRIPS).await, 2.0);
     assert_eq!(origin.log().len(), 6, "{:#?}", origin.log());
@@ -232,7 +253,7 @@ async fn a_route_may_ignore_breakers() {
         settings.routes[0].features.breaker = false;
     })
     .await;
-    fail(&gate, 12).await;
+    fail(&gate, 0..BROKEN).await;
     assert_eq!(origin.log().len(), 12);
     assert_served(&gate, &object).await;
 }
@@ -251,7 +272,7 @@ async fn failures_of_fills_and_of_clients_count_alike() {
         origin.settled().await;
         origin.change("/film", |script| script.status = 500);
         if !fill_first {
-            fail(&gate, 1).await;
+            fail(&gate, 0..1).await;
         }
         let lacking = gate.bytes("/film", 5 * CHUNK, 5 * CHUNK + 9).await;
         assert!(lacking.status() >= 500, "{lacking}");
@@ -260,10 +281,10 @@ async fn failures_of_fills_and_of_clients_count_alike() {
         assert_eq!(fills, 1.0, "the hole was asked for by a fill, and once");
         if fill_first {
             assert_eq!(sample(&gate, TRIPS, "").await, 0.0);
-            fail(&gate, 1).await;
+            fail(&gate, 0..1).await;
         }
         assert_eq!(gate.metric(TRIPS).await, 1.0, "fill first: {fill_first}");
-        assert_not_asked(&gate.get("/broken").await);
+        assert_not_asked(&gate.get("/broken/0").await);
     }
 }
 

@@ -86,6 +86,8 @@ async fn a_new_route_and_its_rules_are_in_force_at_once() {
     assert_eq!(old.log().len(), asked);
 }
 
+const DOWN: [&str; 2] = ["/down/1", "/down/2"];
+
 /// An origin whose one server has failed so often that it is left alone.
 async fn tripped() -> (Origin, Gate) {
     let origin = Origin::start().await;
@@ -94,7 +96,9 @@ async fn tripped() -> (Origin, Gate) {
         cache_control: None,
         ..Script::new(402, 10)
     };
-    origin.put("/down", down);
+    for target in DOWN {
+        origin.put(target, down.clone());
+    }
     origin.put("/film", Script::new(403, SIZE));
     let gate = Gate::with(&origin, |settings| {
         settings.origins[0].breaker = Breaker {
@@ -103,8 +107,8 @@ async fn tripped() -> (Origin, Gate) {
         };
     })
     .await;
-    for _ in 0..2 {
-        assert_eq!(gate.get("/down").await.status(), 500);
+    for target in DOWN {
+        assert_eq!(gate.get(target).await.status(), 500);
     }
     until(&gate, BREAKER, "", 2.0).await;
     (origin, gate)
@@ -145,13 +149,13 @@ async fn a_switch_is_turned_off_and_on_again() {
         .unwrap();
     let film = Object::from(&Script::new(403, SIZE));
     both_ways(&gate, &Request::get("/film"), &film).await;
-    for _ in 0..3 {
-        assert_eq!(gate.get("/down").await.status(), 500);
+    for target in DOWN {
+        assert_eq!(gate.get(target).await.status(), 500);
     }
     gate.reload(|settings| settings.routes[0].features.breaker = true)
         .unwrap();
-    for _ in 0..2 {
-        gate.get("/down").await;
+    for target in DOWN {
+        gate.get(target).await;
     }
     let asked = origin.log().len();
     assert_eq!(gate.get("/next").await.status(), 503);
