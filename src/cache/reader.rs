@@ -224,7 +224,9 @@ impl HandleHit for Reader {
         // In a crowd others have their turn after each segment: whoever has just come waits for no
         // more than one of each.
         if let Some(given) = self.given {
+            let before = Instant::now();
             tokio::task::yield_now().await;
+            self.cursor().passed_over(before.elapsed());
             self.room(given).await?;
         }
         if self.leash == Some(0) {

@@ -364,6 +364,11 @@ impl Cursor {
         self.segment.held_up();
     }
 
+    /// So long others had their turn since the last bytes.
+    pub fn passed_over(&mut self, time: Duration) {
+        self.segment.passed_over(time);
+    }
+
     fn launch(&self, run: ChunkRun, flight: FlightId, urgency: Urgency) {
         let (fills, board, errand) = self.visit.parts();
         tokio::spawn(transfer::fly(fills, board, errand, run, flight, urgency));

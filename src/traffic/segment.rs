@@ -148,7 +148,7 @@ impl SegmentSize {
         let took = self
             .since
             .replace(now)
-            .map(|since| now.duration_since(since));
+            .map(|since| now.saturating_duration_since(since));
         match took {
             Some(took) if took < FAST => self.at_once += 1,
             Some(_) => self.at_once = 0,
@@ -164,6 +164,11 @@ impl SegmentSize {
         self.habit.0.store(self.size, Relaxed);
         let share = MUCH.saturating_sub(pinned) / SHARE / LEAST_SHARE * LEAST_SHARE;
         self.size.min(share.max(LEAST_SHARE))
+    }
+
+    /// So long others had their turn: the client may have been ready all the while.
+    pub fn passed_over(&mut self, time: Duration) {
+        self.since = self.since.map(|since| since + time);
     }
 
     /// It was not the client that took its time.
@@ -224,6 +229,21 @@ mod tests {
         segment.next(now, 0);
         segment.held_up();
         assert_eq!(segment.next(now + Duration::from_secs(9), 0), FIRST);
+    }
+
+    /// In a crowd a turn takes longer than a fast client: small segments would make it longer still.
+    #[test]
+    fn the_turns_of_others_are_not_the_clients_time() {
+        let (mut now, turn) = (Instant::now(), 3 * SLOW);
+        let mut segment = SegmentSize::new(LARGEST, Arc::default());
+        let mut step = |took: Duration| {
+            segment.passed_over(turn);
+            now += turn + took;
+            segment.next(now, 0)
+        };
+        let sizes = [(); 20].map(|()| step(FAST / 2));
+        assert_eq!((sizes[0], sizes[19]), (FIRST, LARGEST));
+        assert_eq!(step(2 * SLOW), LARGEST / 2);
     }
 
     #[test]
