@@ -86,6 +86,7 @@ impl Readings {
             Box::new(fills.running.clone()),
             Box::new(fills.chunks.clone()),
             Box::new(fills.waits.clone()),
+            Box::new(fills.chunk.clone()),
             Box::new(fills.lies.clone()),
             Box::new(fills.disputes.clone()),
             Box::new(origins.clone()),

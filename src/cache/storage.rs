@@ -3,7 +3,7 @@
 use super::{Incoming, Order, Reader, meta, writer::Writer};
 use crate::{
     domain::{ByteRange, ChunkIndex, ChunkRun, Grid, Validators},
-    fill::{Board, Fills, Intake},
+    fill::{Board, Fills, Intake, Visit},
     store::{Manifest, Meta, Object, ObjectId},
     traces::Step,
 };
@@ -293,8 +293,15 @@ impl Storage for ChunkStorage {
         *order.brings.lock() = Some(run);
         Ok(Box::new(match body {
             Some(body) => {
+                // Who brings it in may be faster than its reader comes, and must not find nobody.
+                let visit = Visit::planned(
+                    self.fills.clone(),
+                    intake.board().clone(),
+                    order.errand.clone(),
+                );
+                visit.come();
                 intake.take_in(body, end);
-                Writer::beside(order)
+                Writer::beside(order, visit)
             }
             None => Writer::new(intake, order),
         }))

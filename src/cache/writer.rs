@@ -2,7 +2,7 @@
 //! the store.
 
 use super::Order;
-use crate::fill::{Flow, Intake};
+use crate::fill::{Flow, Intake, Visit};
 use async_trait::async_trait;
 use bytes::Bytes;
 use pingora_cache::storage::{HandleMiss, MissFinishType};
@@ -15,15 +15,18 @@ pub(super) struct Writer {
     intake: Option<Intake>,
     order: Arc<Order>,
     written: usize,
+    /// Where somebody else brings it in, for whom: until its reader has come.
+    _visit: Option<Arc<Visit>>,
 }
 
 impl Writer {
     /// Nothing is written here: what comes in does so elsewhere.
-    pub fn beside(order: Arc<Order>) -> Self {
+    pub fn beside(order: Arc<Order>, visit: Arc<Visit>) -> Self {
         Self {
             intake: None,
             order,
             written: 0,
+            _visit: Some(visit),
         }
     }
 
@@ -32,6 +35,7 @@ impl Writer {
             intake: Some(intake),
             order,
             written: 0,
+            _visit: None,
         }
     }
 }

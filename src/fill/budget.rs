@@ -1,9 +1,13 @@
 //! The budget of bytes that have come in and are not yet on disk.
 
-use super::{Board, Fills};
+use super::{Board, Fills, now};
 use crate::{store::WeakMap, traffic::customer};
 use parking_lot::Mutex;
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Room for bytes in flight, over all objects. A chunk has its share from its beginning to when it
@@ -32,6 +36,14 @@ pub(super) struct Share {
     _of_client: Option<(OwnedSemaphorePermit, Arc<ClientRoom>)>,
     _of_object: OwnedSemaphorePermit,
     _of_all: OwnedSemaphorePermit,
+    since: Instant,
+}
+
+impl Share {
+    /// How long it has been held.
+    pub fn age(&self) -> Duration {
+        now().saturating_duration_since(self.since)
+    }
 }
 
 /// One object has at most this part of all room, or one chunk: others find some, too.
@@ -113,6 +125,7 @@ impl Fills {
             _of_client: of_client,
             _of_object: self.take("object", &own, share).await?,
             _of_all: self.take("all", room, share).await?,
+            since: now(),
         })
     }
 

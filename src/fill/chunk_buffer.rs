@@ -81,9 +81,9 @@ impl ChunkBuffer {
         }
     }
 
-    /// Whether it has its share of the budget.
-    pub fn has_share(&self) -> bool {
-        self.budget.get().is_some()
+    /// Its share of the budget, once it has it.
+    pub(super) fn share(&self) -> Option<&Share> {
+        self.budget.get()
     }
 
     /// Takes its share of the budget, and holds it until it goes.

@@ -371,7 +371,8 @@ impl Cursor {
 
     fn launch(&self, run: ChunkRun, flight: FlightId, urgency: Urgency) {
         let (fills, board, errand) = self.visit.parts();
-        tokio::spawn(transfer::fly(fills, board, errand, run, flight, urgency));
+        let task = transfer::fly(fills.clone(), board, errand, run, flight, urgency);
+        fills.run(task);
     }
 
     /// A failed flight that would have brought `chunk` is an attempt; after it comes a pause.

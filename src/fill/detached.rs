@@ -10,7 +10,8 @@ impl Intake {
     /// Brings a body in by a task of its own. `end` is where it ends in the object, if that is
     /// known.
     pub fn take_in(mut self, body: Box<dyn Body>, end: Option<u64>) {
-        tokio::spawn(async move {
+        let fills = self.fills().clone();
+        fills.run(async move {
             match self.bring(body, end).await {
                 Ok(Flow::Continue) => self.finish().await,
                 // Nobody wants the rest; what is cut in the middle is not declared whole.

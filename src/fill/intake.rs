@@ -7,6 +7,7 @@ use super::{
     budget::{ClientRoom, Share},
     chunk_buffer::ChunkBuffer,
     flights::{Driver, FlightId},
+    now,
 };
 use crate::{
     domain::{ChunkIndex, ChunkRun, chunk_at},
@@ -94,6 +95,10 @@ impl Intake {
         self
     }
 
+    pub(super) fn fills(&self) -> &Arc<Fills> {
+        &self.fills
+    }
+
     /// The board of the object that comes in.
     pub fn board(&self) -> &Arc<Board> {
         &self.board
@@ -121,7 +126,7 @@ impl Intake {
     /// Bytes to come of the chunk in hand for which there is room already.
     pub fn promised(&self) -> u64 {
         match &self.current {
-            Current::Filling(buffer) if buffer.has_share() => self.room() as u64,
+            Current::Filling(buffer) if buffer.share().is_some() => self.room() as u64,
             _ => 0,
         }
     }
@@ -151,7 +156,7 @@ impl Intake {
                 buffer.append(piece);
                 self.board.moved(self.flight, self.chunk_before());
                 // What is in hand is given out at once; there is no more before there is room.
-                if !buffer.has_share() {
+                if buffer.share().is_none() {
                     buffer.hold(self.acquire_share().await?);
                 }
             }
@@ -231,7 +236,11 @@ impl Intake {
         let chunk = self.chunk_before();
         if let Current::Filling(buffer) = std::mem::replace(&mut self.current, Current::Edge) {
             buffer.end(Ok(()));
-            tokio::spawn(keep(self.fills.clone(), self.board.clone(), chunk, buffer));
+            if let Some(share) = buffer.share() {
+                self.fills.stats.chunk_took("fetch", share.age());
+            }
+            let keep = keep(self.fills.clone(), self.board.clone(), chunk, buffer);
+            self.fills.run(keep);
         }
     }
 
@@ -304,7 +313,11 @@ impl Drop for Intake {
 async fn keep(fills: Arc<Fills>, board: Arc<Board>, chunk: ChunkIndex, buffer: Arc<ChunkBuffer>) {
     let object = board.object();
     let (segments, checksum) = buffer.segments();
+    let began = now();
     let kept = fills.store().keep(object, chunk, segments, checksum).await;
+    fills
+        .stats
+        .chunk_took("store", now().saturating_duration_since(began));
     fills.stats.chunk_ended(&kept);
     match kept {
         Ok(()) => {

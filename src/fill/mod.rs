@@ -30,6 +30,7 @@ mod transfer;
 mod unkept;
 mod verdict;
 mod visit;
+mod workers;
 
 pub use crate::source::{Body, Need};
 pub use board::{Board, Coverage};
@@ -44,6 +45,7 @@ pub use scene::{Scene, Transfer, UnderWay};
 pub use stats::Stats;
 pub use verdict::{Verdict, judge};
 pub use visit::Visit;
+pub use workers::Workers;
 
 use crate::{
     source::{Request, Sink, Source, SourceError},
@@ -68,6 +70,7 @@ pub struct Fills {
     doubts: Doubts,
     boards: Mutex<WeakMap<u64, Board>>,
     sink: OnceLock<Arc<dyn Sink>>,
+    workers: OnceLock<Workers>,
     stats: Stats,
 }
 
@@ -161,8 +164,19 @@ impl Fills {
             config: RwLock::new(config),
             boards: Mutex::default(),
             sink: OnceLock::new(),
+            workers: OnceLock::new(),
             stats: Stats::default(),
         })
+    }
+
+    /// What comes in does so on these threads from now on; on its readers' before.
+    pub fn work_on(&self, workers: Workers) {
+        let _ = self.workers.set(workers);
+    }
+
+    /// Has something done that nobody's answer hangs on alone.
+    fn run(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.workers.get_or_init(Workers::default).run(work);
     }
 
     /// Complete chunks of objects that are shared are offered there from now on.

@@ -1,7 +1,8 @@
 //! What the fills count.
 
 use crate::store::KeepError;
-use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts};
+use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts};
+use std::time::Duration;
 
 /// Counters of the fills. The admin room gives them their place in the metrics.
 #[derive(Debug)]
@@ -12,6 +13,8 @@ pub struct Stats {
     pub chunks: IntCounterVec,
     /// Waits for room for a chunk, by the budget that had none.
     pub waits: IntCounterVec,
+    /// How long chunks took, by what of it.
+    pub chunk: HistogramVec,
     /// Answers of the origin that contradicted themselves or the object.
     pub lies: IntCounter,
     /// Answers of caches before the origin that were of another version, and not believed as such.
@@ -43,6 +46,15 @@ impl Default for Stats {
                 &["budget"],
             )
             .expect(WELL_FORMED),
+            chunk: HistogramVec::new(
+                HistogramOpts::new(
+                    "tidegate_fill_chunk_seconds",
+                    "How long chunks had their share of fill.in_flight: until all of a chunk had come (fetch), and then until it was on disk (store). A rise of `fetch` says that origins or this machine are slow, one of `store` that the disk is; fill.in_flight by both is what can come in at most.",
+                )
+                .buckets(vec![0.001, 0.004, 0.016, 0.064, 0.25, 1.0, 4.0, 16.0]),
+                &["step"],
+            )
+            .expect(WELL_FORMED),
             lies: IntCounter::new(
                 "tidegate_origin_untrusted_answers_total",
                 "Partial answers of origins that contradicted themselves or the object; none was kept. A rise says that an origin or something before it mishandles ranges.",
@@ -54,6 +66,9 @@ impl Default for Stats {
             )
             .expect(WELL_FORMED),
         };
+        for step in ["fetch", "store"] {
+            stats.chunk.with_label_values(&[step]);
+        }
         for budget in ["all", "object", "client"] {
             stats.waits.with_label_values(&[budget]);
         }
@@ -62,6 +77,12 @@ impl Default for Stats {
 }
 
 impl Stats {
+    /// A chunk has taken so long for one step.
+    pub(super) fn chunk_took(&self, step: &str, time: Duration) {
+        let step = self.chunk.with_label_values(&[step]);
+        step.observe(time.as_secs_f64());
+    }
+
     pub(super) fn chunk_ended(&self, kept: &Result<(), KeepError>) {
         let outcome = match kept {
             Ok(()) => "kept",

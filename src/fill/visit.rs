@@ -102,10 +102,7 @@ impl Visit {
             self.fills.store().remove(self.board.object());
         } else if goes_on {
             let (fills, board, errand) = self.parts();
-            // A process that is going down drops readers outside of its runtime.
-            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-                runtime.spawn(transfer::complete(fills, board, errand));
-            }
+            fills.run(transfer::complete(fills.clone(), board, errand));
         }
     }
 }

@@ -215,18 +215,21 @@ impl Proxy {
                 Some(window::first_chunk(chunk_size))
             }
             // A client that stands still would hold up the whole object: it leads a window, and
-            // fills bring the rest. So it is where the origin has much to do, or there is little room
-            // for what comes in: those who are first would have all of it for long.
+            // fills bring the rest. So it is in a rush: those who are first would have all that there
+            // is for long.
             (Contact::Window, None)
                 if !ctx.stores_first
-                    && (Http2Stream::of(session).is_some()
-                        || ctx.route().upstream.is_crowded()
-                        || self.storage.fills().is_pressed()) =>
+                    && (Http2Stream::of(session).is_some() || self.is_rushed(ctx)) =>
             {
                 Some(window::first_chunk(chunk_size))
             }
             (Contact::Window, None) => window::first_group(chunk_size, groups),
         }
+    }
+
+    /// Whether the origin has much to do, or there is little room for what comes in.
+    pub(super) fn is_rushed(&self, ctx: &Context) -> bool {
+        ctx.route().upstream.is_crowded() || self.storage.fills().is_pressed()
     }
 
     /// What a request to the origins needs to know beside its head.

@@ -61,19 +61,21 @@ impl Proxy {
         wait
     }
 
-    /// Has the body of the coming answer brought in by somebody else, as its client is to wait for
-    /// it: the task that answers could not do both.
+    /// Has the body of the coming answer brought in by somebody else where its client is to wait for
+    /// it, as the task that answers could not do both, and in a rush, where that task has its turn too
+    /// seldom.
     pub(super) fn detach_body(&self, session: &Session, ctx: &mut Context) {
         let wanted = session.cache.enabled() || session.cache.bypassing();
-        ctx.handover = (wanted && ctx.stores_first).then(Arc::<Handover>::default);
+        let apart = ctx.stores_first || ctx.window.is_some() && self.is_rushed(ctx);
+        ctx.handover = (wanted && apart).then(Arc::<Handover>::default);
         if let (Some(handover), Some(order)) = (&ctx.handover, &ctx.order) {
             let handover = handover.clone();
             order.offer(Box::new(move || handover.take()));
         }
     }
 
-    /// Holds the head of an answer back until the body that the request itself brings in is
-    /// stored. What is not stored at all is not held back.
+    /// Where the route stores first, holds the head of an answer back until the body that the
+    /// request itself brings in is stored. What is not stored at all is not held back.
     pub(super) async fn hold_back(
         &self,
         session: &mut Session,
@@ -84,6 +86,9 @@ impl Proxy {
             return Ok(());
         };
         let was_taken = !handover.give_back();
+        if !ctx.stores_first {
+            return Ok(());
+        }
         let has_body = !matches!(
             response.status,
             StatusCode::NOT_MODIFIED

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     admin::{Guard, Keeper, Pages, Readings, Rooms, State},
     cache::{Catalogue, ChunkStorage},
-    fill::Fills,
+    fill::{Fills, Workers},
     logs::Logs,
     origin::{Client, Sessions},
     proxy::{Connections, Foundation, Journal, Proxy, Reception, Stats, Terms},
@@ -77,6 +77,7 @@ pub(super) async fn start(
     let lanes = Lanes::start(settings.server.threads).map_err(StartError::Threads)?;
     let lanes = Arc::new(lanes);
     let storage = open_storage(&settings, predecessor)?;
+    storage.fills().work_on(Workers::new(lanes.intake()));
 
     let cache_version = Arc::new(AtomicU32::new(settings.cache_version));
     let tier = open_tier(&settings, storage, &cache_version).await?;

@@ -1,5 +1,6 @@
 //! The threads that serve clients. Each has connections of its own, from their first byte to their
-//! last, and an event loop of its own: nothing that a connection waits for wakes another thread.
+//! last, and an event loop of its own: nothing that a connection waits for wakes another thread, but
+//! for what comes in from origins, which has threads beside them.
 //!
 //! Threads that take work from each other would share it out more evenly, and pay for it with a
 //! wake-up and a cold cache for about every other request.
@@ -16,6 +17,8 @@ use tokio::{
 #[derive(Debug)]
 pub struct Lanes {
     lanes: Vec<Lane>,
+    /// For what comes in.
+    intake: Vec<Lane>,
     stop: watch::Sender<bool>,
 }
 
@@ -27,13 +30,21 @@ struct Lane {
 }
 
 impl Lanes {
-    /// Starts this many threads, at least one. Errors are those of the system, such as a thread
-    /// too many.
+    /// Starts this many threads for clients, at least one, and some for what comes in. Errors are
+    /// those of the system, such as a thread too many.
     pub fn start(threads: usize) -> io::Result<Self> {
         let (stop, stopped) = watch::channel(false);
-        let lanes = (0..threads.max(1)).map(|number| Lane::start(number, stopped.clone()));
-        let lanes = lanes.collect::<Result<_, _>>()?;
-        Ok(Self { lanes, stop })
+        let start = |name: &str, number| -> io::Result<Vec<Lane>> {
+            let name = |at| format!("tidegate-{name}{at}");
+            let lanes = (0..number).map(|at| Lane::start(name(at), stopped.clone()));
+            lanes.collect()
+        };
+        let threads = threads.max(1);
+        Ok(Self {
+            lanes: start("", threads)?,
+            intake: start("in-", threads.div_ceil(SERVED_BY_ONE))?,
+            stop,
+        })
     }
 
     /// Ends the threads, and with them what still runs there.
@@ -43,12 +54,18 @@ impl Lanes {
 
     /// Has each thread do something new; whether all did. It waits as long as that takes.
     pub async fn turn(&self) -> bool {
-        for lane in &self.lanes {
+        for lane in self.lanes.iter().chain(&self.intake) {
             if lane.handle.spawn(tokio::task::yield_now()).await.is_err() {
                 return false;
             }
         }
         true
+    }
+
+    /// The event loops of the threads for what comes in.
+    pub fn intake(&self) -> Vec<Handle> {
+        let lanes = self.intake.iter();
+        lanes.map(|lane| lane.handle.clone()).collect()
     }
 
     /// Has the work of a connection done, on the thread that has the fewest of them. Nobody needs to
@@ -70,19 +87,18 @@ impl Lanes {
 }
 
 impl Lane {
-    fn start(number: usize, mut stop: watch::Receiver<bool>) -> io::Result<Self> {
+    fn start(name: String, mut stop: watch::Receiver<bool>) -> io::Result<Self> {
         let runtime = Builder::new_current_thread()
             .global_queue_interval(WORD_FROM_OUTSIDE)
+            .event_interval(WORD_FROM_SOCKETS)
             .enable_all()
             .build()?;
         let handle = runtime.handle().clone();
-        thread::Builder::new()
-            .name(format!("tidegate-{number}"))
-            .spawn(move || {
-                // An error is that nobody is left to stop it.
-                let _ = runtime.block_on(stop.wait_for(|stop| *stop));
-                runtime.shutdown_background();
-            })?;
+        thread::Builder::new().name(name).spawn(move || {
+            // An error is that nobody is left to stop it.
+            let _ = runtime.block_on(stop.wait_for(|stop| *stop));
+            runtime.shutdown_background();
+        })?;
         Ok(Self {
             handle,
             load: Count::default(),
@@ -94,6 +110,14 @@ impl Lane {
 /// it: new connections, and chunks that came from the disk or through another connection. With
 /// tokio's 31 these would wait for seconds where a thousand clients take all that they are given.
 const WORD_FROM_OUTSIDE: u32 = 2;
+
+/// How many steps it takes before it looks which sockets are ready. A step of a crowd is a segment,
+/// some hundreds of microseconds: with tokio's 61 an origin's bytes would be seen 20 ms late.
+const WORD_FROM_SOCKETS: u32 = 8;
+
+/// Threads that serve clients for each one for what comes in, which copies every byte once, while
+/// serving reads and writes it.
+const SERVED_BY_ONE: usize = 4;
 
 #[cfg(test)]
 mod tests {
