@@ -3,8 +3,13 @@
 mod command;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use std::{path::PathBuf, process::ExitCode};
-use tidegate::{config, demo, logs::Logger, server, store};
+use std::{path::PathBuf, process::ExitCode, time::SystemTime};
+use tidegate::{
+    config, demo,
+    logs::Logger,
+    server::{self, TlsTrouble},
+    store,
+};
 
 /// Streams come and go in bursts, and memory that is given back should go back to the system. Under a
 /// thousand clients the system's own allocator and this one take the same CPU and memory (mimalloc
@@ -124,6 +129,11 @@ fn serve(
 
 fn check(file: &std::path::Path, online: bool) -> Outcome {
     let settings = config::load(file)?;
+    let TlsTrouble { mistakes, warnings } = server::tls_trouble(&settings, SystemTime::now());
+    warnings.iter().for_each(|what| warn(what));
+    if !mistakes.is_empty() {
+        return Err(mistakes.join("\ntidegate: ").into());
+    }
     if online {
         command::tier::check_tier(settings.tier)?;
         let room = store::Room::of(&settings.store.directory);

@@ -69,7 +69,7 @@ pub use resolve::Resolver;
 pub use server::Server;
 pub use session::{Call, Exchange, Report, Sessions, peer};
 pub use stats::{Purpose, Stats};
-pub use tls::{CertifiedKey, certified};
+pub use tls::{CertifiedKey, TlsFiles, certified, expires};
 pub use upstream::{Leg, Rules, Upstream};
 
 /// A digest of a cache key, by which servers share objects among them. It stays the same from one

@@ -22,6 +22,7 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use x509_parser::prelude::{FromDer, X509Certificate};
 
@@ -110,6 +111,13 @@ pub fn certified(chain: &Path, file: &Path) -> Result<CertifiedKey, TlsError> {
     })
 }
 
+/// When a certificate that has been read is no good any more; `None` for none.
+pub fn expires(key: &CertifiedKey) -> Option<SystemTime> {
+    let (_, leaf) = X509Certificate::from_der(key.cert.first()?).ok()?;
+    let seconds = u64::try_from(leaf.validity().not_after.timestamp()).ok()?;
+    UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+}
+
 /// All certificates of a file, at least one; each of them parses.
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let text = read(file)?;
@@ -150,7 +158,10 @@ impl Reason {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rcgen::{CertifiedKey as Made, generate_simple_self_signed};
+    use rcgen::{
+        CertificateParams, CertifiedKey as Made, KeyPair, date_time_ymd,
+        generate_simple_self_signed,
+    };
     use tempfile::TempDir;
 
     const BROKEN: &str = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
@@ -188,6 +199,19 @@ mod tests {
 
     fn told(tls: &Tls) -> String {
         TlsFiles::load(tls).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn it_is_known_until_when_a_certificate_is_good() {
+        let files = Files::new();
+        let mut params = CertificateParams::new(vec!["a.example".into()]).unwrap();
+        params.not_after = date_time_ymd(2031, 2, 3);
+        let key = KeyPair::generate().unwrap();
+        let certificate = files.write("cert.pem", &params.self_signed(&key).unwrap().pem());
+        let key = files.write("key.pem", &key.serialize_pem());
+        let expires = expires(&certified(&certificate, &key).unwrap()).unwrap();
+        let expires = expires.duration_since(UNIX_EPOCH).unwrap();
+        assert_eq!(expires, Duration::from_secs(1_927_843_200));
     }
 
     #[test]

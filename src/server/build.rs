@@ -93,6 +93,7 @@ pub(super) async fn start(
     let token = TokenWatch::new(guard.clone());
     readings.add(events.collectors())?;
     readings.add(token.collectors())?;
+    readings.add(table.expiry.collectors())?;
     tokio::spawn(token.clone().keep_looking());
     readings.add(vec![Box::new(exporter.stats().spans.clone())])?;
     if let Some(tier) = &tier {

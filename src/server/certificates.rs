@@ -6,7 +6,7 @@
 //! time (it writes vectored, where the OpenSSL kind makes a system call of every 16 KiB).
 
 use super::{StartError, Tls};
-use crate::origin::{CertifiedKey, certified};
+use crate::origin::{CertifiedKey, certified, expires};
 use parking_lot::RwLock;
 use pingora_core::listeners::tls::Acceptor;
 use rustls::{
@@ -15,7 +15,7 @@ use rustls::{
     server::{ClientHello, ResolvesServerCert},
     version::{TLS12, TLS13},
 };
-use std::{collections::HashMap, net::SocketAddr, sync::Arc};
+use std::{collections::HashMap, net::SocketAddr, path::PathBuf, sync::Arc, time::SystemTime};
 use x509_parser::{
     extensions::GeneralName,
     prelude::{FromDer, X509Certificate},
@@ -34,6 +34,8 @@ pub(super) struct Set {
     first: Arc<CertifiedKey>,
     /// `*.example.com` stands as it is.
     by_name: HashMap<String, Arc<CertifiedKey>>,
+    /// Until when each file's certificate is good.
+    expiries: Vec<(PathBuf, SystemTime)>,
 }
 
 impl Certificates {
@@ -54,9 +56,10 @@ impl Set {
     pub fn load(tls: &Tls, address: SocketAddr) -> Result<Self, StartError> {
         let wrong = |reason: String| StartError::Tls { address, reason };
         let mut by_name = HashMap::new();
-        let mut first = None;
+        let (mut first, mut expiries) = (None, Vec::new());
         for pair in &tls.certificates {
             let key = certified(&pair.certificate, &pair.key).map_err(|e| wrong(e.to_string()))?;
+            expiries.extend(expires(&key).map(|at| (pair.certificate.clone(), at)));
             let key = Arc::new(key);
             for name in names(&key) {
                 by_name.entry(name).or_insert_with(|| key.clone());
@@ -64,7 +67,16 @@ impl Set {
             first.get_or_insert(key);
         }
         let first = first.ok_or_else(|| wrong("no certificate".into()))?;
-        Ok(Self { first, by_name })
+        Ok(Self {
+            first,
+            by_name,
+            expiries,
+        })
+    }
+
+    /// The files of the certificates, and until when these are good.
+    pub fn expiries(&self) -> &[(PathBuf, SystemTime)] {
+        &self.expiries
     }
 
     /// The certificate for a name in lower case: its own, that of its domain, or the first.

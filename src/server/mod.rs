@@ -11,6 +11,7 @@ mod count;
 mod desk;
 mod door;
 mod events;
+mod expiry;
 mod files;
 mod handover;
 mod inherited;
@@ -26,6 +27,7 @@ mod sockets;
 mod table;
 mod token;
 
+pub use expiry::{TlsTrouble, tls_trouble};
 pub use handover::{HandoverError, say_failed};
 pub use inherited::InheritError;
 pub use run::{RunError, run};

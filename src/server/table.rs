@@ -3,6 +3,7 @@
 use super::{
     Listen, Settings, StartError,
     certificates::{Certificates, Set},
+    expiry::Expiry,
 };
 use crate::{
     admin::InForce,
@@ -10,7 +11,7 @@ use crate::{
     proxy::{BoundRoute, Matcher, Route, Routes},
 };
 use parking_lot::Mutex;
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 /// What can be replaced while the process runs.
 #[derive(Debug)]
@@ -21,6 +22,7 @@ pub(super) struct Table {
     pub in_force: Arc<InForce>,
     /// What each TLS listener shows.
     certificates: Mutex<Vec<(Listen, Arc<Certificates>)>>,
+    pub expiry: Expiry,
 }
 
 /// The origins in force.
@@ -39,6 +41,7 @@ impl Table {
             origins: Mutex::default(),
             in_force: Arc::default(),
             certificates: Mutex::default(),
+            expiry: Expiry::new(),
         }
     }
 
@@ -104,6 +107,8 @@ impl Table {
     /// Shows what was read from now on. Listeners stay as they are from the start on.
     fn show(&self, read: Vec<(Listen, Set)>) {
         let mut shown = self.certificates.lock();
+        let sets = read.iter().map(|(_, set)| set);
+        self.expiry.replace(sets, SystemTime::now());
         for (listen, set) in read {
             match shown.iter().find(|(known, _)| *known == listen) {
                 Some((_, certificates)) => certificates.replace(set),

@@ -3,6 +3,7 @@
 use crate::{
     child::{Tidegate, binary},
     client::{Client, Request},
+    front::Authority,
     gate::{CHUNK, Gate},
     origin::{Origin, Script},
     patience::within,
@@ -84,6 +85,44 @@ async fn a_cache_that_is_larger_than_its_disk_is_told() {
     assert!(said.contains(WORDS), "{said}");
     let mut tidegate = Tidegate::run(&binary(), &file).await;
     tidegate.said(WORDS, 1).await;
+}
+
+/// A start would find all of it, one after the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_tls_that_are_of_no_use_are_all_told_by_a_check() {
+    let (directory, authority) = (tempfile::tempdir().unwrap(), Authority::new());
+    let place = |name: &str| {
+        let place = directory.path().join(name);
+        std::fs::create_dir(&place).unwrap();
+        place
+    };
+    let (one, one_key) = authority.write_identity(&place("one"), "one.test");
+    let (_, other_key) = authority.write_identity(&place("other"), "other.test");
+    let file = directory.path().join("tidegate.yaml");
+    let write = |key: &Path, ca: &str| {
+        let text = format!(
+            "listen: [{{address: 127.0.0.1:1, tls: {{certificate: {}, key: {}}}}}]\n\
+             cache: {{directory: cache}}\n\
+             origins: {{o: {{servers: [{{url: \"https://x\"}}], tls: {{ca: {ca}}}}}}}\n\
+             routes: [{{path: /, origins: [o]}}]\n",
+            one.display(),
+            key.display()
+        );
+        std::fs::write(&file, text).unwrap();
+    };
+    write(&one_key, one.to_str().unwrap());
+    assert_eq!(warned(&["check"], &file).await, "");
+    write(&other_key, one_key.to_str().unwrap());
+    let said = complaint(&["check", "--config", file.to_str().unwrap()]).await;
+    let expected = [
+        "listen[0].tls: ",
+        "its private key is not the one of the certificate in",
+        "origins.o.tls: ",
+        "has no certificate in PEM",
+    ];
+    for words in expected {
+        assert!(said.contains(words), "{words}: {said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -106,9 +106,14 @@ async fn renewed_certificates_are_shown_after_a_reload_and_bad_ones_change_nothi
     assert!(refused.contains("no private key"), "{refused}");
     assert!(connect(&old, &gate, "media.test").await.is_ok());
 
+    // What this authority gives is good for long.
+    const EXPIRY: &str = "tidegate_certificate_expiry_timestamp_seconds";
+    let expires = gate.metric(EXPIRY).await;
+    assert!(expires > 4e9, "{expires}");
     identity(&directory, &new, "media.test", "own");
     assert!(connect(&new, &gate, "media.test").await.is_err());
     gate.reload(|_| ()).unwrap();
+    assert_eq!(gate.metric(EXPIRY).await, expires);
     assert!(connect(&new, &gate, "media.test").await.is_ok());
     assert!(connect(&old, &gate, "media.test").await.is_err());
     // Who was connected stays so.
