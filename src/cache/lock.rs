@@ -91,7 +91,8 @@ impl ContactLock {
                 None => meta.fresh_until >= SystemTime::now(),
             };
             let kept = !self.fills.board(&object).is_withdrawn();
-            kept && object.key() == key.primary_key() && if stale_writer { fresh } else { newer }
+            let known = object.key() == key.primary_key() && order.is_content_with(&object);
+            kept && known && if stale_writer { fresh } else { newer }
         })
     }
 }

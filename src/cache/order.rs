@@ -5,7 +5,7 @@ use super::Attendance;
 use crate::{
     domain::{ByteRange, ChunkRun, Sizes},
     fill::{Board, Body, Errand, Need, Offer, Tally, Visit},
-    store::Mark,
+    store::{Mark, Object},
     traffic::{Habit, Pace, Sending},
 };
 use parking_lot::Mutex;
@@ -13,10 +13,10 @@ use std::{
     any::Any,
     fmt,
     sync::{
-        Arc, Weak,
+        Arc, OnceLock, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
-    time::SystemTime,
+    time::{self, SystemTime},
 };
 use tokio::{
     sync::watch,
@@ -61,6 +61,9 @@ pub struct Order {
     found: AtomicU64,
     /// The moment among the purges at which the origin was asked last.
     asked: AtomicU64,
+    asked_at: Mutex<Option<time::Instant>>,
+    /// What the origin was asked for before this moment is not enough.
+    asked_since: OnceLock<time::Instant>,
     leashed: AtomicBool,
     insists: AtomicBool,
     /// What the origin said before this moment is not enough.
@@ -118,6 +121,8 @@ impl Order {
             absent: AtomicBool::new(false),
             found: AtomicU64::new(0),
             asked: AtomicU64::new(Mark::default().number()),
+            asked_at: Mutex::new(None),
+            asked_since: OnceLock::new(),
             leashed: AtomicBool::new(false),
             insists: AtomicBool::new(false),
             validated_since: Mutex::new(None),
@@ -245,6 +250,23 @@ impl Order {
     /// The origin is about to be asked: what it answers can't undo a later purge.
     pub fn asks(&self, now: Mark) {
         self.asked.store(now.number(), Relaxed);
+        *self.asked_at.lock() = Some(time::Instant::now());
+    }
+
+    pub(super) fn asked_at(&self) -> Option<time::Instant> {
+        *self.asked_at.lock()
+    }
+
+    /// What is stored may have been purged without our knowing: only what the origin was asked for
+    /// at this moment or later will do.
+    pub fn want_asked_since(&self, moment: time::Instant) {
+        let _ = self.asked_since.set(moment);
+    }
+
+    /// Whether what the origin said of an object will do.
+    pub fn is_content_with(&self, object: &Object) -> bool {
+        let since = self.asked_since.get();
+        since.is_none_or(|moment| object.is_asked_since(*moment))
     }
 
     pub(super) fn asked(&self) -> Mark {

@@ -151,6 +151,7 @@ impl ChunkStorage {
         if !store.update(object, meta, order.asked()).await {
             return false;
         }
+        object.note_asked(order.asked_at());
         if order.errand.catalogue.is_some()
             && let Some(sink) = self.fills.sink()
         {
@@ -286,6 +287,7 @@ impl Storage for ChunkStorage {
         let intake = Intake::of_client(self.fills.clone(), board.clone(), run, held);
         let intake = intake.on_behalf_of(order.errand.client);
         if is_new {
+            object.note_asked(order.asked_at());
             self.fills.store().publish(&object, order.asked()).await;
         }
         let end = incoming.part.map(ByteRange::end).or(object.total());

@@ -3,6 +3,7 @@
 //! Nothing here touches the world: no clock, no socket, no disk. Text that comes from outside is
 //! parsed here once, into types that can then be trusted.
 
+mod as_of;
 mod cache_control;
 mod chunk_set;
 mod content_range;
@@ -38,6 +39,7 @@ mod trust;
 mod validator;
 mod variant;
 
+pub use as_of::{AsOf, PURGES};
 pub use cache_control::{RequestControl, ResponseControl, SURROGATE_CONTROL};
 pub use chunk_set::ChunkSet;
 pub use content_range::ContentRange;

@@ -13,6 +13,7 @@ use super::{
     upstream::Leg,
 };
 use crate::{
+    domain::PURGES,
     traces::{TRACEPARENT, TRACESTATE},
     traffic::Urgency,
 };
@@ -302,6 +303,7 @@ async fn ask_server(
                         &header::COOKIE,
                         &TRACEPARENT,
                         &TRACESTATE,
+                        &PURGES,
                     ];
                     for name in own.chain(named).chain(secret) {
                         request.remove_header(name);

@@ -2,7 +2,7 @@
 
 use super::{
     Mode, bypass::Grant, client::Link, context::Context, delivery::Asked, departure::await_answer,
-    error, foundation::Proxy, headers, malformed::Malformed, prefetch, strict,
+    error, foundation::Proxy, headers, malformed::Malformed, prefetch, strict, up_to_date,
 };
 use crate::{
     domain::{ObjectKey, RequestControl, split_target},
@@ -69,6 +69,7 @@ impl Proxy {
             return self.refuse(session, ctx, what).await;
         }
         headers::drop_named(session.req_header_mut());
+        let as_of = up_to_date::take_out(session.req_header_mut());
         if let Some(id) = &ctx.id {
             id.name(session.req_header_mut())?;
         }
@@ -117,6 +118,12 @@ impl Proxy {
         ctx.stores_first =
             bound.route.mode == Mode::StoreFirst && Context::waits_for(&request.method, session);
         let order = self.order(&bound, session, ctx);
+        if let Some(as_of) = as_of {
+            self.catch_up(as_of, session, ctx).await;
+        }
+        if ctx.is_behind {
+            order.want_asked_since(ctx.began);
+        }
         if ctx.grant == Some(Grant::Refresh) {
             order.renew();
         }

@@ -110,6 +110,8 @@ pub struct Context {
     pub trim: Option<Trim>,
     /// What an operator has asked for beside the ordinary.
     pub grant: Option<Grant>,
+    /// Whoever asks knows of purges that could not be caught up with: what is stored may be purged.
+    pub is_behind: bool,
     /// What a request of our own is sent for.
     pub errand: Option<Errand>,
     /// The answer begins when all of it is stored.
@@ -199,6 +201,7 @@ impl Context {
             kept_back: false,
             trim: None,
             grant: None,
+            is_behind: false,
             errand: None,
             stores_first: false,
             parts: Vec::new(),

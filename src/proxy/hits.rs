@@ -36,6 +36,11 @@ impl Proxy {
             // It is there: nobody reads it.
             session.req_header_mut().set_method(Method::HEAD);
         }
+        if !reader.order().is_content_with(reader.board().object()) {
+            // It may have been purged: the origin is to say whether it is good.
+            (ctx.insisted, ctx.detail) = (true, Some("purges"));
+            return Ok(Some(ForcedFreshness::ForceExpired));
+        }
         let mut allowed = None;
         match self.reuse(reader, is_fresh, ctx) {
             Use::Nothing => {

@@ -183,13 +183,15 @@ impl ProxyHttp for Proxy {
             let field = format!("bytes={}-{}", window.start(), window.last());
             request.insert_header(header::RANGE, field)?;
         }
-        if ctx.kept_back && self.storage.fills().doubts().take(digest(&ctx.key)) {
+        let in_doubt = ctx.kept_back && self.storage.fills().doubts().take(digest(&ctx.key));
+        if in_doubt || ctx.is_behind {
             request.insert_header(header::CACHE_CONTROL, "no-cache")?;
         }
         self.detach_body(session, ctx);
         if let Some(order) = &ctx.order {
             order.asks(self.storage.fills().store().mark());
         }
+        self.say_as_of(request, ctx)?;
         let call = self.call(session, ctx);
         attach(request, call);
         Ok(())

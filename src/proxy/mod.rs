@@ -42,6 +42,7 @@ mod store_first;
 mod strict;
 mod tracing;
 mod trim;
+mod up_to_date;
 mod window;
 
 pub use access::{

@@ -64,7 +64,7 @@ pub use room::Room;
 pub use stats::Stats;
 pub use weak_map::WeakMap;
 
-use crate::domain::{Selector, Tags, place_of};
+use crate::domain::{AsOf, Selector, Tags, place_of};
 use absence::Absence;
 use async_trait::async_trait;
 use budget::Budget;
@@ -96,6 +96,16 @@ pub trait Herald: Send + Sync + std::fmt::Debug {
     /// Waits, and no longer than this, until the others can know of all that was taken out by now.
     /// The number that the last of it has with them; `None` where they have yet to be told.
     async fn known(&self, within: Duration) -> Option<u64>;
+
+    /// How far whoever is asked must be with the purges of all, so that no answer of what lies at
+    /// this place brings back what was taken out by now; `None` where nothing was.
+    fn as_of(&self, place: &str) -> Option<AsOf>;
+
+    /// Whether all these purges have been carried out here, as far as they are any of ours.
+    fn is_at(&self, as_of: AsOf) -> bool;
+
+    /// Waits until they have been, for a moment at most; whether they have.
+    async fn catch_up(&self, as_of: AsOf) -> bool;
 }
 
 /// What a herald is told of, from its beginning to its end, however that comes.

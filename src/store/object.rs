@@ -23,7 +23,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    time::SystemTime,
+    time::{Instant, SystemTime},
 };
 
 /// The name of an object within the store: a hash of its key and variant.
@@ -61,6 +61,8 @@ pub struct Object {
     generation: u64,
     chunk_size: u32,
     meta: RwLock<(Arc<Meta>, Validators)>,
+    /// When the origin was asked for what it last said, where that was in this process.
+    asked: Mutex<Option<Instant>>,
     body: OnceLock<Body>,
     has_manifest: AtomicBool,
     /// Its body has no name, or will have none.
@@ -117,6 +119,7 @@ impl Object {
             generation: manifest.generation,
             chunk_size: manifest.chunk_size,
             meta: RwLock::new((Arc::new(manifest.meta), validators)),
+            asked: Mutex::default(),
             body: OnceLock::new(),
             has_manifest: AtomicBool::new(false),
             private: OnceLock::new(),
@@ -151,6 +154,16 @@ impl Object {
     /// A request found it. Costs two writes to memory.
     pub fn note_found(&self, now: SystemTime) {
         self.usage().found(now);
+    }
+
+    /// What the origin says of it now was asked for at that moment.
+    pub fn note_asked(&self, at: Option<Instant>) {
+        *self.asked.lock() = at;
+    }
+
+    /// Whether the origin was asked for what it last said at this moment or later.
+    pub fn is_asked_since(&self, moment: Instant) -> bool {
+        self.asked.lock().is_some_and(|at| at >= moment)
     }
 
     /// Requests that found this version since the process first met it, and when one last did.

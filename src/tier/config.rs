@@ -1,6 +1,7 @@
 //! What the tier may be told.
 
 use crate::secret::SecretSource;
+use object_store::path::Path;
 use std::{path::PathBuf, time::Duration};
 
 /// Settings of the second tier.
@@ -95,6 +96,19 @@ pub enum OnError {
 }
 
 impl Config {
+    /// What tells the log of this fleet's purges from others: the same for all who share it, by
+    /// whatever way they get there.
+    pub(super) fn log(&self) -> u32 {
+        let name = match &self.place {
+            Place::S3 { bucket, .. } | Place::Google { bucket, .. } => bucket,
+            Place::Azure { container, .. } => container,
+            // Each may have mounted it where it likes.
+            Place::Directory { .. } => "",
+        };
+        let prefix = Path::from(self.prefix.as_str());
+        crc32c::crc32c(format!("{name} {prefix} {:?}", self.fleet).as_bytes())
+    }
+
     /// A tier at a place, all else at its default.
     pub fn at(place: Place) -> Self {
         Self {
@@ -116,5 +130,48 @@ impl Config {
             poll: Duration::from_secs(2),
             on_error: OnError::default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bucket(name: &str, endpoint: Option<&str>) -> Config {
+        Config::at(Place::S3 {
+            bucket: name.into(),
+            endpoint: endpoint.map(str::to_owned),
+            region: "here".into(),
+            keys: None,
+        })
+    }
+
+    fn mounted(path: &str) -> Config {
+        Config::at(Place::Directory { path: path.into() })
+    }
+
+    #[test]
+    fn one_log_is_the_same_to_all_who_share_it() {
+        let films = bucket("films", None);
+        let inside = bucket("films", Some("http://10.0.0.1"));
+        assert_eq!(films.log(), inside.log());
+        assert_eq!(mounted("/mnt/a").log(), mounted("/srv/b").log());
+        let at = |prefix: &str, fleet: &str| Config {
+            prefix: prefix.into(),
+            fleet: fleet.into(),
+            ..films.clone()
+        };
+        assert_eq!(at("a/b", "x").log(), at("a/b/", "x").log());
+        let mut others = [
+            films.log(),
+            bucket("books", None).log(),
+            mounted("/mnt/a").log(),
+            at("a", "default").log(),
+            at("a/b", "default").log(),
+            at("a", "b default").log(),
+            at("tidegate", "b").log(),
+        ];
+        others.sort_unstable();
+        assert!(others.windows(2).all(|two| two[0] != two[1]));
     }
 }

@@ -141,6 +141,14 @@ impl History {
         self.last
     }
 
+    /// Whether a purge that the fleet has not been told of yet may mean what lies at a place,
+    /// whatever its tags are.
+    pub fn owes(&self, place: &str) -> bool {
+        let mut untold = self.untold.iter().map(|notice| &notice.selector);
+        let none = Tags::default();
+        self.is_lost || untold.any(|own| own.minds_tags() || own.takes(place, &none))
+    }
+
     /// The next purge is this.
     pub fn note(&mut self, notice: Notice) {
         self.last += 1;
@@ -288,6 +296,22 @@ mod tests {
         assert_eq!((history.last(), history.untold()), (5, 0));
         assert_eq!(history.standing(&film, 4), Standing::Gone);
         assert_eq!(history.standing(&film, 5), Standing::Valid);
+    }
+
+    #[test]
+    fn a_place_is_meant_by_what_is_untold_as_long_as_its_tags_may_be() {
+        let (here, there) = ("a.example\0/f", "a.example\0/g");
+        let mut history = History::default();
+        assert!(!history.owes(here));
+        history.owe(url("/f", true));
+        assert_eq!((history.owes(here), history.owes(there)), (true, false));
+        history.told();
+        assert!(!history.owes(here));
+        history.owe(notice(Selector::Tag("films".into()), false));
+        assert!(history.owes(here) && history.owes(there));
+        let mut lost = History::default();
+        (0..=UNTOLD).for_each(|_| lost.owe(url("/f", false)));
+        assert!(lost.owes(there));
     }
 
     #[test]

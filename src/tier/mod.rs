@@ -23,7 +23,7 @@
 //! | `open.rs`, `remote.rs`, `guard.rs`, `advice.rs`, `stats.rs` | the service, with deadlines, breakers and counters; its failures in words |
 //! | `lookup.rs`, `source.rs`, `body.rs`, `reading.rs`, `progress.rs` | reading, and what traces are told of it |
 //! | `upload.rs` | writing |
-//! | `fleet.rs`, `purge_log.rs`, `purges.rs`, `untold.rs` | whose it is; purges across the fleet |
+//! | `fleet.rs`, `purge_log.rs`, `purges.rs`, `untold.rs`, `hearsay.rs` | whose it is; purges across the fleet |
 //! | `probe.rs`, `folders.rs`, `survey.rs` | trying it; housekeeping |
 
 mod advice;
@@ -33,6 +33,7 @@ mod entry;
 mod fleet;
 mod folders;
 mod guard;
+mod hearsay;
 mod history;
 mod layout;
 mod lookup;
@@ -64,6 +65,7 @@ pub use stats::{Condition, Stats};
 pub use survey::{Erase, Report, Task, survey};
 
 use crate::store::Store;
+use hearsay::Hearsay;
 use history::{History, Notice};
 use lookup::Lookup;
 use parking_lot::Mutex;
@@ -107,8 +109,12 @@ pub struct Tier {
     name: String,
     /// Whether it is ours, and its purges are known.
     ready: AtomicBool,
+    /// Which log of purges it is.
+    log: u32,
     /// The last purge of the fleet that was carried out here.
     carried_out: AtomicU64,
+    /// What others say of later ones.
+    hearsay: Hearsay,
     /// Purges and writes of our own that are being carried out, and whether one of them failed.
     under_way: AtomicUsize,
     failed: AtomicBool,
@@ -141,6 +147,7 @@ impl Tier {
             pending: Mutex::new(Pending::new(config.queue, config.linger)),
             ahead: Arc::new(Semaphore::new((config.ahead / 1024) as usize)),
             late: Arc::new(Semaphore::new(MOST_LATE)),
+            log: config.log(),
             config,
             remote,
             store,
@@ -150,6 +157,7 @@ impl Tier {
             name,
             ready: AtomicBool::new(false),
             carried_out: AtomicU64::new(0),
+            hearsay: Hearsay::default(),
             under_way: AtomicUsize::new(0),
             failed: AtomicBool::new(false),
             is_denied: AtomicBool::new(false),

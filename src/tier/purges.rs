@@ -8,7 +8,7 @@ use super::{
     remote::{Put, Trouble},
 };
 use crate::{
-    domain::Selector,
+    domain::{AsOf, Selector},
     store::{Herald, How, PurgeError, aside},
 };
 use async_trait::async_trait;
@@ -32,6 +32,8 @@ const OWN: Duration = Duration::from_secs(5);
 const TOLD: Duration = Duration::from_millis(10);
 /// More purges than this are not caught up with one by one: all goes instead.
 const CAUGHT_UP: u64 = 1000;
+/// Longest wait for purges that somebody who asks knows already.
+const MOMENT: Duration = Duration::from_secs(1);
 /// After so many looks for the next purge it is looked whether the last one is there still.
 const LOOKS: u32 = 30;
 
@@ -73,6 +75,33 @@ impl Herald for Tier {
         };
         timeout(within, all_told).await.ok()
     }
+
+    fn as_of(&self, place: &str) -> Option<AsOf> {
+        let history = self.history.lock();
+        // Also what is being carried out: the store may be past it already.
+        let as_of = AsOf {
+            log: self.log,
+            number: history.last(),
+            and_more: history.owes(place),
+        };
+        (as_of.number > 0 || as_of.and_more).then_some(as_of)
+    }
+
+    fn is_at(&self, as_of: AsOf) -> bool {
+        let has_all = !as_of.and_more && as_of.number <= self.carried_out.load(Relaxed);
+        has_all || as_of.log != self.log
+    }
+
+    async fn catch_up(&self, as_of: AsOf) -> bool {
+        let (now, apart) = (Instant::now(), self.config().poll);
+        let may_help = !as_of.and_more && self.is_ready();
+        if may_help && self.hearsay.hear(as_of.number, now, apart) {
+            self.news.notify_one();
+            let caught_up = self.hearsay.wait(now, || self.is_at(as_of));
+            let _ = timeout(MOMENT, caught_up).await;
+        }
+        self.is_at(as_of)
+    }
 }
 
 impl Tier {
@@ -80,6 +109,11 @@ impl Tier {
     pub(super) fn is_valid(&self, entry: &super::entry::Entry) -> bool {
         let standing = self.history.lock().standing(&entry.object, entry.purges);
         standing != Standing::Gone
+    }
+
+    /// The number of the last purge that is known; 0 for none.
+    pub(super) fn last_known(&self) -> u64 {
+        self.history.lock().last()
     }
 
     /// The number of the last purge, where the fleet can know of all.
@@ -128,7 +162,9 @@ impl Tier {
     /// Follows the purges, until that makes no sense any more.
     async fn keep_up(&self) -> Stopped {
         let mut looked = Instant::now();
+        let mut heard = 0;
         loop {
+            heard = self.hearsay.take().max(heard);
             let step = async {
                 if looked.elapsed() >= self.config().poll * LOOKS {
                     self.look_after_log().await?;
@@ -142,6 +178,9 @@ impl Tier {
                 Err(Stopped::Trouble(why)) => log::debug!("purges of the fleet: {why}"),
                 Err(why) => return why,
             }
+            let last = self.carried_out.load(Relaxed);
+            self.hearsay.looked(heard, last, Instant::now());
+            heard = 0;
             tokio::select! {
                 () = sleep(self.config().poll) => {}
                 () = self.news.notified() => {}
@@ -325,6 +364,7 @@ impl Tier {
 
     fn note_carried_out(&self, number: u64) {
         self.carried_out.store(number, Relaxed);
+        self.hearsay.tell();
         self.stats()
             .purges
             .set(i64::try_from(number).unwrap_or(i64::MAX));

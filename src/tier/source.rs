@@ -7,7 +7,7 @@ use super::{
     pieces::{Piece, pieces},
 };
 use crate::{
-    domain::{ByteRange, Groups},
+    domain::{AsOf, ByteRange, Groups, PURGES},
     fill::{Catalogue, Verdict, judge},
     source::{Answer, Ranged, Request, Source, SourceError},
     store::{Manifest, ObjectId},
@@ -49,6 +49,22 @@ impl Tiered {
         Self { tier, origins }
     }
 
+    /// A request as the origins are to get it. A part is of a version that is known, and of no other:
+    /// purges that have no number yet need not be spoken of.
+    fn told(&self, request: &Request) -> Request {
+        let mut request = request.clone();
+        let number = self.tier.last_known();
+        if number > 0 {
+            let as_of = AsOf {
+                log: self.tier.log,
+                number,
+                and_more: false,
+            };
+            request.headers.insert(PURGES, as_of.field());
+        }
+        request
+    }
+
     /// What the tier has of a part, if it has anything of it.
     async fn plan(
         &self,
@@ -80,6 +96,7 @@ impl Source for Tiered {
         urgency: Urgency,
     ) -> Result<Answer, SourceError> {
         let origins = self.origins.clone();
+        let request = &self.told(request);
         let Some(ranged) = range else {
             return origins.fetch(request, range, urgency).await;
         };

@@ -2,6 +2,7 @@
 
 mod chain;
 mod death;
+mod purges;
 mod versions;
 
 use crate::{

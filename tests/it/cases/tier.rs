@@ -111,7 +111,7 @@ impl Fleet {
     }
 
     /// The number of the last purge, if there was one: the first stands for the time before.
-    fn last_purge(&self) -> Option<u64> {
+    pub fn last_purge(&self) -> Option<u64> {
         let told = self.s3.files("/purges/");
         let last = told.last().filter(|_| told.len() > 1)?;
         last.file_name()?.to_str()?.parse().ok()
@@ -119,7 +119,7 @@ impl Fleet {
 
     /// Waits until the one manifest is of after the last purge and has so many runs, and no others
     /// are there.
-    async fn listed_anew(&self, count: usize) {
+    pub async fn listed_anew(&self, count: usize) {
         let last = self.last_purge().unwrap();
         let there = async {
             loop {
@@ -143,7 +143,7 @@ impl Fleet {
             .count()
     }
 
-    async fn whole(&self, edge: &Gate) -> Answer {
+    pub async fn whole(&self, edge: &Gate) -> Answer {
         let answer = edge.get("/film").await;
         self.object.verify(&Expected::Whole, &answer).unwrap();
         answer
@@ -157,13 +157,22 @@ impl Fleet {
         answer
     }
 
+    /// From now on the origin has another version of the film.
+    pub fn changed(&self) -> Object {
+        let mut script = Script::new(600, SIZE);
+        script.content.version += 1;
+        let new = Object::from(&script);
+        self.origin.put("/film", script);
+        new
+    }
+
     pub fn asked(&self) -> usize {
         self.origin.asked("/film").len()
     }
 }
 
 /// Waits until an edge has carried out a purge of the fleet.
-async fn purge_reaches(fleet: &Fleet, edge: &Gate) {
+pub(super) async fn purge_reaches(fleet: &Fleet, edge: &Gate) {
     let carried_out = async {
         loop {
             let number = edge.metric("tidegate_tier_purges").await as u64;
@@ -675,10 +684,7 @@ async fn a_purge_that_was_not_told_outlives_the_process() {
 async fn a_clients_write_takes_out_what_the_tier_has() {
     let fleet = Fleet::new().await;
     let first = fleet.filled().await;
-    let mut script = Script::new(600, SIZE);
-    script.content.version += 1;
-    let new = Object::from(&script);
-    fleet.origin.put("/film", script);
+    let new = fleet.changed();
     let write = first.ask(Request::new("POST", "/film")).await;
     assert!(write.status() < 400, "{write}");
     let answer = first.get("/film").await;
