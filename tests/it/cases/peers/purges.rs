@@ -158,7 +158,9 @@ async fn numbers_that_are_made_up_cost_a_look_and_go_no_further() {
     }
     let more = fleet.origin.settled().await.len() - asked;
     assert!((1..50).contains(&more), "{more} requests");
-    assert_eq!(fleet.s3.asked("GET", "/purges/"), looks + 1);
+    // Who comes while it is looked, and does not wait for its end, may cause one more.
+    let looked = fleet.s3.asked("GET", "/purges/") - looks;
+    assert!((1..=2).contains(&looked), "{looked} looks");
     let log = fleet.origin.settled().await;
     assert!(log.iter().all(|seen| seen.header(PURGES) == Some(&*own)));
 }
