@@ -119,13 +119,11 @@ impl Upload {
     pub async fn read_head(&mut self) -> std::result::Result<ResponseHeader, Failure> {
         loop {
             let began = Instant::now();
-            let too_slow = self.too_slow(began);
             let wire = &mut self.connection.wire;
             let deadline = self.deadline.unwrap_or(began);
             let step = tokio::select! {
                 read = wire.read_head() => Step::Read(read),
                 piece = self.pieces.recv(), if !self.sent => Step::Send(piece),
-                () = too_slow, if !self.sent => return Err(self.give_up()),
                 () = sleep_until(deadline), if self.deadline.is_some() => Step::Read(
                     Error::e_explain(ErrorType::ReadTimedout, "no head of an answer in time"),
                 ),
@@ -158,7 +156,7 @@ impl Upload {
                     return Ok(head);
                 }
                 Step::Read(Err(e)) => return Err(self.failed(&e)),
-                Step::Send(piece) => self.send(piece).await,
+                Step::Send(piece) => self.send(piece).await?,
             }
         }
     }
@@ -167,12 +165,10 @@ impl Upload {
     pub async fn next(&mut self) -> std::result::Result<Option<Bytes>, Failure> {
         loop {
             let began = Instant::now();
-            let too_slow = self.too_slow(began);
             let wire = &mut self.connection.wire;
             let step = tokio::select! {
                 read = wire.read_body() => Step::Read(read),
                 piece = self.pieces.recv(), if !self.sent => Step::Send(piece),
-                () = too_slow, if !self.sent => return Err(self.give_up()),
             };
             self.waited += began.elapsed();
             match step {
@@ -182,7 +178,7 @@ impl Upload {
                     return Ok(bytes);
                 }
                 Step::Read(Err(e)) => return Err(self.failed(&e)),
-                Step::Send(piece) => self.send(piece).await,
+                Step::Send(piece) => self.send(piece).await?,
             }
         }
     }
@@ -192,26 +188,16 @@ impl Upload {
         self.connection.wire.is_done()
     }
 
-    /// Waits until the client has taken too long over its body.
-    fn too_slow(&self, now: Instant) -> impl Future<Output = ()> + use<> {
-        let longest = self.rule.longest(self.came);
-        let until = longest.map(|longest| now + longest.saturating_sub(self.waited));
-        async move {
-            match until {
-                Some(until) => sleep_until(until).await,
-                None => std::future::pending().await,
-            }
-        }
-    }
-
-    fn give_up(&self) -> Failure {
-        let rate = self.rule.min_rate;
-        Failure::new(Cause::SlowBody, format!("less than {rate} bytes a second"))
-    }
-
-    async fn send(&mut self, piece: Option<Piece>) {
+    /// Sends on what has come of the body; an error where the client has taken too long over that.
+    /// What does not come at all is the client's own limit's, which Pingora has.
+    async fn send(&mut self, piece: Option<Piece>) -> std::result::Result<(), Failure> {
         if let Some(Piece::Bytes(bytes)) = &piece {
             self.came += bytes.len() as u64;
+            let longest = self.rule.longest(self.came);
+            if longest.is_some_and(|longest| self.waited > longest) {
+                let what = format!("less than {} bytes a second", self.rule.min_rate);
+                return Err(Failure::new(Cause::SlowBody, what));
+            }
         }
         let wire = &mut self.connection.wire;
         let sent = match piece {
@@ -232,6 +218,7 @@ impl Upload {
             wire.set_read_timeout(Some(self.patience));
             self.unsent = Some(Failure::of(&e, &self.attempts.server_name()));
         }
+        Ok(())
     }
 
     fn failed(&mut self, e: &Error) -> Failure {
