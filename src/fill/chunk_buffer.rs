@@ -91,9 +91,12 @@ impl ChunkBuffer {
         let _ = self.budget.set(share);
     }
 
-    /// Adds bytes at the end.
-    pub fn append(&self, bytes: Bytes) {
+    /// Adds bytes at the end; with the last of them it is complete. Who reads these finds it so.
+    pub fn append(&self, bytes: Bytes, is_last: bool) {
         let mut content = self.content.lock();
+        if is_last {
+            content.end.get_or_insert(Ok(()));
+        }
         content.checksum = crc32c::crc32c_append(content.checksum, &bytes);
         content.length += bytes.len() as u64;
         content.push(bytes);

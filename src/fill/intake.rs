@@ -153,7 +153,7 @@ impl Intake {
             if let Current::Filling(buffer) = &self.current {
                 self.board.screen(self.offset - piece.len() as u64, &piece);
                 let buffer = buffer.clone();
-                buffer.append(piece);
+                buffer.append(piece, self.is_past_chunk());
                 self.board.moved(self.flight, self.chunk_before());
                 // What is in hand is given out at once; there is no more before there is room.
                 if buffer.share().is_none() {
@@ -276,10 +276,12 @@ impl Intake {
         let chunk = self.chunk();
         let broken = std::mem::replace(&mut self.current, Current::Edge);
         if let Current::Filling(buffer) = broken {
+            // All of it may have come, and no room for it.
+            let begun = self.chunk_before();
             let why = self
                 .outcome
                 .get_or_insert(FillError::Broken("the answer ended early".into()));
-            self.board.end_chunk(chunk, &buffer);
+            self.board.end_chunk(begun, &buffer);
             buffer.end(Err(why.clone()));
         }
         let failure = self.outcome.take().map(|why| (chunk, why));

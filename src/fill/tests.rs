@@ -636,6 +636,33 @@ async fn one_object_can_not_take_all_the_room() {
     assert!(waiting.now_or_never().is_some());
 }
 
+/// Whoever has read the last byte of a chunk may ask again at once. One for which there is no room in
+/// the end is not there.
+#[tokio::test(start_paused = true)]
+async fn a_chunk_of_which_all_has_come_is_whole_before_there_is_room_for_it() {
+    let bench = Bench::new().await;
+    let board = bench.board();
+    let mut held = Vec::new();
+    while let Some(Some(share)) = bench.fills.share(&board, None).now_or_never() {
+        held.push(share);
+    }
+    let run = ChunkRun {
+        start: ChunkIndex(2),
+        end: ChunkIndex(3),
+    };
+    let mut intake = Intake::of_client(bench.fills.clone(), board.clone(), run, false);
+    let all = content(1, chunk_range(2, 3).unwrap());
+    {
+        let push = intake.push(all);
+        tokio::pin!(push);
+        assert!(push.as_mut().now_or_never().is_none());
+        assert_eq!(board.coverage(run), Coverage::Stored);
+        assert!(matches!(push.await, Err(FillError::Busy)));
+    }
+    drop(intake);
+    assert_eq!(board.coverage(run), Coverage::Partial);
+}
+
 #[tokio::test]
 async fn another_version_ends_the_generation_and_never_mixes() {
     let bench = Bench::new().await;
