@@ -162,7 +162,11 @@ impl Hit {
     async fn new(stage: &Stage, features: Features) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let store = Store::open(store::Config::new(directory.path().join("cache")));
-        let fills = Fills::new(store.expect("a store"), fill::Config::default());
+        let fills = Fills::new(
+            store.expect("a store"),
+            fill::Config::default(),
+            fill::Workers::default(),
+        );
         let storage: &'static ChunkStorage = Box::leak(Box::new(ChunkStorage::new(fills)));
         let errand = Errand {
             catalogue: None,

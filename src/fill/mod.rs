@@ -70,7 +70,7 @@ pub struct Fills {
     doubts: Doubts,
     boards: Mutex<WeakMap<u64, Board>>,
     sink: OnceLock<Arc<dyn Sink>>,
-    workers: OnceLock<Workers>,
+    workers: Workers,
     stats: Stats,
 }
 
@@ -154,8 +154,8 @@ impl From<SourceError> for FillError {
 }
 
 impl Fills {
-    /// Fills into `store`.
-    pub fn new(store: Arc<Store>, config: Config) -> Arc<Self> {
+    /// Fills into `store`, by these threads.
+    pub fn new(store: Arc<Store>, config: Config, workers: Workers) -> Arc<Self> {
         Arc::new(Self {
             unkept: Unkept::new(config.in_flight / 2),
             doubts: Doubts::new(),
@@ -164,19 +164,14 @@ impl Fills {
             config: RwLock::new(config),
             boards: Mutex::default(),
             sink: OnceLock::new(),
-            workers: OnceLock::new(),
+            workers,
             stats: Stats::default(),
         })
     }
 
-    /// What comes in does so on these threads from now on; on its readers' before.
-    pub fn work_on(&self, workers: Workers) {
-        let _ = self.workers.set(workers);
-    }
-
     /// Has something done that nobody's answer hangs on alone.
     fn run(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.workers.get_or_init(Workers::default).run(work);
+        self.workers.run(work);
     }
 
     /// Complete chunks of objects that are shared are offered there from now on.

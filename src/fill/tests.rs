@@ -211,7 +211,7 @@ impl Bench {
             max_window: 4 * u64::from(CHUNK),
             ..Config::default()
         };
-        let fills = Fills::new(store, config);
+        let fills = Fills::new(store, config, Workers::default());
         let object = fills.store().conceive(manifest());
         let store = fills.store();
         store.publish(&object, store.mark()).await;

@@ -30,11 +30,14 @@ impl Workers {
     /// Has work done by the next thread. Where there is none, and no runtime to spare the caller
     /// either, as when a process goes down, it is not done.
     pub(super) fn run(&self, work: impl Future<Output = ()> + Send + 'static) {
-        if let Some(last) = self.threads.len().checked_sub(1) {
-            let next = self.given.fetch_add(1, Relaxed) % (last + 1);
-            self.threads[next].spawn(work);
-        } else if let Ok(here) = Handle::try_current() {
-            here.spawn(work);
+        let given = self.given.fetch_add(1, Relaxed);
+        let next = given.checked_rem(self.threads.len());
+        let thread = match next {
+            Some(next) => Some(self.threads[next].clone()),
+            None => Handle::try_current().ok(),
+        };
+        if let Some(thread) = thread {
+            thread.spawn(work);
         }
     }
 }

@@ -76,8 +76,8 @@ pub(super) async fn start(
     let doors = doors.collect::<Result<Vec<_>, _>>()?;
     let lanes = Lanes::start(settings.server.threads).map_err(StartError::Threads)?;
     let lanes = Arc::new(lanes);
-    let storage = open_storage(&settings, predecessor)?;
-    storage.fills().work_on(Workers::new(lanes.intake()));
+    let workers = Workers::new(lanes.intake());
+    let storage = open_storage(&settings, workers, predecessor)?;
 
     let cache_version = Arc::new(AtomicU32::new(settings.cache_version));
     let tier = open_tier(&settings, storage, &cache_version).await?;
@@ -187,6 +187,7 @@ pub(super) fn connection_limits(settings: &Settings) -> ConnectionLimits {
 /// that is what pingora-cache asks of a storage.
 fn open_storage(
     settings: &Settings,
+    workers: Workers,
     predecessor: Option<&Predecessor>,
 ) -> Result<&'static ChunkStorage, StartError> {
     let lock = match predecessor {
@@ -197,7 +198,7 @@ fn open_storage(
     let walker = store.clone();
     tokio::task::spawn_blocking(move || walker.recover());
     tokio::spawn(store.clone().watch());
-    let fills = Fills::new(store, settings.fill.clone());
+    let fills = Fills::new(store, settings.fill.clone(), workers);
     Ok(Box::leak(Box::new(ChunkStorage::new(fills))))
 }
 
