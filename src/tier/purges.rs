@@ -78,13 +78,7 @@ impl Herald for Tier {
 
     fn as_of(&self, place: &str) -> Option<AsOf> {
         let history = self.history.lock();
-        // Also what is being carried out: the store may be past it already.
-        let as_of = AsOf {
-            log: self.log,
-            number: history.last(),
-            and_more: history.owes(place),
-        };
-        (as_of.number > 0 || as_of.and_more).then_some(as_of)
+        self.as_far_as(history.last(), history.owes(place))
     }
 
     fn is_at(&self, as_of: AsOf) -> bool {
@@ -111,9 +105,21 @@ impl Tier {
         standing != Standing::Gone
     }
 
-    /// The number of the last purge that is known; 0 for none.
-    pub(super) fn last_known(&self) -> u64 {
-        self.history.lock().last()
+    /// The purges that are known to have a number, if there are any: also one that is being carried
+    /// out, as the store may be past it already.
+    pub(super) fn numbered(&self) -> Option<AsOf> {
+        let last = self.history.lock().last();
+        self.as_far_as(last, false)
+    }
+
+    fn as_far_as(&self, number: u64, and_more: bool) -> Option<AsOf> {
+        let log = self.log;
+        let as_of = AsOf {
+            log,
+            number,
+            and_more,
+        };
+        (number > 0 || and_more).then_some(as_of)
     }
 
     /// The number of the last purge, where the fleet can know of all.

@@ -7,7 +7,7 @@ use super::{
     pieces::{Piece, pieces},
 };
 use crate::{
-    domain::{AsOf, ByteRange, Groups, PURGES},
+    domain::{ByteRange, Groups, PURGES},
     fill::{Catalogue, Verdict, judge},
     source::{Answer, Ranged, Request, Source, SourceError},
     store::{Manifest, ObjectId},
@@ -53,13 +53,7 @@ impl Tiered {
     /// purges that have no number yet need not be spoken of.
     fn told(&self, request: &Request) -> Request {
         let mut request = request.clone();
-        let number = self.tier.last_known();
-        if number > 0 {
-            let as_of = AsOf {
-                log: self.tier.log,
-                number,
-                and_more: false,
-            };
+        if let Some(as_of) = self.tier.numbered() {
             request.headers.insert(PURGES, as_of.field());
         }
         request
