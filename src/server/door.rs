@@ -41,8 +41,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 pub(super) struct Clientele {
     /// Their connections.
     pub connections: Arc<Connections>,
-    /// Those that are at their beginning: accepted, and their first request is still to come or to
-    /// be answered. Who has just connected is owed an answer, also by a process that stops.
+    /// Those that are at the beginning of a request: accepted, and their first one is still to come
+    /// or to be answered; or some of a later one has come. They are owed an answer, also by a process
+    /// that stops.
     pub beginning: Count,
     /// Those over HTTP/2.
     pub http2: Count,
@@ -140,7 +141,6 @@ impl Door {
         begins: Counted,
     ) {
         let link = stream.link().clone();
-        // Pingora lets go of who has said nothing when it stops: it gets those who have.
         let terms = self.clientele.reception.terms();
         let idle = terms.clients.idle_timeout;
         let late = Instant::now() + idle.min(terms.clients.header_timeout);
@@ -177,8 +177,8 @@ impl Door {
         }
     }
 
-    /// Serves the next request on a connection over HTTP/1, if one comes. Pingora lets go of who has
-    /// yet to ask as soon as the process stops: so it is not let look before there is something to see.
+    /// Serves the next request on a connection over HTTP/1, if one begins to come in time. Who has
+    /// begun to ask is answered, also by a process that stops.
     async fn once_it_comes<T>(
         &self,
         next: impl Future<Output = Option<T>>,
@@ -186,26 +186,21 @@ impl Door {
         shutdown: &ShutdownWatch,
     ) -> Option<T> {
         let mut next = pin!(next);
-        if !*shutdown.borrow()
-            && let Poll::Ready(served) = poll_fn(|cx| Poll::Ready(next.as_mut().poll(cx))).await
-        {
+        // All of it may be at hand.
+        if let Poll::Ready(served) = poll_fn(|cx| Poll::Ready(next.as_mut().poll(cx))).await {
             return served;
         }
-        // It may have had all of it at hand, and be at it.
-        if link.expected_head().is_some() {
+        if !link.has_head_begun() {
             let idle = self.clientele.reception.terms().clients.idle_timeout;
             let idle = self.clientele.connections.idle_timeout(idle);
             tokio::select! {
                 biased;
                 () = link.has_come() => {}
-                () = sleep(idle) => {}
-                () = self.leaves(shutdown.clone(), idle) => {}
-            }
-            if *shutdown.borrow() {
-                sleep(SEGMENTS).await;
+                () = sleep(idle) => return None,
+                () = self.leaves(shutdown.clone(), idle) => return None,
             }
         }
-        // Where nothing has come Pingora closes the connection, or has its own limit for that.
+        let _begins = self.clientele.beginning.enter();
         next.await
     }
 
@@ -231,10 +226,6 @@ impl Door {
 /// a segment every few seconds. Its next answer says that the connection is closed, where closing it at
 /// once could meet a request that is on its way.
 const PAUSE: Duration = Duration::from_secs(10);
-
-/// How long the rest of a head may be on its way that comes in several segments, where Pingora only takes
-/// what is there.
-const SEGMENTS: Duration = Duration::from_millis(20);
 
 /// The session of the next request on a connection over HTTP/1 that is kept.
 pub(super) fn resumed(reused: ReusedHttpStream) -> ServerSession {

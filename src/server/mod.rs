@@ -232,7 +232,8 @@ impl Running {
         let ended = Instant::now();
         let is_done = || {
             let patient = ended.elapsed() < FIRST_WORDS;
-            let beginning = patient && clientele.beginning.now() > 0;
+            // Where another process serves nobody waits for this one, and each head has its time.
+            let beginning = (patient || is_replaced) && clientele.beginning.now() > 0;
             let operators = is_replaced && !self.owed.none(patient);
             // Over HTTP/2 an answer is at its end before its last bytes are with the client.
             let pausing = is_replaced && clientele.kept.now() > 0;

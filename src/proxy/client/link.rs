@@ -26,6 +26,8 @@ pub struct Link {
     reads_head: AtomicBool,
     /// Heads that have been expected so far.
     heads: AtomicUsize,
+    /// Whether some of the last one has come.
+    has_begun: AtomicBool,
     /// What its client takes at a time.
     pub habit: Arc<Habit>,
     answer: Mutex<Answer>,
@@ -66,6 +68,7 @@ impl Link {
             socket,
             reads_head: AtomicBool::new(false),
             heads: AtomicUsize::new(0),
+            has_begun: AtomicBool::new(false),
             habit: Arc::default(),
             answer: Mutex::default(),
         })
@@ -92,8 +95,19 @@ impl Link {
     /// What comes next is the head of a request.
     pub fn expect_head(&self) {
         self.heads.fetch_add(1, Relaxed);
+        self.has_begun.store(false, Relaxed);
         self.reads_head.store(true, Relaxed);
         *self.answer.lock() = Answer::default();
+    }
+
+    /// Some of the head of a request has come.
+    pub(super) fn head_begins(&self) {
+        self.has_begun.store(true, Relaxed);
+    }
+
+    /// Whether some of the head that is expected has come, or all of it.
+    pub fn has_head_begun(&self) -> bool {
+        self.has_begun.load(Relaxed)
     }
 
     /// The head of a request has come.

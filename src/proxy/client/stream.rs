@@ -347,6 +347,9 @@ impl AsyncRead for ClientStream {
         let before = buffer.filled().len();
         let read = self.poll_inner_read(cx, buffer);
         let came = buffer.filled().len() - before;
+        if came > 0 {
+            self.link.head_begins();
+        }
         match self.head.check(cx, came, Instant::now()) {
             Ok(()) => read,
             Err(excess) => Poll::Ready(Err(self.refuse(cx, excess))),

@@ -1,6 +1,7 @@
 //! A new process takes over while clients are served: no connection is refused, no answer breaks,
 //! no object is lost, and no byte is wrong.
 
+mod heads;
 mod operator;
 
 use crate::{
