@@ -5,7 +5,7 @@ use super::{
         super::malformed::{Caller, Ended, Malformed, Refused},
         ClientStream,
     },
-    request::check,
+    request::{check, join_cookies},
     session::Session,
     stream::Http2Stream,
 };
@@ -185,7 +185,8 @@ fn admit(
     digest: &Arc<Digest>,
     caller: &Caller,
 ) -> Option<Session> {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
+    join_cookies(&mut head.headers);
     let mut head: RequestHeader = head.into();
     let Err(what) = check(&head) else {
         let stream = Http2Stream::new(respond);

@@ -1,10 +1,10 @@
-//! What of a request's head is refused before it is one.
+//! What of a request's head is refused before it is one, and what is made of the rest.
 //!
 //! h2 has checked the frames and the pseudo-header fields. What is left are heads that an HTTP/1.1
 //! origin, to which they are passed on, might read differently.
 
 use crate::proxy::Malformed;
-use http::{Method, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 use pingora_core::protocols::http::authority::{
     RawTargetAuthority, raw_target_authority, validate_request_authority,
 };
@@ -27,6 +27,19 @@ pub(super) fn check(request: &RequestHeader) -> Result<(), Malformed> {
         return Err(Malformed::Host);
     }
     Ok(())
+}
+
+/// Puts cookies together that came in fields of their own, as over HTTP/2 they may (RFC 9113, section
+/// 8.2.3).
+pub(super) fn join_cookies(headers: &mut HeaderMap) {
+    let header::Entry::Occupied(mut cookies) = headers.entry(header::COOKIE) else {
+        return;
+    };
+    let crumbs: Vec<_> = cookies.iter().map(HeaderValue::as_bytes).collect();
+    if crumbs.len() > 1 {
+        let whole = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]));
+        cookies.insert(whole.expect("values put together are one"));
+    }
 }
 
 /// Whether the length is said not at all, or once, or the same each time (RFC 9110, section 8.6).

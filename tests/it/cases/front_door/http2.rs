@@ -44,6 +44,28 @@ async fn an_answer_that_is_cut_is_not_taken_for_the_whole() {
     }
 }
 
+/// Browsers send a field for each cookie over HTTP/2. They are one to whoever speaks HTTP/1.1 (RFC 9113,
+/// section 8.2.3), and count as one.
+#[tokio::test(flavor = "multi_thread")]
+async fn cookies_that_come_one_by_one_are_one_field() {
+    let (origin, gate, _object) = scene(Script::new(953, 1000)).await;
+    let client = H2::connect(gate.address(), 1 << 20).await;
+    let pairs: Vec<String> = (0..150).map(|nth| format!("c{nth}={nth}")).collect();
+    let mut request = Request::get("/film");
+    for pair in &pairs {
+        request = request.header("cookie", pair);
+    }
+    assert_eq!(client.ask(&request).await.status(), 200);
+    let asked = &origin.asked("/film")[0];
+    let came: Vec<_> = asked
+        .headers
+        .iter()
+        .filter(|(name, _)| name.eq_ignore_ascii_case("cookie"))
+        .collect();
+    assert_eq!(came.len(), 1, "{came:?}");
+    assert_eq!(came[0].1, pairs.join("; "));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_body_reaches_the_origin_through_small_windows() {
     let (origin, gate, _object) = scene(Script::new(951, 1000)).await;
