@@ -28,6 +28,9 @@ pub enum Excess {
     /// It is too long.
     #[error("the head of a request is too long")]
     Bytes,
+    /// It has too many fields.
+    #[error("the head of a request has too many fields")]
+    Fields,
 }
 
 /// A head that comes in.
@@ -36,9 +39,24 @@ pub struct HeadRead {
     limits: HeadLimits,
     number: usize,
     bytes: usize,
+    lines: Lines,
     /// When it is late; nothing while its first byte is waited for.
     late: Option<Pin<Box<Sleep>>>,
 }
+
+/// The lines of a head as they come in.
+#[derive(Debug, Default)]
+struct Lines {
+    /// Those that have ended, but for empty ones.
+    ended: usize,
+    /// Whether there is something in the one that has not.
+    is_begun: bool,
+    /// The empty one has come that ends the head.
+    is_over: bool,
+}
+
+/// The most fields that Pingora's parser makes something of.
+const MOST_FIELDS: usize = 256;
 
 /// What may be read beyond a head before it is seen that it has ended: Pingora reads at most that
 /// much at a time.
@@ -51,6 +69,7 @@ impl HeadRead {
             limits,
             number: 0,
             bytes: 0,
+            lines: Lines::default(),
             late: None,
         }
     }
@@ -59,7 +78,10 @@ impl HeadRead {
     /// them, so this is how a next one is told.
     pub fn begin(&mut self, number: usize) {
         if number != self.number {
-            (self.number, self.bytes, self.late) = (number, 0, None);
+            *self = Self {
+                number,
+                ..Self::new(self.limits)
+            };
         }
     }
 
@@ -73,8 +95,12 @@ impl HeadRead {
     }
 
     /// Some of it has come, or nothing; wakes the task when it is late.
-    pub fn check(&mut self, cx: &mut Context<'_>, came: usize, now: Instant) -> Result<(), Excess> {
-        self.bytes += came;
+    pub fn check(&mut self, cx: &mut Context<'_>, came: &[u8], now: Instant) -> Result<(), Excess> {
+        self.bytes += came.len();
+        self.lines.pass(came);
+        if self.lines.fields() > MOST_FIELDS {
+            return Err(Excess::Fields);
+        }
         if self.bytes > self.limits.bytes + BEYOND {
             return Err(Excess::Bytes);
         }
@@ -92,12 +118,35 @@ impl HeadRead {
     }
 }
 
+impl Lines {
+    fn pass(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            match byte {
+                _ if self.is_over => return,
+                b'\r' => {}
+                b'\n' if self.is_begun => {
+                    self.ended += 1;
+                    self.is_begun = false;
+                }
+                // Empty lines before a request are ignored (RFC 9112, section 2.2).
+                b'\n' => self.is_over = self.ended > 0,
+                _ => self.is_begun = true,
+            }
+        }
+    }
+
+    /// All of them but the request's own line.
+    fn fields(&self) -> usize {
+        self.ended.saturating_sub(1)
+    }
+}
+
 impl Excess {
     /// What is wrong with the request.
     pub fn malformed(self) -> Malformed {
         match self {
             Self::Time => Malformed::TooSlow,
-            Self::Bytes => Malformed::TooLarge,
+            Self::Bytes | Self::Fields => Malformed::TooLarge,
         }
     }
 
@@ -107,7 +156,7 @@ impl Excess {
             Self::Time => {
                 "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
             }
-            Self::Bytes => {
+            Self::Bytes | Self::Fields => {
                 "HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
             }
         }
@@ -118,8 +167,38 @@ impl From<Excess> for io::Error {
     fn from(excess: Excess) -> Self {
         let kind = match excess {
             Excess::Time => io::ErrorKind::TimedOut,
-            Excess::Bytes => io::ErrorKind::InvalidData,
+            Excess::Bytes | Excess::Fields => io::ErrorKind::InvalidData,
         };
         Self::new(kind, excess)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn fields_are_counted_in_whatever_pieces_they_come(
+            fields in 0_usize..10,
+            before in 0_usize..3,
+            body in "[a-z\r\n]{0,40}",
+            cuts in proptest::collection::vec(1_usize..20, 0..40),
+        ) {
+            let head = format!(
+                "{}GET / HTTP/1.1\r\n{}\r\n{body}",
+                "\r\n".repeat(before),
+                "X: a\r\n".repeat(fields),
+            );
+            let (mut lines, mut rest) = (Lines::default(), head.as_bytes());
+            for cut in cuts {
+                let (piece, left) = rest.split_at(cut.min(rest.len()));
+                lines.pass(piece);
+                rest = left;
+            }
+            lines.pass(rest);
+            prop_assert_eq!(lines.fields(), fields);
+        }
     }
 }

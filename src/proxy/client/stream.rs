@@ -346,8 +346,8 @@ impl AsyncRead for ClientStream {
         self.head.begin(number);
         let before = buffer.filled().len();
         let read = self.poll_inner_read(cx, buffer);
-        let came = buffer.filled().len() - before;
-        if came > 0 {
+        let came = &buffer.filled()[before..];
+        if !came.is_empty() {
             self.link.head_begins();
         }
         match self.head.check(cx, came, Instant::now()) {
