@@ -61,11 +61,19 @@ type Readers = BTreeMap<u64, Arc<AtomicU64>>;
 #[derive(Debug)]
 struct State {
     flights: Flights,
-    buffers: HashMap<ChunkIndex, Arc<ChunkBuffer>>,
+    coming: HashMap<ChunkIndex, Coming>,
     failures: u64,
     last_failure: Option<(ChunkIndex, FillError)>,
     ended: Option<FillError>,
     whole_only: bool,
+}
+
+/// A chunk that comes in, or waits for the disk.
+#[derive(Debug)]
+struct Coming {
+    buffer: Arc<ChunkBuffer>,
+    /// By which flight.
+    by: FlightId,
 }
 
 /// Where a chunk is.
@@ -84,7 +92,7 @@ impl Board {
         Self {
             state: Mutex::new(State {
                 flights: Flights::new(object.chunk_size()),
-                buffers: HashMap::new(),
+                coming: HashMap::new(),
                 failures: 0,
                 last_failure: None,
                 ended: None,
@@ -118,8 +126,8 @@ impl Board {
         // A buffer leaves only after its chunk is on disk: asked in this order, a chunk that
         // is anywhere is found.
         let state = self.state.lock();
-        if let Some(buffer) = state.buffers.get(&chunk) {
-            return Place::Coming(buffer.clone());
+        if let Some(coming) = state.coming.get(&chunk) {
+            return Place::Coming(coming.buffer.clone());
         }
         match self.object.has(chunk) {
             true => Place::Stored,
@@ -132,8 +140,8 @@ impl Board {
     pub fn coverage(&self, mut run: ChunkRun) -> Coverage {
         let state = self.state.lock();
         while let Some(chunk) = self.object.first_missing(run) {
-            match state.buffers.get(&chunk) {
-                Some(buffer) if buffer.is_complete() => run.start = chunk.next(),
+            match state.coming.get(&chunk) {
+                Some(coming) if coming.buffer.is_complete() => run.start = chunk.next(),
                 Some(_) => return Coverage::Coming,
                 None if state.flights.will_bring(chunk) => return Coverage::Coming,
                 None => return Coverage::Partial,
@@ -159,7 +167,7 @@ impl Board {
     /// on return.
     pub(super) fn claim(&self, want: ChunkIndex, limit: ChunkIndex, now: Instant) -> Claim {
         let mut state = self.state.lock();
-        let held = |chunk| state.buffers.contains_key(&chunk) || self.object.has(chunk);
+        let held = |chunk| state.coming.contains_key(&chunk) || self.object.has(chunk);
         if held(want) {
             return Claim::Wait;
         }
@@ -181,7 +189,7 @@ impl Board {
     /// Whether a reader that is at `from` is to fetch `chunk` ahead: nobody has, or was sent for it.
     pub(super) fn is_unasked(&self, chunk: ChunkIndex, from: ChunkIndex) -> bool {
         let state = self.state.lock();
-        let held = state.buffers.contains_key(&chunk) || self.object.has(chunk);
+        let held = state.coming.contains_key(&chunk) || self.object.has(chunk);
         !held && !state.flights.expects(chunk, from, now())
     }
 
@@ -196,7 +204,7 @@ impl Board {
         state.flights.moved(flight, chunk, now());
         match state.flights.may_deliver(flight, chunk) {
             false => Wanted::Over,
-            true if state.buffers.contains_key(&chunk) || self.object.has(chunk) => Wanted::Held,
+            true if state.coming.contains_key(&chunk) || self.object.has(chunk) => Wanted::Held,
             true => Wanted::Yes,
         }
     }
@@ -207,12 +215,17 @@ impl Board {
         within && self.state.lock().flights.may_deliver(flight, chunk)
     }
 
-    /// A chunk begins to come in; false where another flight was faster.
-    pub(super) fn begin_chunk(&self, chunk: ChunkIndex, buffer: Arc<ChunkBuffer>) -> bool {
+    /// A chunk begins to come in by a flight; false where another one was faster.
+    pub(super) fn begin_chunk(
+        &self,
+        by: FlightId,
+        chunk: ChunkIndex,
+        buffer: Arc<ChunkBuffer>,
+    ) -> bool {
         let mut state = self.state.lock();
-        let free = !self.object.has(chunk) && !state.buffers.contains_key(&chunk);
+        let free = !self.object.has(chunk) && !state.coming.contains_key(&chunk);
         if free {
-            state.buffers.insert(chunk, buffer);
+            state.coming.insert(chunk, Coming { buffer, by });
             drop(state);
             self.changed.notify_waiters();
         }
@@ -223,11 +236,11 @@ impl Board {
     pub(super) fn end_chunk(&self, chunk: ChunkIndex, buffer: &Arc<ChunkBuffer>) {
         let mut state = self.state.lock();
         if state
-            .buffers
+            .coming
             .get(&chunk)
-            .is_some_and(|b| Arc::ptr_eq(b, buffer))
+            .is_some_and(|coming| Arc::ptr_eq(&coming.buffer, buffer))
         {
-            state.buffers.remove(&chunk);
+            state.coming.remove(&chunk);
         }
         drop(state);
         self.note_progress();
@@ -320,8 +333,9 @@ impl Board {
     pub(super) fn give_up_stalled(&self, chunk: ChunkIndex, now: Instant) {
         let mut state = self.state.lock();
         let again = self.reach(&state) != Reach::Once;
-        if again && state.flights.is_stalled_at(chunk, now) {
-            state.buffers.remove(&chunk);
+        let by = state.coming.get(&chunk).map(|coming| coming.by);
+        if again && by.is_some_and(|by| state.flights.is_stalled_at(by, chunk, now)) {
+            state.coming.remove(&chunk);
         }
     }
 
@@ -338,7 +352,7 @@ impl Board {
             return true;
         }
         let goes_on = !self.given_up.load(SeqCst);
-        let there = |c: &ChunkIndex| state.buffers.contains_key(c) || self.object.has(*c);
+        let there = |c: &ChunkIndex| state.coming.contains_key(c) || self.object.has(*c);
         match self.object.grid() {
             Some(grid) => (0..grid.count())
                 .map(ChunkIndex)
@@ -464,7 +478,7 @@ impl Board {
     /// The chunks that come in, in no order, and the transfers that bring them and others.
     pub(super) fn transfers(&self) -> (Vec<ChunkIndex>, Vec<Transfer>) {
         let state = self.state.lock();
-        let coming = state.buffers.keys().copied().collect();
+        let coming = state.coming.keys().copied().collect();
         let runs = state.flights.runs();
         let transfers = runs.map(|(run, driver)| Transfer::new(run, driver));
         (coming, transfers.collect())

@@ -180,11 +180,10 @@ impl Flights {
         self.flights.iter().map(|f| f.next).min()
     }
 
-    /// Whether `chunk` is in the hands of a client's flight that stands still.
-    pub fn is_stalled_at(&self, chunk: ChunkIndex, now: Instant) -> bool {
-        self.flights
-            .iter()
-            .any(|f| f.next == chunk && f.is_stalled(now))
+    /// Whether a flight stands still with its client in `chunk`.
+    pub fn is_stalled_at(&self, id: FlightId, chunk: ChunkIndex, now: Instant) -> bool {
+        let flight = self.flights.iter().find(|f| f.id == id);
+        flight.is_some_and(|f| f.next == chunk && f.is_stalled(now))
     }
 
     /// The flight begins again, for `run`: the origin sends more than it was asked for.

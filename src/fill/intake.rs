@@ -210,7 +210,7 @@ impl Intake {
             Wanted::Yes => {}
         }
         let buffer = Arc::new(ChunkBuffer::new(self.offset));
-        self.current = match self.board.begin_chunk(chunk, buffer.clone()) {
+        self.current = match self.board.begin_chunk(self.flight, chunk, buffer.clone()) {
             true => Current::Filling(buffer),
             false => Current::Passing,
         };

@@ -444,6 +444,29 @@ async fn a_client_that_stands_still_holds_up_nobody() {
     drop(client);
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_comes_in_in_the_place_of_a_client_that_stands_still_is_given_out_as_it_comes() {
+    let bench = Bench::new().await;
+    let whole = ChunkRun {
+        start: ChunkIndex(0),
+        end: ChunkIndex(CHUNKS as u32),
+    };
+    let mut client = Intake::of_client(bench.fills.clone(), bench.board(), whole, true);
+    let begun = content(1, ByteRange::new(0, 1000).unwrap());
+    client.push(begun).await.unwrap();
+    tokio::time::advance(flights::STALLED).await;
+    let mut cursor = bench.cursor(None);
+    let (mut got, half) = (0, u64::from(CHUNK) / 2);
+    for gate in (1..=4).map(|quarter| half / 4 * quarter) {
+        bench.source.change(|s| s.gate = gate);
+        while got < gate {
+            let bytes = cursor.next().await.unwrap().unwrap();
+            got += bytes.len() as u64;
+        }
+    }
+    drop(client);
+}
+
 #[tokio::test]
 async fn a_client_s_own_stream_is_stored_and_followed() {
     let bench = Bench::new().await;
