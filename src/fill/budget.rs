@@ -4,8 +4,11 @@ use super::{Board, Fills, now};
 use crate::{store::WeakMap, traffic::customer};
 use parking_lot::Mutex;
 use std::{
+    future::{Future, poll_fn},
     net::IpAddr,
+    pin::pin,
     sync::Arc,
+    task::Poll,
     time::{Duration, Instant},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -102,17 +105,48 @@ impl Fills {
     }
 
     /// Waits for room for a chunk of an object, first in what its client and it may have
-    /// themselves; `None` where there will never be any.
+    /// themselves; `None` where there will never be any. What is only in memory makes room for what
+    /// comes, also what comes to be so meanwhile.
     pub(super) async fn share(
         &self,
         board: &Board,
         client: Option<&Arc<ClientRoom>>,
     ) -> Option<Share> {
-        let (room, share) = (&self.in_flight.room, share_of(board.object().chunk_size()));
-        let own = board.room.clone();
-        let lacks = || own.available_permits().min(room.available_permits()) < share as usize;
-        // What the disk did not take makes room for what comes.
-        while lacks() && self.unkept.give_up_oldest() {}
+        // One that is larger than all room has it alone.
+        let most = u32::try_from(self.in_flight.most).unwrap_or(u32::MAX);
+        let share = share_of(board.object().chunk_size()).min(most);
+        let mut taking = pin!(self.take_share(board, client, share));
+        loop {
+            let mut more = pin!(self.unkept.more());
+            more.as_mut().enable();
+            if let Poll::Ready(taken) = poll_fn(|cx| Poll::Ready(taking.as_mut().poll(cx))).await {
+                return taken;
+            }
+            if self.makes_room(board, share) {
+                continue;
+            }
+            tokio::select! {
+                biased;
+                taken = &mut taking => return taken,
+                () = more => {}
+            }
+        }
+    }
+
+    /// Gives up what is only in memory of the object that lacks room, or of any where all do; false
+    /// where nothing is.
+    fn makes_room(&self, board: &Board, share: u32) -> bool {
+        let lacks = |room: &Semaphore| room.available_permits() < share as usize;
+        let of_it = lacks(&board.room) && self.unkept.give_up_oldest(Some(board));
+        of_it || lacks(&self.in_flight.room) && self.unkept.give_up_oldest(None)
+    }
+
+    async fn take_share(
+        &self,
+        board: &Board,
+        client: Option<&Arc<ClientRoom>>,
+        share: u32,
+    ) -> Option<Share> {
         let of_client = match client {
             Some(client) => {
                 let share = share.min(client.most);
@@ -123,8 +157,8 @@ impl Fills {
         };
         Some(Share {
             _of_client: of_client,
-            _of_object: self.take("object", &own, share).await?,
-            _of_all: self.take("all", room, share).await?,
+            _of_object: self.take("object", &board.room, share).await?,
+            _of_all: self.take("all", &self.in_flight.room, share).await?,
             since: now(),
         })
     }

@@ -311,9 +311,27 @@ impl Drop for Intake {
     }
 }
 
+impl Fills {
+    /// Brings the chunks to the disk that came in before it was known how full it is.
+    pub(super) fn keep_what_waits(self: &Arc<Self>) {
+        for (board, chunk, buffer) in self.unkept.take_to_keep() {
+            self.run(keep(self.clone(), board, chunk, buffer));
+        }
+    }
+}
+
 /// Brings a complete chunk to the disk; its buffer stays readable until then.
 async fn keep(fills: Arc<Fills>, board: Arc<Board>, chunk: ChunkIndex, buffer: Arc<ChunkBuffer>) {
     let object = board.object();
+    // What can't be asked for again is not to make room for others.
+    if fills.store().must_learn_first(object) && !object.comes_once() {
+        fills.unkept.push_to_keep(board, chunk, buffer);
+        // It may have been learnt meanwhile.
+        if !fills.store().is_being_read() {
+            fills.keep_what_waits();
+        }
+        return;
+    }
     let (segments, checksum) = buffer.segments();
     let began = now();
     let kept = fills.store().keep(object, chunk, segments, checksum).await;

@@ -169,6 +169,12 @@ impl Fills {
         })
     }
 
+    /// Waits until the store knows how full its disk is, and has it keep what came in meanwhile.
+    pub async fn keep_when_it_is_known(self: Arc<Self>) {
+        self.store.read_through().await;
+        self.keep_what_waits();
+    }
+
     /// Has something done that nobody's answer hangs on alone.
     fn run(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.workers.run(work);

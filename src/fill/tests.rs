@@ -198,6 +198,13 @@ impl Bench {
 
     /// One whose store has room for so many bytes.
     async fn of(max_size: u64) -> Self {
+        let bench = Self::learning(max_size, Config::default().in_flight).await;
+        bench.fills.store().recover();
+        bench
+    }
+
+    /// One whose store does not know yet what is in its directory.
+    async fn learning(max_size: u64, in_flight: u64) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let config = crate::store::Config {
             chunk_size: CHUNK,
@@ -205,10 +212,10 @@ impl Bench {
             ..crate::store::Config::new(directory.path().to_owned())
         };
         let store = Store::open(config).unwrap();
-        store.recover();
         let config = Config {
             wait: Duration::from_secs(20),
             max_window: 4 * u64::from(CHUNK),
+            in_flight,
             ..Config::default()
         };
         let fills = Fills::new(store, config, Workers::default());
@@ -465,6 +472,64 @@ async fn what_comes_in_in_the_place_of_a_client_that_stands_still_is_given_out_a
         }
     }
     drop(client);
+}
+
+/// Nothing is kept before it is known how full the disk is. It holds up nobody, also where more comes
+/// in than there is room for.
+#[tokio::test(start_paused = true)]
+async fn what_comes_in_before_the_disk_is_known_waits_for_it_as_long_as_there_is_room() {
+    let room = 4 * u64::from(CHUNK);
+    assert!(TOTAL > room);
+    let bench = Bench::learning(1 << 30, room).await;
+    let began = now();
+    assert_eq!(read(&mut bench.cursor(None), 0).await.unwrap(), TOTAL);
+    assert!(
+        now() - began < Duration::from_secs(1),
+        "{:?}",
+        now() - began
+    );
+    assert_eq!(bench.source.sent(), TOTAL);
+    assert!(bench.stored().is_empty());
+    bench.fills.store().recover();
+    bench.fills.clone().keep_when_it_is_known().await;
+    bench.settled().await;
+    let stored = bench.stored();
+    assert!(
+        !stored.is_empty() && stored.contains(&(CHUNKS as u32 - 1)),
+        "{stored:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chunk_that_the_disk_does_not_take_makes_room_for_one_that_waits() {
+    let bench = Bench::learning(1 << 30, 2 * u64::from(CHUNK)).await;
+    let board = bench.board();
+    let _reader = bench.cursor(None);
+    let buffer = Arc::new(chunk_buffer::ChunkBuffer::new(0));
+    buffer.hold(bench.fills.share(&board, None).await.unwrap());
+    let mut waiting = std::pin::pin!(bench.fills.share(&board, None));
+    assert!(waiting.as_mut().now_or_never().is_none());
+    bench.fills.unkept.push(&board, ChunkIndex(0), buffer);
+    assert!(waiting.now_or_never().is_some());
+}
+
+/// As where a route has larger chunks than the room was made for.
+#[tokio::test]
+async fn a_chunk_larger_than_all_room_has_it_alone() {
+    let bench = Bench::of(1 << 30).await;
+    let large = bench.fills.store().conceive(Manifest {
+        id: ObjectId([9; 16]),
+        chunk_size: 64 << 20,
+        ..manifest()
+    });
+    let board = bench.fills.board(&large);
+    assert!(u64::from(large.chunk_size()) > bench.fills.config().in_flight);
+    let taking = bench.fills.share(&board, None);
+    assert!(
+        tokio::time::timeout(Duration::from_secs(5), taking)
+            .await
+            .is_ok()
+    );
 }
 
 #[tokio::test]

@@ -1,8 +1,9 @@
-//! Complete chunks that the disk did not take.
+//! Complete chunks that are only in memory.
 //!
-//! A disk that fails must not fail readers: such a chunk stays readable in memory for those who
-//! follow its flight. It holds its share of the bytes in flight, and goes, oldest first, when
-//! there are too many of them or when a flight needs the room.
+//! A disk that fails must not fail readers: a chunk that it did not take stays readable for those who
+//! follow its flight. So does one that comes in before it is known how full the disk is, which is
+//! kept then. Each holds its share of the bytes in flight, and goes, oldest first, when there are too
+//! many of them or when a flight needs the room.
 
 use super::{Board, chunk_buffer::ChunkBuffer};
 use crate::domain::ChunkIndex;
@@ -11,6 +12,7 @@ use std::{
     collections::VecDeque,
     sync::{Arc, Weak},
 };
+use tokio::sync::{Notify, futures::Notified};
 
 /// Chunks that are only in memory, oldest first.
 #[derive(Debug)]
@@ -18,9 +20,17 @@ pub(super) struct Unkept {
     chunks: Mutex<VecDeque<Chunk>>,
     /// Bytes.
     limit: u64,
+    more: Notify,
 }
 
-type Chunk = (Weak<Board>, ChunkIndex, Arc<ChunkBuffer>);
+#[derive(Debug)]
+struct Chunk {
+    board: Weak<Board>,
+    chunk: ChunkIndex,
+    buffer: Arc<ChunkBuffer>,
+    /// The board of one that is to be kept yet, also where nobody reads the object any more.
+    to_keep: Option<Arc<Board>>,
+}
 
 impl Unkept {
     /// Room for `limit` bytes.
@@ -28,6 +38,7 @@ impl Unkept {
         Self {
             chunks: Mutex::default(),
             limit,
+            more: Notify::new(),
         }
     }
 
@@ -36,25 +47,69 @@ impl Unkept {
         if !board.is_wanted() {
             return board.end_chunk(chunk, &buffer);
         }
-        let mut chunks = self.chunks.lock();
-        chunks.push_back((Arc::downgrade(board), chunk, buffer));
-        let bytes: u64 = chunks.iter().map(|(_, _, buffer)| buffer.length()).sum();
-        drop(chunks);
-        if bytes > self.limit {
-            self.give_up_oldest();
-        }
+        self.add(Chunk {
+            board: Arc::downgrade(board),
+            chunk,
+            buffer,
+            to_keep: None,
+        });
     }
 
-    /// Gives the oldest one up; false where there is none.
-    pub fn give_up_oldest(&self) -> bool {
-        let oldest = self.chunks.lock().pop_front();
+    /// A chunk that is to be kept when that can be; the oldest makes room for it.
+    pub fn push_to_keep(&self, board: Arc<Board>, chunk: ChunkIndex, buffer: Arc<ChunkBuffer>) {
+        self.add(Chunk {
+            board: Arc::downgrade(&board),
+            chunk,
+            buffer,
+            to_keep: Some(board),
+        });
+    }
+
+    fn add(&self, chunk: Chunk) {
+        let mut chunks = self.chunks.lock();
+        chunks.push_back(chunk);
+        let bytes: u64 = chunks.iter().map(|chunk| chunk.buffer.length()).sum();
+        drop(chunks);
+        if bytes > self.limit {
+            self.give_up_oldest(None);
+        }
+        self.more.notify_waiters();
+    }
+
+    /// Gives the oldest one up, of one object or of all; false where there is none.
+    pub fn give_up_oldest(&self, of: Option<&Board>) -> bool {
+        let is_of =
+            |chunk: &Chunk| of.is_none_or(|board| chunk.board.as_ptr() == &raw const *board);
+        let oldest = {
+            let mut chunks = self.chunks.lock();
+            let at = chunks.iter().position(is_of);
+            at.and_then(|at| chunks.remove(at))
+        };
         oldest.map(forget).is_some()
+    }
+
+    /// Those that are to be kept: they are the caller's now.
+    pub fn take_to_keep(&self) -> Vec<(Arc<Board>, ChunkIndex, Arc<ChunkBuffer>)> {
+        let mut chunks = self.chunks.lock();
+        let (to_keep, others) = std::mem::take(&mut *chunks)
+            .into_iter()
+            .partition::<VecDeque<_>, _>(|chunk| chunk.to_keep.is_some());
+        *chunks = others;
+        let to_keep = to_keep.into_iter();
+        to_keep
+            .filter_map(|chunk| Some((chunk.to_keep?, chunk.chunk, chunk.buffer)))
+            .collect()
+    }
+
+    /// Waits for one to be added, from the first poll or [`Notified::enable`] on.
+    pub fn more(&self) -> Notified<'_> {
+        self.more.notified()
     }
 }
 
 /// From now on the chunk is fetched anew by whoever needs it.
-fn forget((board, chunk, buffer): Chunk) {
-    if let Some(board) = board.upgrade() {
-        board.end_chunk(chunk, &buffer);
+fn forget(chunk: Chunk) {
+    if let Some(board) = chunk.board.upgrade() {
+        board.end_chunk(chunk.chunk, &chunk.buffer);
     }
 }

@@ -199,6 +199,7 @@ fn open_storage(
     tokio::task::spawn_blocking(move || walker.recover());
     tokio::spawn(store.clone().watch());
     let fills = Fills::new(store, settings.fill.clone(), workers);
+    tokio::spawn(fills.clone().keep_when_it_is_known());
     Ok(Box::leak(Box::new(ChunkStorage::new(fills))))
 }
 

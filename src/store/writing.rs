@@ -7,6 +7,12 @@ use bytes::Bytes;
 use std::{io, sync::Arc, time::Instant};
 
 impl Store {
+    /// Whether chunks of an object have to wait until it is known how full the disk is: see
+    /// [`Store::read_through`].
+    pub fn must_learn_first(&self, object: &Object) -> bool {
+        self.is_being_read() && object.private().is_none()
+    }
+
     /// Writes a complete chunk; on return it is visible, or it is known why not.
     pub async fn keep(
         self: &Arc<Self>,
