@@ -19,7 +19,7 @@ impl Store {
     /// The manifest of this generation goes, if it has one; for whoever holds its files.
     pub(super) fn remove_manifest(&self, object: &Object) {
         let (id, generation) = (object.id(), object.generation());
-        let written = self.load_manifest(id);
+        let written = self.load_manifest(id).ok().flatten();
         if written.is_some_and(|manifest| manifest.generation == generation) {
             let _ = std::fs::remove_file(self.paths.manifest(id));
             self.index.lock().remove(id, generation);
@@ -75,24 +75,40 @@ impl Store {
         self.files[usize::from(id.0[0]) % FILE_LOCKS].lock()
     }
 
-    pub(super) fn load(&self, id: ObjectId) -> Option<Object> {
-        Object::load(self.load_manifest(id)?, &self.paths).ok()
+    /// What lies on disk of an object; `None` where there is nothing, or nothing that can be used.
+    /// An error says nothing of what lies there: it can't be read at this moment.
+    pub(super) fn load(&self, id: ObjectId) -> io::Result<Option<Object>> {
+        let Some(manifest) = self.load_manifest(id)? else {
+            return Ok(None);
+        };
+        if_there(Object::load(manifest, &self.paths))
     }
 
     /// What lies on disk of an object becomes known to purges, if anything does.
-    pub(super) fn learn(&self, id: ObjectId) -> Option<Object> {
+    pub(super) fn learn(&self, id: ObjectId) -> io::Result<Option<Object>> {
         let _files = self.files(id);
-        let object = self
-            .load(id)
-            .filter(|object| !object.present().is_empty())?;
-        let manifest = object.manifest()?;
-        let usage = object.usage().clone();
-        self.index.lock().insert(&manifest, usage);
-        Some(object)
+        let object = self.load(id)?;
+        let object = object.filter(|object| !object.present().is_empty());
+        if let Some(object) = &object
+            && let Some(manifest) = object.manifest()
+        {
+            let usage = object.usage().clone();
+            self.index.lock().insert(&manifest, usage);
+        }
+        Ok(object)
     }
 
-    pub(super) fn load_manifest(&self, id: ObjectId) -> Option<Manifest> {
-        let encoded = std::fs::read(self.paths.manifest(id)).ok()?;
-        Manifest::decode(&encoded).filter(|manifest| manifest.id == id)
+    pub(super) fn load_manifest(&self, id: ObjectId) -> io::Result<Option<Manifest>> {
+        let encoded = if_there(std::fs::read(self.paths.manifest(id)))?;
+        let manifest = encoded.and_then(|encoded| Manifest::decode(&encoded));
+        Ok(manifest.filter(|manifest| manifest.id == id))
+    }
+}
+
+/// A file that is not there is no failure of the disk.
+fn if_there<T>(opened: io::Result<T>) -> io::Result<Option<T>> {
+    match opened {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        opened => opened.map(Some),
     }
 }

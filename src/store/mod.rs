@@ -138,7 +138,7 @@ pub struct Store {
     queue: Semaphore,
     reads: Arc<Semaphore>,
     recovered: watch::Sender<bool>,
-    /// Whether the walk met a folder that it could not read.
+    /// Whether the walk met a folder or an object that it could not read.
     is_blind: AtomicBool,
     /// Every manifest in the directory. Taken last of all locks, and never kept.
     index: Mutex<Index>,
@@ -377,7 +377,8 @@ impl Store {
         for _ in 0..LOADS {
             let removals = self.table.lock().removals(id);
             let is_known = *self.recovered.borrow() && !self.is_lost();
-            let loaded = self.load(id).map(Arc::new).filter(|_| !self.is_lost());
+            let loaded = self.load(id).ok().flatten().map(Arc::new);
+            let loaded = loaded.filter(|_| !self.is_lost());
             let mut table = self.table.lock();
             if let Some(open) = table.find(id) {
                 return Some(open);

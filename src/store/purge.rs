@@ -156,14 +156,15 @@ impl Store {
         let unknown = id.filter(|_| !self.knows_all());
         let store = self.clone();
         let done = tokio::task::spawn_blocking(move || {
-            if let Some(id) = unknown {
-                store.learn(id);
-            }
+            let learned = unknown.map(|id| store.learn(id));
+            let unread = learned
+                .and_then(Result::err)
+                .inspect(|e| store.stats.disk_error("reading an object", e));
             let victims = {
                 let mut table = store.table.lock();
                 store.take_out(&mut table, &Selector::Url(place))
             };
-            match store.unlink_all(victims) {
+            match store.unlink_all(victims) + u64::from(unread.is_some()) {
                 0 => Ok(()),
                 stuck => Err(PurgeError::Disk(stuck)),
             }
@@ -383,7 +384,7 @@ impl Store {
         now: SystemTime,
     ) -> io::Result<()> {
         let _files = self.files(id);
-        let manifest = self.load_manifest(id);
+        let manifest = self.load_manifest(id)?;
         let Some(mut manifest) = manifest.filter(|m| m.generation == generation) else {
             return Ok(());
         };

@@ -5,11 +5,15 @@
 //! bodies without a manifest, manifests without a body. And it sweeps what another version wrote,
 //! older or newer: a manifest whose first line is not that of this version is never guessed at, and
 //! its object is fetched again.
+//!
+//! What can't be read at this moment is left as it is, since it may be sound: a process short of
+//! files or memory would sweep away its cache otherwise. The store knows that it is blind then.
 
 use super::{Object, ObjectId, Store, purges::Force};
 use crate::domain::Grid;
 use std::{
     collections::HashSet,
+    io,
     path::{Path, PathBuf},
     sync::atomic::Ordering::Relaxed,
     time::SystemTime,
@@ -18,7 +22,7 @@ use std::{
 /// What the file's name says that it is.
 enum Named {
     Manifest(ObjectId),
-    Body,
+    Body(ObjectId),
     Other,
 }
 
@@ -29,17 +33,13 @@ pub(super) fn walk(store: &Store) {
         let Some(_own) = store.own() else {
             break;
         };
-        match std::fs::read_dir(&folder) {
-            Ok(entries) => {
-                let files = entries.flatten().map(|entry| entry.path()).collect();
+        match files_in(&folder) {
+            Ok(files) => {
                 let (found, not) = walk_folder(store, files);
                 objects += found;
                 unreadable += not;
             }
-            Err(e) => {
-                store.is_blind.store(true, Relaxed);
-                store.stats.disk_error("reading a folder", &e);
-            }
+            Err(e) => miss(store, "reading a folder", &e),
         }
     }
     log::info!("{objects} objects found on disk, {} bytes", store.size());
@@ -50,28 +50,47 @@ pub(super) fn walk(store: &Store) {
     }
 }
 
+/// All files of a folder, or none: of a part of them it can't be told what belongs together.
+fn files_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder)?;
+    entries.map(|entry| Ok(entry?.path())).collect()
+}
+
+/// There is something in the directory that is not known.
+fn miss(store: &Store, doing: &str, error: &io::Error) {
+    store.is_blind.store(true, Relaxed);
+    store.stats.disk_error(doing, error);
+}
+
 /// Returns the number of objects in the folder, and of those that can't be read.
 fn walk_folder(store: &Store, files: Vec<PathBuf>) -> (usize, usize) {
     let mut owned = HashSet::new();
+    let mut unread = HashSet::new();
     let mut objects = 0;
     let mut unreadable = 0;
     for path in &files {
         if let Named::Manifest(id) = named(path) {
             match store.learn(id) {
-                Some(object) if is_over(store, &object) => {}
-                Some(object) => {
+                Ok(Some(object)) if is_over(store, &object) => {}
+                Ok(Some(object)) => {
                     owned.insert(store.paths.body(id, object.generation()));
                     enter(store, &object);
                     objects += 1;
                 }
-                None => unreadable += usize::from(remove_unless_open(store, id, path)),
+                Ok(None) => unreadable += usize::from(remove_unless_open(store, id, path)),
+                Err(e) => {
+                    miss(store, "reading an object", &e);
+                    unread.insert(id);
+                }
             }
         }
     }
     for path in files {
         let orphan = match named(&path) {
             Named::Manifest(_) => false,
-            Named::Body => !owned.contains(&path) && !is_open(store, &path),
+            Named::Body(id) => {
+                !owned.contains(&path) && !unread.contains(&id) && !is_open(store, id)
+            }
             Named::Other => true,
         };
         if orphan {
@@ -119,23 +138,21 @@ fn enter(store: &Store, object: &Object) {
 
 /// A manifest that leads nowhere goes, unless a request has just brought the object to life.
 fn remove_unless_open(store: &Store, id: ObjectId, path: &Path) -> bool {
-    let is_open = store.table.lock().find(id).is_some();
-    !is_open && std::fs::remove_file(path).is_ok()
+    !is_open(store, id) && std::fs::remove_file(path).is_ok()
 }
 
-/// Whether a body belongs to an object that a request opened since the start.
-fn is_open(store: &Store, path: &Path) -> bool {
-    let id = path
-        .file_stem()
-        .and_then(|stem| ObjectId::parse(stem.to_str()?));
-    id.is_some_and(|id| store.table.lock().find(id).is_some())
+/// Whether a request opened an object since the start.
+fn is_open(store: &Store, id: ObjectId) -> bool {
+    store.table.lock().find(id).is_some()
 }
 
 fn named(path: &Path) -> Named {
     let parts = || Some((path.file_stem()?.to_str()?, path.extension()?.to_str()?));
     match parts().map(|(stem, extension)| (ObjectId::parse(stem), extension)) {
         Some((Some(id), "manifest")) => Named::Manifest(id),
-        Some((Some(_), generation)) if u64::from_str_radix(generation, 16).is_ok() => Named::Body,
+        Some((Some(id), generation)) if u64::from_str_radix(generation, 16).is_ok() => {
+            Named::Body(id)
+        }
         _ => Named::Other,
     }
 }

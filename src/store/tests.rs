@@ -292,6 +292,38 @@ async fn what_a_killed_process_left_is_swept() {
     assert!(store.find(lonely, &[2]).await.is_none());
 }
 
+/// A link that leads to itself can't be read, as no file can while a process may open no more.
+#[tokio::test]
+async fn what_cannot_be_read_at_the_start_is_neither_removed_nor_taken_for_known() {
+    for file in ["manifest", "0000000000000005"] {
+        let bench = Bench::new(100 << 20);
+        let store = bench.open();
+        let object = create(&store, manifest(1, 5, 10)).await;
+        keep(&store, &object, 0).await.unwrap();
+        let id = object.id();
+        store.close().await;
+        drop((store, object));
+        let path = bench.file(|extension| extension == file);
+        let aside = bench.directory.path().join("aside");
+        std::fs::rename(&path, &aside).unwrap();
+        std::os::unix::fs::symlink(&path, &path).unwrap();
+
+        let store = bench.open();
+        let purged = store.purge(Selector::All, How::default()).await;
+        assert_eq!(purged, Err(PurgeError::Blind), "{file}");
+        let written = store.supersede("here".into(), Some(id)).await;
+        assert_eq!(written, Err(PurgeError::Disk(1)), "{file}");
+        store.close().await;
+        drop(store);
+
+        std::fs::rename(&aside, &path).unwrap();
+        let store = bench.open();
+        let object = store.find(id, &[1]).await.expect("still there");
+        assert_eq!(read(&store, &object, 0).await.unwrap(), content(&object, 0));
+        store.purge(Selector::All, How::default()).await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn what_another_version_wrote_is_never_read_and_makes_room() {
     let written = b"tidegate manifest 1\n";

@@ -330,7 +330,7 @@ async fn a_private_object_that_ends_leaves_its_successor_alone() {
     store.publish(&next, store.mark()).await;
     keep(&store, &next, 0).await.unwrap();
     store.complete(&stream, u64::from(CHUNK)).await;
-    let written = store.load_manifest(next.id()).unwrap();
+    let written = store.load_manifest(next.id()).unwrap().unwrap();
     assert_eq!(written.generation, next.generation());
     assert_eq!(files(&config), 2);
 }

@@ -269,7 +269,7 @@ async fn a_soft_purge_is_not_overwritten_by_a_manifest_under_way() {
     let purged = store.purge(Selector::All, how).await.unwrap();
     assert_eq!(purged.objects, 1);
     writer.join().unwrap();
-    let written = store.load_manifest(object.id()).unwrap();
+    let written = store.load_manifest(object.id()).unwrap().unwrap();
     assert!(written.meta.fresh_until < SystemTime::now());
 }
 
