@@ -80,14 +80,16 @@ impl Store {
         };
         let purges = self.purging.acquire_many(PURGES as u32);
         let purges = tokio::time::timeout(DISK_PATIENCE, purges).await;
+        // Clients' writes wait to be told from the moment on that they are not this process's.
+        let (tell, writes) = mpsc::channel(TOLD_AT_A_TIME);
+        *self.next_owner.lock() = Some(tell);
         let stopped = purges.is_ok() && self.disown().await;
         drop(purges);
         if !stopped {
             self.given_away.store(false, SeqCst);
+            *self.next_owner.lock() = None;
             return Err(io::ErrorKind::TimedOut.into());
         }
-        let (tell, writes) = mpsc::channel(TOLD_AT_A_TIME);
-        *self.next_owner.lock() = Some(tell);
         Ok(Given { lock, writes })
     }
 
@@ -110,10 +112,10 @@ impl Store {
     /// anything, so that nothing is known; call [`Store::recover`] as after opening. Whoever reads
     /// goes on with what it has open and goes on checking all of it.
     pub fn take_back(&self) {
-        *self.next_owner.lock() = None;
         self.forget_all();
         *self.owned.write() = !self.is_lost();
         self.given_away.store(false, SeqCst);
+        *self.next_owner.lock() = None;
     }
 
     /// Nothing is known any more of what lies in the directory; [`Store::recover`] learns it.
@@ -130,21 +132,25 @@ impl Store {
         self.recovered.send_replace(false);
     }
 
-    /// Has the next owner forget what a client's write has changed.
+    /// Has the next owner forget what a client's write has changed; `None` where the directory is
+    /// this process's again before that one has done so.
     pub(super) async fn tell_next_owner(
         &self,
         place: String,
         id: Option<ObjectId>,
-    ) -> Result<(), PurgeError> {
-        let next = self.next_owner.lock().clone().ok_or(PurgeError::Closed)?;
-        let (done, told) = oneshot::channel();
+    ) -> Option<Result<(), PurgeError>> {
+        let next = self.next_owner.lock().clone();
         let told = async {
+            let (done, told) = oneshot::channel();
             let write = Superseded { place, id, done };
+            let next = next.ok_or(PurgeError::Closed)?;
             next.send(write).await.map_err(|_| PurgeError::Closed)?;
             told.await.map_err(|_| PurgeError::Closed)
         };
         let told = tokio::time::timeout(DISK_PATIENCE, told).await;
-        told.unwrap_or(Err(PurgeError::Late))
+        let told = told.unwrap_or(Err(PurgeError::Late));
+        let is_told = told != Err(PurgeError::Closed) || self.is_given_away();
+        is_told.then_some(told)
     }
 }
 

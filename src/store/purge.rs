@@ -84,6 +84,10 @@ struct Victim {
     is_out: bool,
 }
 
+/// How many owners of the directory a client's write is brought to, where it passes on and comes back
+/// meanwhile.
+const OWNERS: usize = 3;
+
 type Victims = BTreeMap<(ObjectId, u64), Victim>;
 
 impl Store {
@@ -148,14 +152,49 @@ impl Store {
         if self.purging.is_closed() {
             return Err(PurgeError::Closed);
         }
-        if self.is_given_away() {
-            return self.tell_next_owner(place, id).await;
+        if self.is_given_away()
+            && let Some(told) = self.tell_next_owner(place.clone(), id).await
+        {
+            return told;
         }
         let mut telling = self.telling(&Selector::Url(place.clone()), false);
         self.table.lock().purges.note_write(&place);
-        let unknown = id.filter(|_| !self.knows_all());
+        let done = self.supersede_with_owner(&place, id).await;
+        telling.done = done.is_ok();
+        done
+    }
+
+    /// Whoever owns the directory takes out what lies at a place. It may pass on at any moment, and
+    /// come back where the next process dies.
+    async fn supersede_with_owner(
+        self: &Arc<Self>,
+        place: &str,
+        id: Option<ObjectId>,
+    ) -> Result<(), PurgeError> {
+        for _ in 0..OWNERS {
+            if let Some(done) = self.supersede_here(place.to_owned(), id).await {
+                return done;
+            }
+            if let Some(told) = self.tell_next_owner(place.to_owned(), id).await {
+                return told;
+            }
+        }
+        Err(PurgeError::Closed)
+    }
+
+    /// Takes out what lies at a place; `None` where the directory is another process's by now.
+    async fn supersede_here(
+        self: &Arc<Self>,
+        place: String,
+        id: Option<ObjectId>,
+    ) -> Option<Result<(), PurgeError>> {
         let store = self.clone();
         let done = tokio::task::spawn_blocking(move || {
+            let own = store.own().filter(|_| !store.is_given_away());
+            if own.is_none() && !store.is_absent() {
+                return None;
+            }
+            let unknown = id.filter(|_| !store.knows_all());
             let learned = unknown.map(|id| store.learn(id));
             let unread = learned
                 .and_then(Result::err)
@@ -165,16 +204,14 @@ impl Store {
                 store.take_out(&mut table, &Selector::Url(place))
             };
             match store.unlink_all(victims) + u64::from(unread.is_some()) {
-                0 => Ok(()),
-                stuck => Err(PurgeError::Disk(stuck)),
+                0 => Some(Ok(())),
+                stuck => Some(Err(PurgeError::Disk(stuck))),
             }
         });
-        let done = tokio::time::timeout(DISK_PATIENCE, done).await;
-        let done = done
-            .map_err(|_| PurgeError::Late)?
-            .unwrap_or(Err(PurgeError::Closed));
-        telling.done = done.is_ok();
-        done
+        match tokio::time::timeout(DISK_PATIENCE, done).await {
+            Ok(done) => done.unwrap_or(Some(Err(PurgeError::Closed))),
+            Err(_) => Some(Err(PurgeError::Late)),
+        }
     }
 
     /// The objects that a purge would mean, at most so many of them, opened.
@@ -431,7 +468,9 @@ impl Store {
         let chunks = body
             .and_then(|body| body.recorded(count))
             .unwrap_or_default();
-        let _ = std::fs::remove_file(self.paths.body(id, generation));
+        if let Some(_own) = self.own() {
+            let _ = std::fs::remove_file(self.paths.body(id, generation));
+        }
         let mut budget = self.budget.lock();
         for chunk in chunks {
             budget.forget((id, generation, chunk));

@@ -2,11 +2,13 @@
 
 use super::*;
 use crate::{
-    domain::{ByteRange, ChunkIndex},
+    domain::{ByteRange, ChunkIndex, place_of},
     store::{Config, KeepError, Object, OpenError, Read, manifest::tests::sample},
 };
 use bytes::Bytes;
+use futures_util::FutureExt;
 use std::sync::atomic::{AtomicBool, AtomicU64};
+use tokio::task::JoinSet;
 
 const CHUNK: u32 = 65536;
 const COUNT: u32 = 8;
@@ -181,6 +183,85 @@ async fn clients_writes_are_passed_on() {
     drop(given);
     let late = store.supersede("here".into(), None).await;
     assert_eq!(late, Err(PurgeError::Closed));
+}
+
+/// Who asked before the directory passed on comes to the files after.
+#[test]
+fn a_write_that_is_overtaken_by_the_passing_on_is_the_next_owners() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .max_blocking_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let directory = tempfile::tempdir().unwrap();
+        let (store, object) = filled(&config(&directory)).await;
+        let place = place_of(object.key());
+        let (free, busy) = std::sync::mpsc::channel::<()>();
+        let only_thread = tokio::task::spawn_blocking(move || busy.recv());
+        let mut written = std::pin::pin!(store.supersede(place.clone(), Some(object.id())));
+        assert!(written.as_mut().now_or_never().is_none());
+        // What `give` comes to.
+        let (tell, mut writes) = mpsc::channel(1);
+        *store.next_owner.lock() = Some(tell);
+        *store.owned.write() = false;
+        store.given_away.store(true, SeqCst);
+        free.send(()).unwrap();
+        only_thread.await.unwrap().unwrap();
+        let told = async {
+            let write = writes.recv().await.unwrap();
+            assert_eq!((write.place, write.id), (place.clone(), Some(object.id())));
+            write.done.send(()).unwrap();
+        };
+        tokio::select! {
+            _ = &mut written => panic!("nobody was told"),
+            () = told => {}
+        }
+        assert_eq!(written.await, Ok(()));
+        assert!(store.paths.manifest(object.id()).exists());
+    });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_passing_on_waits_for_a_write_that_is_at_the_files() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, object) = filled(&config(&directory)).await;
+    let id = object.id();
+    let (mut begun, mut giving) = (JoinSet::new(), JoinSet::new());
+    {
+        let (store, place) = (store.clone(), place_of(object.key()));
+        tokio::task::block_in_place(|| {
+            let _files = store.files(id);
+            let writer = store.clone();
+            begun.spawn(async move { writer.supersede(place, Some(id)).await });
+            while store.open_object(id).is_some() {
+                std::thread::yield_now();
+            }
+            let giver = store.clone();
+            giving.spawn(async move { giver.give().await });
+            while !store.is_given_away() {
+                std::thread::yield_now();
+            }
+        });
+    }
+    let _given = giving.join_next().await.unwrap().unwrap().unwrap();
+    assert!(!store.paths.manifest(id).exists());
+    assert_eq!(begun.join_next().await.unwrap().unwrap(), Ok(()));
+}
+
+/// The next process dies before it is told.
+#[tokio::test]
+async fn a_write_is_carried_out_here_where_the_directory_comes_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, object) = filled(&config(&directory)).await;
+    let (id, place) = (object.id(), place_of(object.key()));
+    let given = store.give().await.unwrap();
+    let mut written = std::pin::pin!(store.supersede(place, Some(id)));
+    assert!(written.as_mut().now_or_never().is_none());
+    store.take_back();
+    drop(given);
+    assert_eq!(written.await, Ok(()));
+    assert!(!store.paths.manifest(id).exists());
 }
 
 static GENERATION: AtomicU64 = AtomicU64::new(100);
