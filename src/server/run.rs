@@ -2,7 +2,7 @@
 
 use super::{
     HandoverError, Running, Settings, StartError, build, clock,
-    handover::{Predecessor, hand_over},
+    handover::{Decision, Predecessor, hand_over},
     inherited::Inherited,
     notify,
 };
@@ -75,6 +75,8 @@ struct Signals {
     reload: Signal,
     reopen: Signal,
     upgrade: Signal,
+    /// It was told to stop while something else had to come to its end first.
+    is_stopped: bool,
 }
 
 impl Signals {
@@ -85,11 +87,15 @@ impl Signals {
             reload: signal(SignalKind::hangup())?,
             reopen: signal(SignalKind::user_defined1())?,
             upgrade: signal(SignalKind::user_defined2())?,
+            is_stopped: false,
         })
     }
 
     /// Until it is told to stop.
     async fn stop(&mut self) {
+        if std::mem::take(&mut self.is_stopped) {
+            return;
+        }
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
@@ -170,12 +176,26 @@ impl<'a> Process<'a> {
                     notify::tell(&format!("READY=1\n{}", self.status()));
                 }
                 _ = self.signals.upgrade.recv() => {
-                    // Left off, the new process ends: it waits for this one's word.
-                    tokio::select! {
-                        handed = hand_over(&self.running, &self.program) => {
-                            self.is_replaced = self.told(handed);
+                    let decision = Decision::default();
+                    let handed = {
+                        let handed = hand_over(&self.running, &self.program, &decision);
+                        tokio::pin!(handed);
+                        tokio::select! {
+                            handed = &mut handed => handed,
+                            () = self.signals.stop() => {
+                                // Left off, the new process ends: it waits for this one's word.
+                                if decision.take() {
+                                    log::info!("upgrade: called off, as this process is to stop");
+                                    break;
+                                }
+                                self.signals.is_stopped = true;
+                                handed.await
+                            }
                         }
-                        () = self.signals.stop() => break,
+                    };
+                    self.is_replaced = self.told(handed);
+                    if !self.is_replaced && std::mem::take(&mut self.signals.is_stopped) {
+                        break;
                     }
                 }
             }

@@ -39,6 +39,11 @@ impl Channel {
         Ok((Self(own), other))
     }
 
+    #[cfg(test)]
+    pub fn of(end: OwnedFd) -> Self {
+        Self(end)
+    }
+
     /// The end that this process has as its standard input.
     pub fn of_standard_input() -> io::Result<Self> {
         let own = io::stdin().as_fd().try_clone_to_owned()?;

@@ -13,6 +13,10 @@ use std::{
     os::fd::AsFd,
     path::Path,
     process::{Child, Command},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
     time::{Duration, Instant},
 };
 use tokio::sync::mpsc;
@@ -26,14 +30,26 @@ struct Heir {
 /// A process that is killed unless it is let go.
 struct OnTrial(Option<Child>);
 
+/// Whether the new process is to be the one that counts: decided once, by whoever comes first.
+#[derive(Clone, Debug, Default)]
+pub(in crate::server) struct Decision(Arc<AtomicBool>);
+
+impl Decision {
+    /// Whether it is the caller's.
+    pub fn take(&self) -> bool {
+        !self.0.swap(true, SeqCst)
+    }
+}
+
 /// Has the file at `program` take over with this process's arguments. An error leaves everything as
-/// it was.
+/// it was. Whoever takes the decision before has the new process end, and may drop this.
 pub(in crate::server) async fn hand_over(
     running: &Running,
     program: &Path,
+    decision: &Decision,
 ) -> Result<(), HandoverError> {
     let is_drained = running.state.pass_on();
-    let handed = hand_all_over(running, program, is_drained).await;
+    let handed = hand_all_over(running, program, is_drained, decision).await;
     if handed.is_err() {
         running.state.take_back();
     }
@@ -44,6 +60,7 @@ async fn hand_all_over(
     running: &Running,
     program: &Path,
     is_drained: bool,
+    decision: &Decision,
 ) -> Result<(), HandoverError> {
     let sockets = running.sockets()?;
     let program = program.to_owned();
@@ -61,12 +78,13 @@ async fn hand_all_over(
     .await?;
     let store = running.storage.fills().store();
     let Given { lock, writes } = store.give().await.map_err(HandoverError::Store)?;
+    let decision = decision.clone();
     let taken = blocking(move || {
         let heir = heir.ask(|channel| {
             channel.send(STORE, Some(lock.as_fd()))?;
             channel.expect(SERVING)
         })?;
-        heir.let_go()
+        heir.let_go(&decision)
     });
     match taken.await {
         Ok(channel) => {
@@ -144,8 +162,11 @@ impl Heir {
         })
     }
 
-    /// From here on the new process is the one that counts.
-    fn let_go(mut self) -> Result<Channel, HandoverError> {
+    /// From here on the new process is the one that counts, unless it has been decided otherwise.
+    fn let_go(mut self, decision: &Decision) -> Result<Channel, HandoverError> {
+        if !decision.take() {
+            return Err(io::Error::from(io::ErrorKind::Interrupted).into());
+        }
         if let Some(process) = &self.process.0 {
             notify::tell(&format!("MAINPID={}", process.id()));
         }
@@ -182,5 +203,35 @@ const LAST_MOMENTS: Duration = Duration::from_secs(1);
 impl Drop for OnTrial {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A new process, and its end of the conversation.
+    fn heir() -> (Heir, Channel) {
+        let (channel, other) = Channel::pair().unwrap();
+        let process = OnTrial(None);
+        (Heir { channel, process }, Channel::of(other))
+    }
+
+    #[test]
+    fn what_is_called_off_hears_no_go() {
+        let decision = Decision::default();
+        let (heir, other) = heir();
+        assert!(decision.take());
+        assert!(heir.let_go(&decision).is_err());
+        assert!(other.receive().is_err());
+    }
+
+    #[test]
+    fn what_has_gone_on_is_not_called_off() {
+        let decision = Decision::default();
+        let (heir, other) = heir();
+        let _channel = heir.let_go(&decision).unwrap();
+        assert!(!decision.take());
+        other.expect(GO).unwrap();
     }
 }

@@ -37,6 +37,7 @@
 //!   again, in files that have no name.
 //! * The old process decides. Where the new one ends, or says nothing for [`PATIENCE`], before "go",
 //!   it is killed, and the old one goes on as before; it takes the store back where it had given it.
+//! * An order to stop that comes before "go" calls it off: the new process hears no "go", and ends.
 //! * A new process that fails says why ("failed …") before it ends, so that the reason is in the log of
 //!   the old one, wherever that writes it.
 //! * A version that does not know this conversation finds its ports taken and ends: nothing changes.
@@ -45,7 +46,7 @@ mod channel;
 mod heir;
 mod predecessor;
 
-pub(super) use heir::hand_over;
+pub(super) use heir::{Decision, hand_over};
 pub(super) use predecessor::Predecessor;
 pub use predecessor::say_failed;
 

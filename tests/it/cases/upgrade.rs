@@ -355,6 +355,53 @@ dd bs=65536 count=1 of=/dev/null 2>/dev/null
 exit 3
 ";
 
+/// Takes its time between being given the store and serving, then says whether it is to go on.
+const SERVES_WHEN_LET: &str = "#!/bin/sh
+dd bs=65536 count=4 of=/dev/null 2>/dev/null
+printf prepared >&0
+dd bs=65536 count=1 of=/dev/null 2>/dev/null
+echo script: has the store >&2
+for _ in $(seq 400); do [ -e ${0%/*}/serve ] && break; sleep 0.05; done
+printf serving >&0
+echo script: heard $(dd bs=65536 count=1 2>/dev/null) >&2
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_to_stop_calls_off_an_upgrade() {
+    let (scene, _film, mut tidegate) = Scene::with_film(798).await;
+    let valve = Valve::at(2 * CHUNK);
+    let script = Script {
+        valve: Some(valve.clone()),
+        ..Script::new(799, 4 * CHUNK)
+    };
+    scene.origin.put("/long", script);
+    let mut client = Client::connect(tidegate.address).await;
+    client.send(&Request::get("/long")).await.unwrap();
+    assert_eq!(client.head().await.unwrap().status, 200);
+    scene.install_script(SERVES_WHEN_LET);
+    tidegate.signal(tidegate.current(), "USR2");
+    let line = tidegate.said("is to take over", 1).await;
+    let new = line.split(' ').skip_while(|word| *word != "process").nth(1);
+    let new = Path::new("/proc").join(new.unwrap());
+    tidegate.said("script: has the store", 1).await;
+    tidegate.signal(tidegate.current(), "TERM");
+    tidegate.said("stopping: ", 1).await;
+    std::fs::write(scene.directory.path().join("serve"), "").unwrap();
+    let ended = async {
+        while new.exists() {
+            let log = tidegate.log();
+            let goes_on = log.iter().any(|line| line.contains("script: heard go"));
+            assert!(!goes_on, "{}", log.join("\n"));
+            tokio::task::yield_now().await;
+        }
+    };
+    within("the new process to end", ended).await;
+    valve.open();
+    let (_, cut) = within("the rest of the answer", client.rest()).await;
+    assert!(cut.is_none(), "{cut:?}");
+    tidegate.first_ended().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn where_the_new_process_fails_the_old_one_goes_on_and_keeps_its_store() {
     let scene = Scene::new("1GiB").await;
