@@ -2,7 +2,8 @@
 
 use super::{ChunkIndex, ChunkRun};
 
-/// A growing bitmap: one bit a chunk, so 1 TB in chunks of 1 MiB takes 128 KB.
+/// A growing bitmap: one bit a chunk, so 1 TB in chunks of 1 MiB takes 128 KB, and no object on a
+/// [`super::Grid`] more than 2 MiB.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChunkSet {
     words: Vec<u64>,

@@ -71,7 +71,7 @@ pub enum Refusal {
     SetsCookie,
     /// Nobody says how long it is fresh.
     NoLifetime,
-    /// It is larger than what the route keeps.
+    /// It is larger than what the route keeps, or has more chunks than any object may have.
     TooLarge,
     /// It is smaller than what the route keeps.
     TooSmall,

@@ -41,12 +41,16 @@ pub struct Grid {
     total: u64,
 }
 
+/// The most chunks of an object: 16 TiB in chunks of 1 MiB. What is known of each of them takes
+/// memory, and an origin can announce any length without having it.
+pub const MOST_CHUNKS: u32 = 1 << 24;
+
 impl Grid {
     /// A grid of `chunk_size` bytes a chunk over `total` bytes; `None` where the size is 0 or
-    /// the object has more chunks than can be numbered.
+    /// the object would have more than [`MOST_CHUNKS`].
     pub fn new(chunk_size: u32, total: u64) -> Option<Self> {
-        let count = total.checked_div(u64::from(chunk_size))?;
-        (count < u64::from(u32::MAX)).then_some(Self { chunk_size, total })
+        let most = u64::from(chunk_size) * u64::from(MOST_CHUNKS);
+        (chunk_size > 0 && total <= most).then_some(Self { chunk_size, total })
     }
 
     /// Length of the object in bytes.
@@ -135,8 +139,20 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_cannot_be_numbered() {
-        assert_eq!(Grid::new(0, 1), None);
-        assert_eq!(Grid::new(1, u64::MAX), None);
+    fn refuses_what_has_no_or_too_many_chunks() {
+        let most = u64::from(MOST_CHUNKS);
+        for (size, total) in [
+            (0, 0),
+            (0, 1),
+            (1, u64::MAX),
+            (1, most + 1),
+            (1 << 20, 1 << 51),
+        ] {
+            assert_eq!(Grid::new(size, total), None, "{total} in {size}");
+        }
+        for (size, total) in [(1, most), (1 << 20, most << 20), (u32::MAX, 1 << 51)] {
+            let grid = Grid::new(size, total).unwrap();
+            assert!(grid.count() <= MOST_CHUNKS);
+        }
     }
 }

@@ -48,7 +48,7 @@ pub use directives::{Delta, Directives, Extent, OVERFLOW, seconds};
 pub use fields::{FieldRules, Fields};
 pub use forwarded::{ForwardedField, X_FORWARDED_FOR, is_relayed};
 pub use freshness::{Answer, Freshness, Refusal, judge, vary_names};
-pub use grid::{ChunkIndex, ChunkRun, Grid, chunk_at};
+pub use grid::{ChunkIndex, ChunkRun, Grid, MOST_CHUNKS, chunk_at};
 pub use groups::Groups;
 pub use head::{BadHead, check_head};
 pub use host::{HostPattern, normal_authority, without_port};

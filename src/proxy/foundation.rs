@@ -371,7 +371,9 @@ impl Proxy {
         let bound = ctx.route();
         let (sizes, total) = (&bound.route.sizes, ctx.incoming.map(|i| i.total));
         if let Some(total) = total {
-            size::judge(sizes, response.status, total, session.cache.bypassing())?;
+            let chunk_size = bound.route.chunk_size.unwrap_or(self.chunk_size);
+            let is_known = session.cache.bypassing();
+            size::judge(sizes, chunk_size, response.status, total, is_known)?;
         }
         let now = SystemTime::now();
         let answer = Answer {

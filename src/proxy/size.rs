@@ -1,14 +1,16 @@
 //! Objects that a route does not keep for their size.
 
 use super::{context::Context, foundation::Proxy};
-use crate::domain::{Refusal, Sizes};
+use crate::domain::{Grid, Refusal, Sizes};
 use http::StatusCode;
 use pingora_cache::{CacheKey, NoCacheReason, predictor::CacheablePredictor};
 
-/// Decides about an answer of this status and length. `is_known`: its key is remembered as one
+/// Decides about an answer of this status and length, which would be kept in chunks of this size: one
+/// of more of them than there may be is too large. `is_known`: its key is remembered as one
 /// that is not kept, so that an answer which does not tell its length has no second chance.
 pub fn judge(
     sizes: &Sizes,
+    chunk_size: u32,
     status: StatusCode,
     total: Option<u64>,
     is_known: bool,
@@ -21,6 +23,7 @@ pub fn judge(
     };
     match total {
         Some(total) if total > sizes.max => Err(Refusal::TooLarge),
+        Some(total) if Grid::new(chunk_size, total).is_none() => Err(Refusal::TooLarge),
         Some(total) if total < least => Err(Refusal::TooSmall),
         None if is_known && !sizes.take_all() => Err(Refusal::NoSize),
         _ => Ok(()),
@@ -44,6 +47,9 @@ impl Proxy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::MOST_CHUNKS;
+
+    const CHUNK: u32 = 1 << 20;
 
     #[test]
     fn sizes_out_of_bounds_are_refused_where_they_are_known() {
@@ -60,9 +66,19 @@ mod tests {
         ];
         for (status, total, is_known, expected) in table {
             let status = StatusCode::from_u16(status).unwrap();
-            let found = judge(&sizes, status, total, is_known);
+            let found = judge(&sizes, CHUNK, status, total, is_known);
             assert_eq!(found, expected, "{status} {total:?} {is_known}");
         }
-        assert_eq!(judge(&Sizes::default(), StatusCode::OK, None, true), Ok(()));
+        let all = Sizes::default();
+        assert_eq!(judge(&all, CHUNK, StatusCode::OK, None, true), Ok(()));
+    }
+
+    #[test]
+    fn what_would_have_too_many_chunks_is_too_large() {
+        let most = u64::from(MOST_CHUNKS) * u64::from(CHUNK);
+        let judge = |total| judge(&Sizes::default(), CHUNK, StatusCode::OK, Some(total), false);
+        assert_eq!(judge(most), Ok(()));
+        assert_eq!(judge(most + 1), Err(Refusal::TooLarge));
+        assert_eq!(judge(1 << 51), Err(Refusal::TooLarge));
     }
 }

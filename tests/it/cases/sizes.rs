@@ -69,6 +69,24 @@ async fn what_is_too_large_or_too_small_is_answered_in_full_and_not_kept() {
     }
 }
 
+/// Two PiB: what is known of its chunks alone would take hundreds of megabytes.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_would_have_too_many_chunks_is_answered_and_not_kept() {
+    let script = Script::new(917, 1 << 51);
+    let object = Object::from(&script);
+    let origin = Origin::with(script).await;
+    let gate = Gate::with(&origin, |_| {}).await;
+    let range = format!("bytes={}-{}", (1u64 << 51) - 200, (1u64 << 51) - 100);
+    for _ in 0..3 {
+        let part = ask(&gate, false, &Request::get("/film").range(&range)).await;
+        let verdict = object.verify(&object.expected(Some(&range), None), &part);
+        verdict.unwrap_or_else(|e| panic!("{e}\n{part}"));
+        let status = part.head.cache_status();
+        assert!(!status.is_hit(), "{part}");
+    }
+    assert_eq!(gate.metric("store_size_bytes").await, 0.0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_bounds_themselves_are_kept() {
     for size in [MIN, MAX] {
