@@ -110,8 +110,9 @@ impl Link {
         self.has_begun.load(Relaxed)
     }
 
-    /// The head of a request has come.
+    /// The head of a request has come. It may have been behind the one before, and was read with it.
     pub fn head_has_come(&self) {
+        self.has_begun.store(true, Relaxed);
         self.reads_head.store(false, Relaxed);
     }
 
