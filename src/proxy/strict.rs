@@ -2,6 +2,7 @@
 
 use super::{Clients, malformed::Malformed};
 use crate::domain::check_head;
+use http::{Version, header};
 use pingora_proxy::Session;
 
 /// Whether a head may be read on; otherwise what is wrong with it.
@@ -16,6 +17,11 @@ pub fn check(session: &Session, clients: &Clients) -> Result<(), Malformed> {
     let head = http1.get_headers_raw_bytes();
     if head.len() as u64 > clients.max_header_size {
         return Err(Malformed::TooLarge);
+    }
+    let request = session.req_header();
+    // Also where the target names one (RFC 9112, section 3.2).
+    if request.version == Version::HTTP_11 && !request.headers.contains_key(header::HOST) {
+        return Err(Malformed::Host);
     }
     check_head(&head).map_err(Malformed::Head)
 }

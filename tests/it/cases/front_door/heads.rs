@@ -2,8 +2,9 @@
 //! too large or too slow are not waited for.
 
 use crate::{
-    client::{Client, H2, Request},
+    client::{Answer, Client, H2, Request},
     gate::Gate,
+    model::{Expected, Object},
     origin::{Origin, Script},
     patience::{let_time_pass, within},
 };
@@ -68,6 +69,10 @@ async fn what_could_be_read_in_two_ways_is_refused_and_never_forwarded() {
             assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
         }
     }
+    // Also where the target names one.
+    let unnamed = b"GET http://media.test/film HTTP/1.1\r\n\r\n";
+    let answer = exchange(&gate, unnamed).await;
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
     assert!(origin.log().is_empty(), "{:#?}", origin.log());
     assert_eq!(gate.get("/film").await.status(), 200);
 }
@@ -103,6 +108,34 @@ async fn heads_that_are_too_large_are_refused() {
     }
     assert_eq!(client.ask(&request).await.status(), 431);
     assert!(origin.log().is_empty(), "{:#?}", origin.log());
+}
+
+/// Requests that come in one piece are answered one after the other (RFC 9112, section 9.3.2), also
+/// where each has to wait for the origin.
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_come_together_are_answered_in_order() {
+    let origin = Origin::start().await;
+    let objects: Vec<_> = (0..4).map(|nth| Script::new(910 + nth, 1000)).collect();
+    let mut text = String::new();
+    for (nth, script) in objects.iter().enumerate() {
+        let target = format!("/{nth}");
+        text += &format!("GET {target} HTTP/1.1\r\nHost: media.test\r\n\r\n");
+        origin.put(&target, script.clone());
+    }
+    let gate = Gate::before(&origin).await;
+    let mut client = Client::connect(gate.address()).await;
+    client.send_raw("GET", &text).await;
+    for (nth, script) in objects.iter().enumerate() {
+        if nth > 0 {
+            // It has been sent already.
+            client.send_raw("GET", "").await;
+        }
+        let head = client.head().await.unwrap();
+        let (body, cut) = client.rest().await;
+        let answer = Answer { head, body, cut };
+        let object = Object::from(script);
+        object.verify(&Expected::Whole, &answer).unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
