@@ -66,6 +66,12 @@ pub enum Merged {
         /// Names of runs that were brought for nothing.
         unused: Vec<String>,
     },
+    /// What is there has survived purges that what is brought may not have: first it is to be found
+    /// out.
+    Behind {
+        /// The number of the last one.
+        purges: u64,
+    },
 }
 
 const MAGIC: &[u8] = b"tidegate tier manifest 1\n";
@@ -149,13 +155,6 @@ impl Entry {
         object.meta.fresh_until = object.meta.fresh_until.min(over);
     }
 
-    /// Names of its runs that are not among those of another.
-    pub fn runs_beside(&self, other: Option<&Self>) -> Vec<String> {
-        let known = |run: &&Run| other.is_some_and(|other| other.runs.contains(run));
-        let beside = self.runs.iter().filter(|run| !known(run));
-        beside.map(|run| run.name.clone()).collect()
-    }
-
     /// Brings what this says to what is `there`, of which nothing counts where it has not
     /// survived the fleet's purges. Without runs it only says how long those there may be used.
     pub fn merge(self, there: Option<Self>, there_is_valid: bool) -> Merged {
@@ -169,6 +168,11 @@ impl Entry {
                 },
             };
         };
+        if there.purges > self.purges {
+            return Merged::Behind {
+                purges: there.purges,
+            };
+        }
         let names = |runs: &[Run]| runs.iter().map(|run| run.name.clone()).collect();
         if !there_is_valid || !self.is_version_of(&there.object) {
             let is_older = self.object.meta.validated <= there.object.meta.validated;
@@ -200,7 +204,7 @@ impl Entry {
         Merged::Write {
             entry: Box::new(Self {
                 object: if newer { self.object } else { there.object },
-                purges: self.purges.max(there.purges),
+                purges: self.purges,
                 runs,
             }),
             unused,
@@ -273,7 +277,7 @@ pub(super) mod tests {
     fn written(merged: Merged) -> (Entry, Vec<String>) {
         match merged {
             Merged::Write { entry, unused } => (*entry, unused),
-            Merged::Keep { .. } => panic!("nothing to write"),
+            other => panic!("nothing to write: {other:?}"),
         }
     }
 
@@ -348,6 +352,18 @@ pub(super) mod tests {
         // What was purged counts for nothing, however new.
         let (merged, unused) = written(old().merge(Some(new()), false));
         assert_eq!((merged, unused), (old(), vec!["b".to_owned()]));
+    }
+
+    #[test]
+    fn what_may_not_have_survived_a_purge_is_not_put_beside_what_has() {
+        let mut there = entry("\"a\"", 1, &[(4, 4, "b")]);
+        there.purges = 4;
+        for mine in [entry("\"a\"", 2, &[(0, 4, "a")]), entry("\"b\"", 2, &[])] {
+            for is_valid in [true, false] {
+                let merged = mine.clone().merge(Some(there.clone()), is_valid);
+                assert_eq!(merged, Merged::Behind { purges: 4 });
+            }
+        }
     }
 
     #[test]

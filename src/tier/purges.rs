@@ -369,7 +369,7 @@ impl Tier {
     }
 
     fn note_carried_out(&self, number: u64) {
-        self.carried_out.store(number, Relaxed);
+        self.carried_out.store(number, SeqCst);
         self.hearsay.tell();
         self.stats()
             .purges

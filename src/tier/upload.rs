@@ -9,15 +9,18 @@ use super::{
     remote::{Put, Trouble},
 };
 use crate::{
-    domain::{ChunkIndex, ChunkRun},
+    domain::{AsOf, ChunkIndex, ChunkRun},
     source::{Offered, Sink},
-    store::{Manifest, Meta, Object, ObjectId, Read},
+    store::{Herald, Manifest, Meta, Object, ObjectId, Read},
     traffic::backoff,
 };
 use bytes::Bytes;
 use object_store::{PutMode, PutPayload, UpdateVersion};
 use std::{
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::Ordering::{Relaxed, SeqCst},
+    },
     time::{Duration, Instant, SystemTime},
 };
 use tokio::{task::JoinSet, time::sleep};
@@ -150,11 +153,8 @@ impl Tier {
     /// Returns how many runs were brought.
     async fn try_bring(&self, (id, generation): Generation, what: What) -> Result<usize, Left> {
         self.calm().await;
-        // Before the object is looked at: purges up to here have been carried out on it.
-        let purges = self.carried_out.load(Relaxed);
         let object = self.store().find_by_id(id).await.ok_or(Left::Gone)?;
-        let mut manifest = object.manifest().ok_or(Left::Gone)?;
-        manifest.generation = 0;
+        let manifest = object.manifest().ok_or(Left::Gone)?;
         let is_meant = object.generation() == generation
             && !object.is_retired()
             && object.is_versioned()
@@ -181,14 +181,9 @@ impl Tier {
             .iter()
             .flat_map(|group| runs_of(&object, *group, per_run, &is_there))
             .collect();
-        let entry = |runs| Entry {
-            object: manifest.clone(),
-            purges,
-            runs,
-        };
         if lacking.is_empty() {
             if known.is_some_and(|known| is_outdated(&known, &manifest, SystemTime::now())) {
-                self.enter(id, entry(Vec::new()), &object).await?;
+                self.enter(Vec::new(), &object).await?;
             }
             return Ok(0);
         }
@@ -200,7 +195,7 @@ impl Tier {
             }
             if !runs.is_empty() {
                 brought += runs.len();
-                self.enter(id, entry(runs), &object).await?;
+                self.enter(runs, &object).await?;
             }
         }
         Ok(brought)
@@ -240,8 +235,23 @@ impl Tier {
         bytes.filter(|bytes| bytes.len() as u64 == range.len())
     }
 
+    /// What is to be said of an object that is here, and of these runs of it: nothing where it is not
+    /// any more.
+    fn entry(&self, object: &Object, runs: Vec<Run>) -> Option<Entry> {
+        // Before the object is looked at: it has survived the purges up to here, or is not there.
+        let purges = self.carried_out.load(SeqCst);
+        let mut manifest = object.manifest()?;
+        manifest.generation = 0;
+        (!object.is_retired()).then_some(Entry {
+            object: manifest,
+            purges,
+            runs,
+        })
+    }
+
     /// Enters runs in the manifest, which nobody else may have written meanwhile.
-    async fn enter(&self, id: ObjectId, mine: Entry, object: &Object) -> Result<(), Left> {
+    async fn enter(&self, runs: Vec<Run>, object: &Object) -> Result<(), Left> {
+        let id = object.id();
         let layout = self.remote().layout();
         let path = layout.manifest(self.lookup().version(), id);
         for attempt in 1..=ATTEMPTS * 2 {
@@ -251,18 +261,29 @@ impl Tier {
                 None => (None, None),
             };
             let is_valid = there.as_ref().is_some_and(|there| self.is_valid(there));
-            let not_entered = mine.runs_beside(there.as_ref());
-            let merged = mine.clone().merge(there, is_valid);
-            // What was purged meanwhile is not to come back.
-            if object.is_retired() {
-                self.erase_runs(id, &not_entered).await;
+            let Some(mine) = self.entry(object, runs.clone()) else {
+                // What was purged meanwhile is not to come back.
+                let there = there.map(|there| there.runs).unwrap_or_default();
+                let not_entered = runs.iter().filter(|run| !there.contains(run));
+                let names: Vec<_> = not_entered.map(|run| run.name.clone()).collect();
+                self.erase_runs(id, &names).await;
                 return Ok(());
-            }
-            let (entry, unused) = match merged {
+            };
+            let (entry, unused) = match mine.merge(there, is_valid) {
                 Merged::Write { entry, unused } => (entry, unused),
                 Merged::Keep { unused } => {
                     self.erase_runs(id, &unused).await;
                     return Ok(());
+                }
+                Merged::Behind { purges } => {
+                    let as_of = AsOf {
+                        log: self.log,
+                        number: purges,
+                        and_more: false,
+                    };
+                    self.catch_up(as_of).await;
+                    self.pause(attempt).await;
+                    continue;
                 }
             };
             match self.write(&path, &entry, version).await? {
@@ -272,12 +293,17 @@ impl Tier {
                     self.erase_runs(id, &unused).await;
                     return Ok(());
                 }
-                Put::Conflict => sleep(backoff(attempt.min(4)).mul_f64(fastrand::f64())).await,
+                Put::Conflict => self.pause(attempt).await,
             }
         }
         // The runs may be entered all the same; if not, tidegate tier gc finds them.
         log::debug!("the manifest of {id} in the tier changes too often");
         Err(Left::Failed)
+    }
+
+    /// Lets others go first.
+    async fn pause(&self, attempt: u32) {
+        sleep(backoff(attempt.min(4)).mul_f64(fastrand::f64())).await;
     }
 
     async fn write(

@@ -495,6 +495,40 @@ async fn a_purge_on_one_edge_reaches_all_and_is_not_undone() {
     assert_eq!(fleet.asked(), asked);
 }
 
+/// An edge that has not heard of a purge yet brings up what it had before: also where the validators
+/// are the same as before, as of a file that was broken and is mended in its place.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_fetched_before_a_purge_is_not_put_beside_what_came_after() {
+    let fleet = Fleet::new().await;
+    let late = fleet
+        .edge_with(|config| {
+            config.poll = Duration::from_secs(60);
+            config.linger = Duration::from_secs(3);
+        })
+        .await;
+    let purging = fleet
+        .edge_with(|config| config.linger = Duration::from_millis(50))
+        .await;
+    // Less than a run, which would not linger.
+    fleet.part(&late, 0, 2 * CHUNK - 1).await;
+    let purge = Request::new("PURGE", "/film");
+    assert_eq!(purging.ask(purge).await.status(), 200);
+    let mended = Script::new(601, SIZE);
+    let film = Object::from(&mended);
+    fleet.origin.put("/film", mended);
+    let range = format!("bytes={}-", 8 * CHUNK);
+    let answer = purging.ask(Request::get("/film").range(&range)).await;
+    film.verify(&film.expected(Some(&range), None), &answer)
+        .unwrap();
+    fleet.listed_anew(1).await;
+    // It looks at the log only because of what it finds in the manifest.
+    purge_reaches(&fleet, &late).await;
+    for edge in [&fleet.edge().await, &late] {
+        let answer = edge.get("/film").await;
+        film.verify(&Expected::Whole, &answer).unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_purge_that_the_tier_does_not_take_is_told_later() {
     let fleet = Fleet::new().await;
