@@ -85,6 +85,28 @@ pub enum Place {
     },
 }
 
+impl Place {
+    /// What tells it from other places, whoever asks there with whatever keys.
+    pub(super) fn name(&self) -> String {
+        let at = |endpoint: &Option<String>| endpoint.clone().unwrap_or_default();
+        match self {
+            Self::S3 {
+                bucket, endpoint, ..
+            } => format!("s3 {} {bucket}", at(endpoint)),
+            Self::Google {
+                bucket, endpoint, ..
+            } => format!("google {} {bucket}", at(endpoint)),
+            Self::Azure {
+                container,
+                account,
+                endpoint,
+                ..
+            } => format!("azure {} {account} {container}", at(endpoint)),
+            Self::Directory { path } => format!("directory {}", path.display()),
+        }
+    }
+}
+
 /// What is done where the tier can't be used at the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnError {

@@ -398,7 +398,8 @@ impl Tier {
 
     fn whose(&self) -> String {
         let config = self.config();
-        format!("{}/{} {:?}", config.prefix, config.fleet, config.place)
+        let place = config.place.name();
+        format!("{}/{} {place}", config.prefix, config.fleet)
     }
 }
 
