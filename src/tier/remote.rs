@@ -202,10 +202,11 @@ impl Remote {
         Ok(got)
     }
 
-    /// A part of a run, as it comes; nothing where the run is not there.
+    /// A part of a run, as it comes; nothing where the run is not there, or ends before it.
     pub async fn open(&self, path: &Path, range: Range<u64>) -> Result<Option<Stream>, Trouble> {
         let work = self.part(path, range);
-        self.ask(Operation::Get, self.timeout, work).await
+        let opened = self.ask(Operation::Get, self.timeout, work).await?;
+        Ok(opened.flatten())
     }
 
     /// The same for one who reads, from when its first bytes are here; what comes of the rest is to
@@ -217,15 +218,17 @@ impl Remote {
     ) -> Result<Option<Begun>, Trouble> {
         let began = now();
         let work = async {
-            let mut rest = self.part(path, range).await?;
+            let Some(mut rest) = self.part(path, range).await? else {
+                return Ok(None);
+            };
             match rest.next().await {
-                Some(first) => Ok((first?, rest)),
+                Some(first) => Ok(Some((first?, rest))),
                 None => Err(own("an answer that was cut")),
             }
         };
         let asked = self.attempt(&self.runs, Operation::Get, self.timeout, work);
         let (begun, verdict) = asked.await?;
-        let Some((first, rest)) = begun else {
+        let Some((first, rest)) = begun.flatten() else {
             verdict.succeeded();
             return Ok(None);
         };
@@ -247,14 +250,20 @@ impl Remote {
         self.runs.would_admit()
     }
 
-    async fn part(&self, path: &Path, range: Range<u64>) -> Result<Stream, Error> {
+    /// A part of a run, or nothing where the run ends before it: it is damaged then, and the service
+    /// is not.
+    async fn part(&self, path: &Path, range: Range<u64>) -> Result<Option<Stream>, Error> {
         let options = GetOptions {
             range: Some(GetRange::Bounded(range.clone())),
             ..GetOptions::default()
         };
-        let got = self.service.get()?.get_opts(path, options).await?;
+        let got = match self.service.get()?.get_opts(path, options).await {
+            Err(e) if is_behind_the_end(&e) => return Ok(None),
+            got => got?,
+        };
         match got.range == range {
-            true => Ok(got.into_stream()),
+            true => Ok(Some(got.into_stream())),
+            false if got.meta.size < range.end => Ok(None),
             false => Err(own("another range than asked for")),
         }
     }
@@ -488,6 +497,18 @@ impl Remote {
             .max(self.runs.state().gauge());
         self.stats.breaker.set(worse);
     }
+}
+
+/// Whether what is asked for begins behind the end. The client gives no status out, but says it.
+fn is_behind_the_end(e: &Error) -> bool {
+    says(e, "status code: 416") || says(e, "Wanted range starting at")
+}
+
+/// Whether an error, or a cause of it, has this in its words.
+fn says(e: &Error, what: &str) -> bool {
+    let first = e as &(dyn std::error::Error + 'static);
+    let mut causes = std::iter::successors(Some(first), |e| e.source());
+    causes.any(|e| e.to_string().contains(what))
 }
 
 /// A failure that we have found ourselves.

@@ -798,6 +798,53 @@ mod tests {
         assert_eq!(nobodys, Err(Stranger::Nobody));
     }
 
+    #[tokio::test]
+    async fn a_run_of_whatever_length_is_looked_at_and_the_others_too() {
+        let remote = tier().await;
+        for nth in 1..=4 {
+            put(&remote, nth, 0).await;
+            let mut entry = read(&remote, nth).await.unwrap();
+            let chunk = vec![nth; entry.object.chunk_size as usize];
+            entry.runs = vec![Run {
+                name: "0-a".into(),
+                first: 0,
+                checksums: vec![crc32c::crc32c(&chunk); 2],
+            }];
+            let layout = remote.layout();
+            let (manifest, run) = (
+                layout.manifest(1, entry.object.id),
+                layout.run(1, entry.object.id, "0-a"),
+            );
+            remote.put(&manifest, entry.encode().into()).await.unwrap();
+            let mut bytes = chunk.repeat(2);
+            // One is empty, one ends in the second chunk, one goes on behind it.
+            match nth {
+                1 => bytes.clear(),
+                2 => bytes.truncate(chunk.len() + 7),
+                3 => bytes.push(0),
+                _ => {}
+            }
+            remote.put(&run, bytes.into()).await.unwrap();
+        }
+        let verify = |repair| Task {
+            verify: true,
+            repair,
+            erase: Erase::Nothing,
+            ..GC
+        };
+        let now = SystemTime::now();
+        let found = survey(&remote, &verify(false), now, |_| ()).await.unwrap();
+        assert_eq!((found.verified, found.damaged.len()), (4, 2));
+        let path = |nth| remote.layout().run(1, ObjectId([nth; 16]), "0-a");
+        for nth in 1..=2 {
+            assert!(found.damaged.contains(&path(nth).to_string()), "{found}");
+        }
+        let done = survey(&remote, &verify(true), now, |_| ()).await.unwrap();
+        assert_eq!(done.erased, 2);
+        let left = survey(&remote, &verify(false), now, |_| ()).await.unwrap();
+        assert_eq!((left.runs, left.damaged.len()), (2, 0));
+    }
+
     #[test]
     fn what_changed_meanwhile_is_judged_again() {
         let mut history = History::whole();

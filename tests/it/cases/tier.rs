@@ -959,6 +959,33 @@ async fn what_is_damaged_is_found_and_taken_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn runs_that_were_cut_are_found_with_all_others_and_taken_out() {
+    let fleet = Fleet::new().await;
+    let _first = fleet.filled().await;
+    let runs: Vec<_> = fleet.s3.files("-");
+    let runs: Vec<_> = runs.iter().filter(|path| !is_manifest(path)).collect();
+    for (run, length) in runs.iter().zip([0, CHUNK + 7]) {
+        fs::File::options()
+            .write(true)
+            .open(run)
+            .and_then(|file| file.set_len(length))
+            .unwrap();
+    }
+    let (status, said) = fleet.command(&["tier", "verify"]).await;
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("3 runs, 2 damaged"), "{said}");
+    for run in &runs[..2] {
+        let name = run.file_name().unwrap().to_str().unwrap();
+        assert!(said.contains(name), "{said}");
+    }
+    let (status, said) = fleet.command(&["tier", "verify", "--repair"]).await;
+    assert_eq!(status, Some(0), "{said}");
+    let (status, said) = fleet.command(&["tier", "verify", "--json"]).await;
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains("\"runs\": 1"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_manifest_is_found_and_taken_out() {
     let fleet = Fleet::new().await;
     let _first = fleet.filled().await;
