@@ -2,6 +2,7 @@
 
 use super::{
     config::Config,
+    doubts::Doubts,
     entry::Entry,
     history::{History, Standing},
     progress::now,
@@ -34,6 +35,7 @@ pub struct Lookup {
     patience: Duration,
     negative: Duration,
     known: Mutex<Known>,
+    doubts: Mutex<Doubts>,
     flying: Mutex<HashMap<ObjectId, watch::Receiver<Answer>>>,
     latency: Mutex<Latency>,
 }
@@ -79,6 +81,7 @@ impl Lookup {
                 entries: LruCache::unbounded(),
                 weight: 0,
             }),
+            doubts: Mutex::default(),
             flying: Mutex::default(),
             latency: Mutex::default(),
         })
@@ -222,6 +225,18 @@ impl Lookup {
         {
             known.weight -= weight(old.as_deref());
         }
+    }
+
+    /// A run is not what was written. Whether it is the first of its object of which that was found
+    /// of late.
+    pub fn doubt(&self, id: ObjectId, run: &str) -> bool {
+        self.forget(id);
+        self.doubts.lock().add(id, run, Instant::now())
+    }
+
+    /// What may be read of an object: all but what was found damaged of late.
+    pub fn sound(&self, entry: Arc<Entry>) -> Arc<Entry> {
+        self.doubts.lock().without(entry, Instant::now())
     }
 
     /// What is remembered of an object turned out to be wrong.

@@ -19,7 +19,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `entry.rs`, `history.rs`, `meant.rs`, `pieces.rs`, `pending.rs`, `layout.rs` | pure: manifests there, purges, what comes from where, what goes up when, names |
+//! | `entry.rs`, `history.rs`, `meant.rs`, `pieces.rs`, `pending.rs`, `doubts.rs`, `layout.rs` | pure: manifests there, purges, what comes from where, what goes up when, what was damaged, names |
 //! | `open.rs`, `remote.rs`, `guard.rs`, `advice.rs`, `stats.rs` | the service, with deadlines, breakers and counters; its failures in words |
 //! | `lookup.rs`, `source.rs`, `body.rs`, `reading.rs`, `progress.rs` | reading, and what traces are told of it |
 //! | `upload.rs` | writing |
@@ -29,6 +29,7 @@
 mod advice;
 mod body;
 mod config;
+mod doubts;
 mod entry;
 mod fleet;
 mod folders;

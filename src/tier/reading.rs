@@ -12,7 +12,7 @@ use super::{
     entry::Entry,
     guard::Verdict,
     progress::Progress,
-    remote::{Begun, Stream, Trouble},
+    remote::{Opened, Stream, Trouble},
 };
 use crate::domain::{ByteRange, ChunkIndex, ChunkRun};
 use bytes::{Buf, Bytes};
@@ -69,7 +69,7 @@ enum Coming {
 
 /// A run that is being asked for, given up when this is dropped. It is a task of its own so that
 /// what takes too long for whoever reads can come to its end without.
-struct Opening(JoinHandle<Result<Option<Begun>, Trouble>>);
+struct Opening(JoinHandle<Result<Opened, Trouble>>);
 
 /// The shortest silence in the middle that is one: a packet that was lost is sent again after 200 ms.
 const SILENCE: Duration = Duration::from_millis(250);
@@ -231,9 +231,7 @@ impl Reading {
                 chunk.0,
                 self.run
             );
-            self.tier.lookup().forget(id);
-            self.convict("what it has is damaged");
-            return Err(Fault::Corrupt);
+            return Err(self.damaged());
         }
         // Only what is wanted of it goes on.
         let mut parts = VecDeque::from(parts);
@@ -292,6 +290,16 @@ impl Reading {
         Fault::Failed
     }
 
+    /// What lies there is not what was written: the run is left alone for a while. The breaker is to
+    /// hear of it once for an object, as all others may be sound.
+    fn damaged(&mut self) -> Fault {
+        let is_first = self.tier.lookup().doubt(self.entry.object.id, &self.run);
+        if let Some(verdict) = self.verdict.take().filter(|_| is_first) {
+            verdict.failed("what it has is damaged");
+        }
+        Fault::Corrupt
+    }
+
     /// Asks for the bytes from the next chunk to the last.
     fn open(&self) -> Option<Opening> {
         let range = self.range_in_run()?;
@@ -303,11 +311,20 @@ impl Reading {
     }
 
     /// The first bytes, where the run is there at all.
-    fn begin(&mut self, begun: Option<Begun>) -> Result<Bytes, Fault> {
-        let Some(begun) = begun else {
-            // It has been replaced since.
-            self.tier.lookup().forget(self.entry.object.id);
-            return Err(Fault::Failed);
+    fn begin(&mut self, opened: Opened) -> Result<Bytes, Fault> {
+        let id = self.entry.object.id;
+        let begun = match opened {
+            Opened::Begun(begun) => begun,
+            Opened::Absent => {
+                // It has been replaced since, or is lost: another has another name.
+                self.tier.lookup().doubt(id, &self.run);
+                return Err(Fault::Failed);
+            }
+            Opened::Short(verdict) => {
+                log::warn!("{id} is damaged in the tier: run {} is too short", self.run);
+                self.verdict = Some(verdict);
+                return Err(self.damaged());
+            }
         };
         self.coming = Coming::Rest(Mutex::new(begun.rest));
         self.verdict = Some(begun.verdict);

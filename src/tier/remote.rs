@@ -93,6 +93,15 @@ pub(super) struct Begun {
     pub verdict: Verdict,
 }
 
+/// What comes of asking for a part of a run.
+pub(super) enum Opened {
+    Begun(Begun),
+    /// The run is not there.
+    Absent,
+    /// It ends before what is asked for.
+    Short(Verdict),
+}
+
 /// What is asked of it; a word in the metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Operation {
@@ -211,11 +220,7 @@ impl Remote {
 
     /// The same for one who reads, from when its first bytes are here; what comes of the rest is to
     /// be said by who reads it.
-    pub(super) async fn begin(
-        &self,
-        path: &Path,
-        range: Range<u64>,
-    ) -> Result<Option<Begun>, Trouble> {
+    pub(super) async fn begin(&self, path: &Path, range: Range<u64>) -> Result<Opened, Trouble> {
         let began = now();
         let work = async {
             let Some(mut rest) = self.part(path, range).await? else {
@@ -227,17 +232,21 @@ impl Remote {
             }
         };
         let asked = self.attempt(&self.runs, Operation::Get, self.timeout, work);
-        let (begun, verdict) = asked.await?;
-        let Some((first, rest)) = begun.flatten() else {
-            verdict.succeeded();
-            return Ok(None);
-        };
-        self.first_bytes.lock().record(now() - began);
-        Ok(Some(Begun {
-            first,
-            rest,
-            verdict,
-        }))
+        match asked.await? {
+            (None, verdict) => {
+                verdict.succeeded();
+                Ok(Opened::Absent)
+            }
+            (Some(None), verdict) => Ok(Opened::Short(verdict)),
+            (Some(Some((first, rest))), verdict) => {
+                self.first_bytes.lock().record(now() - began);
+                Ok(Opened::Begun(Begun {
+                    first,
+                    rest,
+                    verdict,
+                }))
+            }
+        }
     }
 
     /// How long 95 of 100 runs have taken to their first bytes of late, if that is known.

@@ -37,6 +37,7 @@ impl Tier {
     /// Where the bytes of a part would come from, as far as is remembered.
     fn known(&self, part: &Ranged) -> Option<Vec<Piece>> {
         let entry = self.lookup().remembered(ObjectId(part.id))?;
+        let entry = self.lookup().sound(entry);
         let is_version = entry.is_version(part.if_range.as_deref(), part.total);
         let is_usable = is_version && self.remote().is_readable();
         is_usable.then(|| pieces(&entry, part.range, u64::MAX))
@@ -73,6 +74,7 @@ impl Tiered {
         if !entry.is_version(ranged.if_range.as_deref(), ranged.total) {
             return None;
         }
+        let entry = self.tier.lookup().sound(entry);
         let pieces = pieces(&entry, ranged.range, self.tier.config().read);
         let has_any = pieces
             .iter()

@@ -363,11 +363,7 @@ async fn a_tier_that_stalls_is_not_waited_for_to_its_deadline() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tier_whose_runs_stall_is_left_alone_although_it_answers_small_requests() {
     // What comes late is nobody's verdict: on a busy machine only a stall is to be late.
-    for (fault, patience) in [
-        (Fault::Stall, 50),
-        (Fault::Halt, 500),
-        (Fault::Corrupt, 10_000),
-    ] {
+    for (fault, patience) in [(Fault::Stall, 50), (Fault::Halt, 500)] {
         let fleet = Fleet::new().await;
         let first = fleet.filled().await;
         let second = fleet
@@ -392,6 +388,42 @@ async fn a_tier_whose_runs_stall_is_left_alone_although_it_answers_small_request
         fleet.whole(&second).await;
         assert_eq!(fleet.s3.asked("GET", "-"), reads, "{fault:?}");
         drop((first, second));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_damaged_is_read_once_and_the_rest_as_before() {
+    for is_cut in [false, true] {
+        let fleet = Fleet::new().await;
+        let _first = fleet.filled().await;
+        let runs = fleet.s3.files("-");
+        let runs: Vec<_> = runs.iter().filter(|path| !is_manifest(path)).collect();
+        for run in &runs[..2] {
+            let mut bytes = fs::read(run).unwrap();
+            match is_cut {
+                true => bytes.clear(),
+                false => bytes.iter_mut().for_each(|byte| *byte ^= 1),
+            }
+            fs::write(run, bytes).unwrap();
+        }
+        let second = fleet.edge().await;
+        let name = |run: &PathBuf| run.file_name().unwrap().to_str().unwrap().to_owned();
+        for chunk in 0..8 {
+            let start = chunk * CHUNK;
+            fleet.part(&second, start, start + 9).await;
+        }
+        for run in &runs[..2] {
+            assert_eq!(fleet.s3.asked("GET", &name(run)), 1, "cut: {is_cut}");
+        }
+        assert_eq!(second.metric("tidegate_tier_breaker").await, 0.0);
+        let asked = fleet.asked();
+        fleet.part(&second, 8 * CHUNK, SIZE - 1).await;
+        assert_eq!(fleet.asked(), asked, "cut: {is_cut}");
+        let metrics = second.metrics().await;
+        assert!(
+            metrics.contains("chunks_total{outcome=\"corrupt\"} 2"),
+            "{metrics}"
+        );
     }
 }
 
