@@ -101,13 +101,12 @@ impl Lookup {
         key: Option<&[u8]>,
         trace: Option<&Arc<Trace>>,
     ) -> Option<(Arc<Entry>, Standing)> {
-        let entry = match self.known(id, Instant::now()) {
+        let entry = match self.believed(id, Instant::now()) {
             Some(known) => known,
             None => self.ask(id, trace).await,
         };
         let entry = entry.filter(|entry| key.is_none_or(|key| entry.object.key == key))?;
-        let standing = self.history.lock().standing(&entry.object, entry.purges);
-        match standing {
+        match self.standing(&entry) {
             Standing::Gone => {
                 self.remote.stats().looked_up(Outcome::Purged);
                 None
@@ -118,9 +117,22 @@ impl Lookup {
 
     /// What the tier was found to have of late, unless it was purged.
     pub fn remembered(&self, id: ObjectId) -> Option<Arc<Entry>> {
-        let entry = self.known(id, Instant::now())??;
-        let standing = self.history.lock().standing(&entry.object, entry.purges);
-        (standing != Standing::Gone).then_some(entry)
+        self.believed(id, Instant::now())?
+    }
+
+    /// The same, or that it is not there. Where it was purged since, another edge may have brought
+    /// what came after: nothing is known then.
+    fn believed(&self, id: ObjectId, now: Instant) -> Option<Option<Arc<Entry>>> {
+        let known = self.known(id, now)?;
+        let is_gone = known
+            .as_ref()
+            .is_some_and(|entry| self.standing(entry) == Standing::Gone);
+        (!is_gone).then_some(known)
+    }
+
+    fn standing(&self, entry: &Entry) -> Standing {
+        let history = self.history.lock();
+        history.standing(&entry.object, entry.purges)
     }
 
     /// What has been found out of late: that it is there, or that it is not.
@@ -203,7 +215,11 @@ impl Lookup {
             entry
         });
         let entry = entry.map(Arc::new);
-        self.learn(id, entry.clone(), Instant::now());
+        // What was purged is as good as none, and not asked for again at once either.
+        let valid = entry
+            .clone()
+            .filter(|entry| self.standing(entry) != Standing::Gone);
+        self.learn(id, valid, Instant::now());
         Ok(entry)
     }
 
@@ -283,4 +299,89 @@ fn weight(entry: Option<&Entry>) -> usize {
         .map(|(name, value)| 64 + name.as_str().len() + value.len())
         .sum();
     LEAST + runs + fields + entry.object.key.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{
+            advice::Access, config::Place, entry::tests::entry, history::Notice, layout::Layout,
+            remote::Service, stats::Stats,
+        },
+        *,
+    };
+    use crate::domain::{ObjectKey, Selector};
+    use object_store::memory::InMemory;
+
+    /// Look-ups in a tier that is empty, and the purges that they know of.
+    fn lookup() -> (Arc<Lookup>, Arc<Mutex<History>>) {
+        let remote = Remote::new(
+            Service::Open(Arc::new(InMemory::new())),
+            Layout::new("t"),
+            Access::default(),
+            Duration::from_secs(60),
+            Stats::default(),
+        );
+        let history = Arc::new(Mutex::new(History::whole()));
+        let config = Config::at(Place::Directory { path: "/t".into() });
+        let version = Arc::new(AtomicU32::new(1));
+        let lookup = Lookup::new(Arc::new(remote), history.clone(), version, &config);
+        (lookup, history)
+    }
+
+    /// An object of this version that has survived so many purges.
+    fn film(tag: &str, purges: u64) -> Entry {
+        let key = ObjectKey {
+            version: 1,
+            host: "a.example".into(),
+            path: "/film".into(),
+            query: None,
+            extras: Vec::new(),
+        };
+        let mut film = entry(tag, 1, &[]);
+        (film.object.key, film.purges) = (key.encode(), purges);
+        film
+    }
+
+    fn purge(history: &Mutex<History>) {
+        history.lock().note(Notice {
+            selector: Selector::at("a.example", "/film"),
+            soft: false,
+            from: "here".into(),
+            at: 7,
+            begins: false,
+        });
+    }
+
+    #[tokio::test]
+    async fn what_came_after_a_purge_is_found_at_once() {
+        let (lookup, history) = lookup();
+        let old = film("\"a\"", 0);
+        let (id, path) = (
+            old.object.id,
+            lookup.remote.layout().manifest(1, old.object.id),
+        );
+        let put = async |entry: &Entry| {
+            let document = entry.encode().into();
+            lookup.remote.put(&path, document).await.unwrap();
+        };
+        put(&old).await;
+        let tag = async || {
+            let (entry, _) = lookup.find(id, None, None).await?;
+            Some(entry.object.meta.headers["etag"].clone())
+        };
+        assert_eq!(tag().await.unwrap(), "\"a\"");
+        purge(&history);
+        assert_eq!(lookup.remembered(id), None);
+        // Another edge has brought it already.
+        put(&film("\"b\"", 1)).await;
+        assert_eq!(tag().await.unwrap(), "\"b\"");
+        // What is still what was purged is asked for once.
+        purge(&history);
+        assert_eq!(tag().await, None);
+        put(&film("\"c\"", 2)).await;
+        assert_eq!(tag().await, None);
+        lookup.forget(id);
+        assert_eq!(tag().await.unwrap(), "\"c\"");
+    }
 }
