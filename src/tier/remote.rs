@@ -16,8 +16,8 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use object_store::{
-    Error, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
-    PutPayload, UpdateVersion, path::Path,
+    Error, GetOptions, GetRange, GetResult, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode,
+    PutOptions, PutPayload, UpdateVersion, path::Path,
 };
 use parking_lot::Mutex;
 use std::{
@@ -28,7 +28,10 @@ use std::{
     },
     time::Duration,
 };
-use tokio::time::{sleep, timeout};
+use tokio::{
+    sync::Semaphore,
+    time::{sleep, timeout},
+};
 
 /// The service behind the tier.
 #[derive(Debug)]
@@ -41,6 +44,8 @@ pub struct Remote {
     documents: Arc<Guard>,
     /// For runs that are read: small requests go well where these stall, and say nothing of them.
     runs: Arc<Guard>,
+    /// For documents that are not small.
+    large: Semaphore,
     /// How long runs take to their first bytes.
     first_bytes: Mutex<Latency>,
     /// Whether an object can be written only where there is none.
@@ -123,6 +128,15 @@ pub enum Put {
 /// The slowest upload that is waited for, in bytes per second.
 const SLOWEST: u64 = 256 << 10;
 
+/// The largest document that is read, and written. A manifest takes 11 bytes for each chunk and some 80
+/// for each run: it is that of a film of 4 TiB in chunks of 1 MiB where runs are of 16 chunks, and of
+/// 800 GiB where each chunk is a run of its own. All others are far smaller.
+const LARGEST: u64 = 64 << 20;
+/// Documents up to this size are read however many are asked for.
+const SMALL: u64 = 256 << 10;
+/// Larger ones that are read at a time.
+const LARGE_AT_ONCE: usize = 4;
+
 /// Time after which whoever begins to claim a name has seen that it is taken.
 const SETTLED: Duration = Duration::from_secs(1);
 
@@ -172,6 +186,7 @@ impl Remote {
             timeout,
             documents: Guard::new(),
             runs: Guard::new(),
+            large: Semaphore::new(LARGE_AT_ONCE),
             first_bytes: Mutex::default(),
             creates: AtomicBool::new(true),
             compares: AtomicBool::new(true),
@@ -194,7 +209,8 @@ impl Remote {
         self.timeout
     }
 
-    /// A small document with its version, where there is one.
+    /// A document with its version, where there is one. One that is too large comes as an empty one,
+    /// which nobody can read.
     pub async fn get(&self, path: &Path) -> Result<Option<(Bytes, UpdateVersion)>, Trouble> {
         let work = async {
             let got = self.service.get()?.get(path).await?;
@@ -202,13 +218,36 @@ impl Remote {
                 e_tag: got.meta.e_tag.clone(),
                 version: got.meta.version.clone(),
             };
-            Ok((got.bytes().await?, version))
+            Ok((self.document(path, got).await?, version))
         };
         let got = self.ask(Operation::Get, self.timeout, work).await?;
         if let Some((bytes, _)) = &got {
             self.stats.moved("read", bytes.len());
         }
         Ok(got)
+    }
+
+    /// All of a document, or nothing of one that is too large. Memory is taken for what comes, and not
+    /// for what is announced.
+    async fn document(&self, path: &Path, got: GetResult) -> Result<Bytes, Error> {
+        let size = got.meta.size;
+        if size > LARGEST {
+            log::warn!("{path} in the tier is of {size} bytes, and not read");
+            return Ok(Bytes::new());
+        }
+        let _place = match size > SMALL {
+            true => self.large.acquire().await.ok(),
+            false => None,
+        };
+        let (mut all, mut parts) = (Vec::new(), got.into_stream());
+        while let Some(part) = parts.next().await {
+            let part = part?;
+            if all.len() as u64 + part.len() as u64 > size {
+                return Err(own("more bytes than announced"));
+            }
+            all.extend_from_slice(&part);
+        }
+        Ok(all.into())
     }
 
     /// A part of a run, as it comes; nothing where the run is not there, or ends before it.
@@ -291,6 +330,10 @@ impl Remote {
         payload: PutPayload,
         mode: PutMode,
     ) -> Result<Put, Trouble> {
+        if payload.content_length() as u64 > LARGEST {
+            // It would take out what is there.
+            return Err(Trouble::Unsupported("so large a document".into()));
+        }
         match mode {
             PutMode::Create if !self.creates() => self.claim(path, payload).await,
             PutMode::Update(_) if !self.compares() => {
@@ -537,5 +580,42 @@ fn text(e: &Error) -> String {
             source,
         } => source.to_string(),
         e => e.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use object_store::memory::InMemory;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    /// A tier with nothing in it.
+    fn tier() -> Remote {
+        Remote::new(
+            Service::Open(Arc::new(InMemory::new())),
+            Layout::new("t"),
+            Access::default(),
+            PATIENCE,
+            Stats::default(),
+        )
+    }
+
+    #[tokio::test]
+    async fn a_document_that_is_too_large_is_read_as_none() {
+        let remote = tier();
+        let path = remote.layout().fleet();
+        let largest = LARGEST as usize;
+        for (size, expected) in [(0, 0), (7, 7), (largest, largest), (largest + 1, 0)] {
+            remote.put(&path, vec![7; size].into()).await.unwrap();
+            let (document, version) = remote.get(&path).await.unwrap().unwrap();
+            assert_eq!(document.len(), expected);
+            // Such as can be read may take its place.
+            let put = remote.put_if(&path, vec![7].into(), PutMode::Update(version));
+            assert_eq!(put.await, Ok(Put::Done));
+        }
+        let too_large = vec![7; largest + 1].into();
+        let put = remote.put_if(&path, too_large, PutMode::Create).await;
+        assert!(matches!(put, Err(Trouble::Unsupported(_))), "{put:?}");
     }
 }
