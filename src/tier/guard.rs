@@ -9,6 +9,8 @@ use std::{sync::Arc, time::Duration};
 #[derive(Debug)]
 pub struct Guard {
     breaker: Mutex<Breaker>,
+    /// What is done without the tier meanwhile; nothing where it is asked whatever the breaker says.
+    without: Option<&'static str>,
 }
 
 /// A request that the breaker is still to hear of. Dropped before anything is known, it says
@@ -30,16 +32,31 @@ const BREAKER: Settings = Settings {
 };
 
 impl Guard {
-    /// One that lets all through.
-    pub fn new() -> Arc<Self> {
+    /// One that lets all through until it fails; `without` says what that means then.
+    pub fn new(without: &'static str) -> Arc<Self> {
         Arc::new(Self {
             breaker: Mutex::new(Breaker::new(BREAKER)),
+            without: Some(without),
+        })
+    }
+
+    /// One that lets all through always, and only knows how that goes.
+    pub fn insisting() -> Arc<Self> {
+        Arc::new(Self {
+            breaker: Mutex::new(Breaker::new(BREAKER)),
+            without: None,
         })
     }
 
     /// Somebody wants to ask; nothing where the tier is left alone.
     pub fn admit(self: &Arc<Self>) -> Option<Verdict> {
-        let ticket = self.breaker.lock().admit(now()).ok()?;
+        let ticket = {
+            let mut breaker = self.breaker.lock();
+            match breaker.admit(now()) {
+                Err(_) if self.without.is_none() => breaker.ticket(),
+                admitted => admitted.ok()?,
+            }
+        };
         Some(Verdict {
             guard: self.clone(),
             ticket: Some(ticket),
@@ -70,11 +87,15 @@ impl Verdict {
         let Some(ticket) = self.ticket.take() else {
             return;
         };
-        if self.guard.breaker.lock().failed(ticket, None, now()) {
-            log::warn!(
-                "the tier fails ({why}): it is left alone for {} s, and all goes on without it",
+        if !self.guard.breaker.lock().failed(ticket, None, now()) {
+            return;
+        }
+        match self.guard.without {
+            Some(without) => log::warn!(
+                "the tier fails ({why}): for {} s {without}, and all goes on without it",
                 BREAKER.open.as_secs()
-            );
+            ),
+            None => log::warn!("the tier fails ({why}): purges are not told of, and tried on"),
         }
     }
 }
@@ -84,5 +105,23 @@ impl Drop for Verdict {
         if let Some(ticket) = self.ticket.take() {
             self.guard.breaker.lock().abandoned(ticket);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_insists_lets_all_through_and_knows_when_it_goes_well_again() {
+        let (guard, other) = (Guard::insisting(), Guard::new("nothing is done"));
+        for _ in 0..2 * BREAKER.failures {
+            guard.admit().unwrap().failed("it is down");
+            if let Some(verdict) = other.admit() {
+                verdict.failed("it is down");
+            }
+        }
+        assert_eq!((guard.state(), other.state()), (State::Open, State::Open));
+        assert!(guard.admit().is_some() && other.admit().is_none());
     }
 }

@@ -56,6 +56,14 @@ impl Layout {
         purge.filename()?.parse().ok()
     }
 
+    /// Whether it is of what edges tell each other, as against what they have: whose the tier is, what
+    /// it can do, and what was purged.
+    pub fn is_told(&self, path: &Path) -> bool {
+        let probes = self.prefix.clone().join("probes");
+        let told = [self.fleet(), self.purges(), probes];
+        told.iter().any(|told| path.prefix_matches(told))
+    }
+
     /// All of a version of the cache.
     pub fn version(&self, version: u32) -> Path {
         self.prefix.clone().join(format!("v{version}"))
@@ -85,4 +93,28 @@ impl Layout {
 /// A name for a run from this chunk on, which no other has.
 pub fn run_name(first: u32, nonce: u64) -> String {
     format!("{first:08}-{nonce:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_edges_tell_each_other_is_told_from_what_they_have() {
+        let layout = Layout::new("a/b");
+        let told = [
+            layout.fleet(),
+            layout.probe(7),
+            layout.purges(),
+            layout.purge(7),
+        ];
+        let id = ObjectId([7; 16]);
+        let others = [
+            layout.all(),
+            layout.manifest(1, id),
+            layout.run(1, id, "fleet"),
+        ];
+        assert!(told.iter().all(|path| layout.is_told(path)));
+        assert!(!others.iter().any(|path| layout.is_told(path)));
+    }
 }

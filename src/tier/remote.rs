@@ -40,8 +40,13 @@ pub struct Remote {
     layout: Layout,
     access: Access,
     timeout: Duration,
-    /// For documents, and all that is written.
+    /// For documents that are looked for.
     documents: Arc<Guard>,
+    /// For what is written and removed: a service that takes nothing may well give.
+    writes: Arc<Guard>,
+    /// For what edges tell each other. They ask one at a time and now and then, and a purge does not
+    /// wait for better times: it is seen here how that goes, and asked on.
+    told: Arc<Guard>,
     /// For runs that are read: small requests go well where these stall, and say nothing of them.
     runs: Arc<Guard>,
     /// For documents that are not small.
@@ -184,8 +189,10 @@ impl Remote {
             layout,
             access,
             timeout,
-            documents: Guard::new(),
-            runs: Guard::new(),
+            documents: Guard::new("nothing is looked for there"),
+            writes: Guard::new("nothing goes up"),
+            told: Guard::insisting(),
+            runs: Guard::new("nothing is read from it"),
             large: Semaphore::new(LARGE_AT_ONCE),
             first_bytes: Mutex::default(),
             creates: AtomicBool::new(true),
@@ -220,7 +227,7 @@ impl Remote {
             };
             Ok((self.document(path, got).await?, version))
         };
-        let got = self.ask(Operation::Get, self.timeout, work).await?;
+        let got = self.ask(Operation::Get, path, self.timeout, work).await?;
         if let Some((bytes, _)) = &got {
             self.stats.moved("read", bytes.len());
         }
@@ -253,7 +260,7 @@ impl Remote {
     /// A part of a run, as it comes; nothing where the run is not there, or ends before it.
     pub async fn open(&self, path: &Path, range: Range<u64>) -> Result<Option<Stream>, Trouble> {
         let work = self.part(path, range);
-        let opened = self.ask(Operation::Get, self.timeout, work).await?;
+        let opened = self.ask(Operation::Get, path, self.timeout, work).await?;
         Ok(opened.flatten())
     }
 
@@ -407,7 +414,7 @@ impl Remote {
             ..PutOptions::default()
         };
         let work = async { self.service.get()?.put_opts(path, payload, options).await };
-        let done = self.ask(Operation::Put, patience, work).await?;
+        let done = self.ask(Operation::Put, path, patience, work).await?;
         if done.is_some() {
             self.stats.moved("written", bytes);
         }
@@ -420,7 +427,8 @@ impl Remote {
     /// Removes an object, or what is not there.
     pub async fn delete(&self, path: &Path) -> Result<(), Trouble> {
         let work = async { self.service.get()?.delete(path).await };
-        self.ask(Operation::Delete, self.timeout, work).await?;
+        self.ask(Operation::Delete, path, self.timeout, work)
+            .await?;
         Ok(())
     }
 
@@ -453,7 +461,7 @@ impl Remote {
         };
         let patience = self.timeout * 4;
         Ok(self
-            .ask(Operation::List, patience, work)
+            .ask(Operation::List, below, patience, work)
             .await?
             .unwrap_or_default())
     }
@@ -461,7 +469,7 @@ impl Remote {
     /// When the service says that it last wrote an object, by its own clock.
     pub async fn written_at(&self, path: &Path) -> Result<Option<std::time::SystemTime>, Trouble> {
         let work = async { self.service.get()?.head(path).await };
-        let head = self.ask(Operation::Get, self.timeout, work).await?;
+        let head = self.ask(Operation::Get, path, self.timeout, work).await?;
         Ok(head.map(|head| head.last_modified.into()))
     }
 
@@ -485,14 +493,24 @@ impl Remote {
     async fn ask<T>(
         &self,
         operation: Operation,
+        path: &Path,
         patience: Duration,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<Option<T>, Trouble> {
-        let asked = self.attempt(&self.documents, operation, patience, work);
+        let asked = self.attempt(self.guard(operation, path), operation, patience, work);
         let (done, verdict) = asked.await?;
         verdict.succeeded();
         self.show();
         Ok(done)
+    }
+
+    /// Who says whether this is asked.
+    fn guard(&self, operation: Operation, path: &Path) -> &Arc<Guard> {
+        match operation {
+            _ if self.layout.is_told(path) => &self.told,
+            Operation::Put | Operation::Delete => &self.writes,
+            Operation::Get | Operation::List => &self.documents,
+        }
     }
 
     /// The same for what is not over with the answer.
@@ -542,12 +560,9 @@ impl Remote {
 
     /// Shows operators whether it is left alone.
     fn show(&self) {
-        let worse = self
-            .documents
-            .state()
-            .gauge()
-            .max(self.runs.state().gauge());
-        self.stats.breaker.set(worse);
+        let guards = [&self.documents, &self.writes, &self.told, &self.runs];
+        let worst = guards.map(|guard| guard.state().gauge()).into_iter().max();
+        self.stats.breaker.set(worst.unwrap_or(0));
     }
 }
 

@@ -83,7 +83,8 @@ struct Record {
     /// One write at a time: the file server looks at a condition first and writes then.
     writes: Arc<tokio::sync::Mutex<()>>,
     fault: Option<(Fault, &'static str)>,
-    refuses_writes: bool,
+    /// Writes to what has this in its name are not taken.
+    refuses_writes: Option<&'static str>,
     ignores_conditions: bool,
     asked: Vec<Asked>,
     /// Slow answers that are being waited for, and the most of them at a time.
@@ -131,7 +132,12 @@ impl S3 {
 
     /// Writes are answered with 503 from now on, or not.
     pub fn refuse_writes(&self, refuses: bool) {
-        self.record.lock().unwrap().refuses_writes = refuses;
+        self.record.lock().unwrap().refuses_writes = refuses.then_some("");
+    }
+
+    /// The same of what has this in its name.
+    pub fn refuse_writes_of(&self, part: &'static str) {
+        self.record.lock().unwrap().refuses_writes = Some(part);
     }
 
     /// Conditions on writes are not looked at from now on.
@@ -142,7 +148,7 @@ impl S3 {
     /// All goes well again.
     pub fn heal(&self) {
         let mut record = self.record.lock().unwrap();
-        (record.fault, record.refuses_writes) = (None, false);
+        (record.fault, record.refuses_writes) = (None, None);
     }
 
     /// The requests so far whose path has this in it.
@@ -244,7 +250,8 @@ async fn answer(
         let fault = record.fault.filter(|(_, of)| path.contains(of));
         let fault = fault.filter(|_| method == "GET");
         let fault = fault.map(|(fault, _)| fault);
-        let (refuses, ignores) = (record.refuses_writes, record.ignores_conditions);
+        let refuses = record.refuses_writes.is_some_and(|of| path.contains(of));
+        let ignores = record.ignores_conditions;
         (fault, refuses, ignores, record.writes.clone())
     };
     let status = |status: StatusCode| {

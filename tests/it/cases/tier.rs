@@ -579,6 +579,26 @@ async fn a_purge_that_the_tier_does_not_take_is_told_later() {
     purge_reaches(&fleet, &second).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purge_does_not_wait_for_uploads_that_are_not_taken() {
+    let fleet = Fleet::new().await;
+    let (first, second) = (fleet.filled().await, fleet.edge().await);
+    fleet.s3.refuse_writes_of("/v");
+    let purge = async || {
+        let answer = first.ask(Request::new("PURGE", "/film")).await;
+        assert_eq!(answer.status(), 200, "{answer}");
+    };
+    purge().await;
+    fleet.whole(&first).await;
+    first.until("tidegate_tier_breaker", 2.0).await;
+    let began = Instant::now();
+    purge().await;
+    first.until("tidegate_tier_purges_untold", 0.0).await;
+    purge_reaches(&fleet, &second).await;
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(5), "{took:?}");
+}
+
 impl Fleet {
     /// Waits until an edge asks the origin for the film.
     async fn asks_the_origin(&self, edge: &Gate) {
