@@ -9,7 +9,7 @@ use super::{
     scene::Transfer,
 };
 use crate::{
-    domain::{ChunkIndex, ChunkRun, Movie, Sizes},
+    domain::{ChunkIndex, ChunkRun, Movie, Sizes, chunk_at},
     source::Ranged,
     store::Object,
 };
@@ -215,6 +215,21 @@ impl Board {
         within && self.state.lock().flights.may_deliver(flight, chunk)
     }
 
+    /// What can't be asked for again makes no room for others before its readers have passed it.
+    fn note_needs(&self, readers: &Readers) {
+        let object = &self.object;
+        let lowest = match object.comes_once() {
+            true => readers.values().map(|at| at.load(Relaxed)).min(),
+            false => None,
+        };
+        object.spare(lowest.map(|at| chunk_at(object.chunk_size(), at)));
+    }
+
+    /// Readers may have passed something.
+    pub(super) fn look_at_readers(&self) {
+        self.note_needs(&self.readers.lock());
+    }
+
     /// A chunk begins to come in by a flight; false where another one was faster.
     pub(super) fn begin_chunk(
         &self,
@@ -222,6 +237,7 @@ impl Board {
         chunk: ChunkIndex,
         buffer: Arc<ChunkBuffer>,
     ) -> bool {
+        self.look_at_readers();
         let mut state = self.state.lock();
         let free = !self.object.has(chunk) && !state.coming.contains_key(&chunk);
         if free {
@@ -467,6 +483,7 @@ impl Board {
     pub(super) fn reader_came(&self, number: u64, position: &Arc<AtomicU64>) {
         let mut readers = self.readers.lock();
         readers.entry(number).or_insert_with(|| position.clone());
+        self.note_needs(&readers);
     }
 
     /// Offsets of the bytes that readers are to get next.
@@ -490,6 +507,7 @@ impl Board {
         let last = {
             let mut readers = self.readers.lock();
             readers.remove(&number)?;
+            self.note_needs(&readers);
             readers.is_empty()
         };
         let go_on = last && self.has_earned(policy);

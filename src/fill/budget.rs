@@ -11,7 +11,10 @@ use std::{
     task::Poll,
     time::{Duration, Instant},
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::sleep,
+};
 
 /// Room for bytes in flight, over all objects. A chunk has its share from its beginning to when it
 /// is on disk.
@@ -54,6 +57,9 @@ const OF_ONE_OBJECT: usize = 2;
 
 /// There is little room when less than this share of it is left.
 const LITTLE: usize = 4;
+
+/// How often it is looked whether readers have passed what is kept for them.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 impl InFlight {
     /// Room for so many bytes, and at least for one chunk.
@@ -129,6 +135,10 @@ impl Fills {
                 biased;
                 taken = &mut taking => return taken,
                 () = more => {}
+                // A reader may have passed what was spared for it.
+                () = sleep(LOOK_AGAIN), if board.object().comes_once() => {
+                    board.look_at_readers();
+                }
             }
         }
     }

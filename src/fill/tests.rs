@@ -557,6 +557,58 @@ async fn a_client_s_own_stream_is_stored_and_followed() {
     assert_eq!(bench.stored().len() as u64, CHUNKS);
 }
 
+/// What can't be asked for again, before a store that is full of what others have read.
+#[tokio::test(start_paused = true)]
+async fn what_comes_once_makes_no_room_before_its_reader_has_passed_it() {
+    for (room, in_flight) in [(30, 1 << 20), (8, 4 * u64::from(CHUNK))] {
+        let bench = Bench::learning(room * u64::from(CHUNK + 8192), in_flight).await;
+        bench.fills.store().recover();
+        for number in 2..8 {
+            let other = bench.other_board(number);
+            let intake = Intake::of_client(bench.fills.clone(), other, all(), false);
+            bring(intake).await.unwrap();
+            bench.settled().await;
+        }
+        let mut unversioned = manifest();
+        unversioned.meta.headers.clear();
+        unversioned.id = ObjectId([9; 16]);
+        let object = bench.fills.store().conceive(unversioned);
+        let board = bench.fills.board(&object);
+        let visit = Visit::planned(bench.fills.clone(), board.clone(), bench.errand());
+        visit.come();
+        let mut cursor = Cursor::new(visit, None, false, Arc::default());
+        let intake = Intake::of_client(bench.fills.clone(), board, all(), false);
+        let bringing = tokio::spawn(bring(intake));
+        let mut got = 0;
+        while let Some(bytes) = cursor.next().await.unwrap() {
+            got += bytes.len() as u64;
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        assert_eq!(got, TOTAL);
+        bringing.await.unwrap().unwrap();
+        assert_eq!(bench.source.asked().len(), 0);
+    }
+}
+
+/// All chunks.
+fn all() -> ChunkRun {
+    ChunkRun {
+        start: ChunkIndex(0),
+        end: ChunkIndex(CHUNKS as u32),
+    }
+}
+
+/// Brings all of an object in.
+async fn bring(mut intake: Intake) -> Result<(), FillError> {
+    for piece in 0..TOTAL.div_ceil(PIECE as u64) {
+        let start = piece * PIECE as u64;
+        let range = ByteRange::new(start, (start + PIECE as u64).min(TOTAL)).unwrap();
+        intake.push(content(1, range)).await?;
+    }
+    intake.finish().await;
+    Ok(())
+}
+
 #[tokio::test]
 async fn nobody_comes_to_what_is_being_given_up() {
     let bench = Bench::new().await;

@@ -76,10 +76,12 @@ impl Unkept {
         self.more.notify_waiters();
     }
 
-    /// Gives the oldest one up, of one object or of all; false where there is none.
+    /// Gives the oldest one up that is not spared, of one object or of all; false where there is none.
     pub fn give_up_oldest(&self, of: Option<&Board>) -> bool {
-        let is_of =
-            |chunk: &Chunk| of.is_none_or(|board| chunk.board.as_ptr() == &raw const *board);
+        let is_of = |chunk: &Chunk| {
+            let is_of = of.is_none_or(|board| chunk.board.as_ptr() == &raw const *board);
+            is_of && !chunk.is_spared()
+        };
         let oldest = {
             let mut chunks = self.chunks.lock();
             let at = chunks.iter().position(is_of);
@@ -104,6 +106,13 @@ impl Unkept {
     /// Waits for one to be added, from the first poll or [`Notified::enable`] on.
     pub fn more(&self) -> Notified<'_> {
         self.more.notified()
+    }
+}
+
+impl Chunk {
+    fn is_spared(&self) -> bool {
+        let board = self.board.upgrade();
+        board.is_some_and(|board| board.object().is_spared(self.chunk))
     }
 }
 

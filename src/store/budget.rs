@@ -4,7 +4,7 @@
 //! before it can push out what is used, so that one viewer of a long film (or a crawler) can't
 //! empty the cache of everybody else. It decides on chunks, not objects.
 
-use super::ObjectId;
+use super::{ObjectId, usage::Usage};
 use crate::domain::ChunkIndex;
 use parking_lot::Mutex;
 use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter, unsync::Cache};
@@ -14,12 +14,14 @@ use std::sync::Arc;
 pub(super) type Key = (ObjectId, u64, ChunkIndex);
 
 /// One chunk on disk, or on its way there.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
     /// Bytes that it takes on disk.
     weight: u32,
     /// Being written: can't be evicted.
     pinned: bool,
+    /// What its object is used for: it says what of it can't be evicted either.
+    usage: Arc<Usage>,
 }
 
 #[derive(Clone, Debug)]
@@ -39,8 +41,8 @@ struct Victims(Arc<Mutex<Vec<Key>>>);
 impl Lifecycle<Key, Entry> for Victims {
     type RequestState = Vec<Key>;
 
-    fn is_pinned(&self, _: &Key, entry: &Entry) -> bool {
-        entry.pinned
+    fn is_pinned(&self, (_, _, chunk): &Key, entry: &Entry) -> bool {
+        entry.pinned || entry.usage.is_spared(*chunk)
     }
 
     fn begin_request(&self) -> Vec<Key> {
@@ -140,13 +142,13 @@ impl Budget {
     }
 
     /// Takes room for a chunk that is about to be written.
-    pub fn reserve(&mut self, key: Key, length: u64) -> Reservation {
-        self.enter(key, length, true)
+    pub fn reserve(&mut self, key: Key, length: u64, usage: Arc<Usage>) -> Reservation {
+        self.enter(key, length, usage, true)
     }
 
     /// A chunk that was found on disk at start-up; it is a victim itself where it has no room.
-    pub fn found(&mut self, key: Key, length: u64) -> Vec<Key> {
-        let mut reservation = self.enter(key, length, false);
+    pub fn found(&mut self, key: Key, length: u64, usage: Arc<Usage>) -> Vec<Key> {
+        let mut reservation = self.enter(key, length, usage, false);
         if !reservation.granted {
             reservation.victims.push(key);
         }
@@ -175,7 +177,7 @@ impl Budget {
         self.chunks.remove(&key);
     }
 
-    fn enter(&mut self, key: Key, length: u64, pinned: bool) -> Reservation {
+    fn enter(&mut self, key: Key, length: u64, usage: Arc<Usage>, pinned: bool) -> Reservation {
         let bytes = length.next_multiple_of(BLOCK) + OVERHEAD;
         let Ok(weight) = u32::try_from(bytes) else {
             return Reservation {
@@ -183,9 +185,12 @@ impl Budget {
                 victims: Vec::new(),
             };
         };
-        let mut victims = self
-            .chunks
-            .insert_with_lifecycle(key, Entry { weight, pinned });
+        let entry = Entry {
+            weight,
+            pinned,
+            usage,
+        };
+        let mut victims = self.chunks.insert_with_lifecycle(key, entry);
         let mut granted = !victims.contains(&key);
         victims.retain(|victim| *victim != key);
         if granted && self.used() > self.capacity {
@@ -204,6 +209,10 @@ mod tests {
 
     const ID: ObjectId = ObjectId([1; 16]);
 
+    fn usage() -> Arc<Usage> {
+        Arc::default()
+    }
+
     proptest! {
         /// The disk as it would be if victims were removed and kept chunks written never holds
         /// more than the budget, and the budget knows exactly what is there.
@@ -221,7 +230,7 @@ mod tests {
                     }
                     (1, true) => budget.touch((ID, 1, chunk)),
                     (_, false) => {
-                        let reservation = budget.reserve((ID, 1, chunk), length);
+                        let reservation = budget.reserve((ID, 1, chunk), length, usage());
                         for (_, _, victim) in reservation.victims {
                             prop_assert!(disk.remove(&victim).is_some());
                         }
@@ -243,7 +252,7 @@ mod tests {
     fn a_smaller_limit_names_what_must_go() {
         let mut budget = Budget::new(10_000_000, 65536);
         for chunk in 0..100 {
-            budget.reserve((ID, 1, ChunkIndex(chunk)), 65536);
+            budget.reserve((ID, 1, ChunkIndex(chunk)), 65536, usage());
             budget.settle((ID, 1, ChunkIndex(chunk)), true);
         }
         let before = budget.used();
@@ -253,7 +262,11 @@ mod tests {
         assert_eq!(gone.len() as u64 * each, before - budget.used());
         assert_eq!(budget.resize(20_000_000), []);
         for chunk in 100..300 {
-            assert!(budget.reserve((ID, 1, ChunkIndex(chunk)), 65536).granted);
+            assert!(
+                budget
+                    .reserve((ID, 1, ChunkIndex(chunk)), 65536, usage())
+                    .granted
+            );
         }
         assert!(budget.used() > 10_000_000);
     }
@@ -262,7 +275,7 @@ mod tests {
     fn a_full_disk_makes_victims_below_the_limit_until_it_has_room() {
         let mut budget = Budget::new(10_000_000, 65536);
         let write = |budget: &mut Budget, chunk| {
-            let reservation = budget.reserve((ID, 1, ChunkIndex(chunk)), 65536);
+            let reservation = budget.reserve((ID, 1, ChunkIndex(chunk)), 65536, usage());
             budget.settle((ID, 1, ChunkIndex(chunk)), reservation.granted);
             reservation.victims.len()
         };
@@ -286,19 +299,50 @@ mod tests {
         for chunk in 0..100 {
             assert!(
                 budget
-                    .reserve((ID, 1, ChunkIndex(chunk)), 65536)
+                    .reserve((ID, 1, ChunkIndex(chunk)), 65536, usage())
                     .victims
                     .is_empty()
             );
         }
         assert!(budget.used() <= 1_000_000);
         budget.settle((ID, 1, ChunkIndex(0)), true);
-        let reservation = budget.reserve((ID, 1, ChunkIndex(200)), 65536);
+        let reservation = budget.reserve((ID, 1, ChunkIndex(200)), 65536, usage());
         assert!(
             reservation
                 .victims
                 .iter()
                 .all(|v| *v == (ID, 1, ChunkIndex(0)))
+        );
+    }
+
+    #[test]
+    fn what_is_spared_is_never_a_victim_as_long_as_it_is() {
+        let mut budget = Budget::new(1_000_000, 65536);
+        let key = |chunk| (ID, 1, ChunkIndex(chunk));
+        let read = usage();
+        read.spare(Some(ChunkIndex(3)));
+        for chunk in 0..10 {
+            assert!(budget.reserve(key(chunk), 65536, read.clone()).granted);
+            budget.settle(key(chunk), true);
+        }
+        let mut victims = Vec::new();
+        for other in 100..130 {
+            let reservation = budget.reserve(key(other), 65536, usage());
+            victims.extend(reservation.victims);
+            budget.settle(key(other), reservation.granted);
+        }
+        let gone = |chunk| victims.contains(&key(chunk));
+        assert!((0..3).all(gone) && !(3..10).any(gone), "{victims:?}");
+        read.spare(None);
+        for other in 200..300 {
+            let reservation = budget.reserve(key(other), 65536, usage());
+            victims.extend(reservation.victims);
+            budget.settle(key(other), reservation.granted);
+            budget.touch(key(other));
+        }
+        assert!(
+            (0..10).all(|chunk| victims.contains(&key(chunk))),
+            "{victims:?}"
         );
     }
 }

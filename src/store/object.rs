@@ -250,6 +250,17 @@ impl Object {
         meta.1.tell_versions_apart() && !is_coded(&meta.0.headers)
     }
 
+    /// From this chunk on it is not to make room for others, as somebody is to read what can't be asked
+    /// for again; all of it may with `None`.
+    pub fn spare(&self, from: Option<ChunkIndex>) {
+        self.usage().spare(from);
+    }
+
+    /// Whether a chunk is not to make room for others.
+    pub fn is_spared(&self, chunk: ChunkIndex) -> bool {
+        self.usage().is_spared(chunk)
+    }
+
     /// Whether what is missing of it can't be asked for again.
     pub fn comes_once(&self) -> bool {
         self.total().is_none() || !self.is_versioned()

@@ -129,7 +129,11 @@ fn enter(store: &Store, object: &Object) {
     for chunk in object.present().iter() {
         let bytes = object.grid().and_then(|grid: Grid| grid.bytes_of(chunk));
         let length = bytes.map_or(0, |bytes| bytes.len());
-        let victims = store.budget.lock().found(object.name_of(chunk), length);
+        let usage = object.usage().clone();
+        let victims = store
+            .budget
+            .lock()
+            .found(object.name_of(chunk), length, usage);
         for victim in victims {
             store.evict(victim);
         }

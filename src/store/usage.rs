@@ -1,5 +1,7 @@
-//! How much an object is used and what it takes on disk, for operators to look at.
+//! How much an object is used and what it takes on disk, for operators to look at; and what of it is
+//! not to make room for others.
 
+use crate::domain::ChunkIndex;
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::{Duration, SystemTime},
@@ -13,6 +15,8 @@ pub(super) struct Usage {
     /// Seconds since 1970; 0 before the first find.
     last: AtomicU64,
     stored: AtomicU64,
+    /// One more than the first chunk that is not to make room; 0 for none.
+    spared: AtomicU64,
 }
 
 impl Usage {
@@ -22,6 +26,18 @@ impl Usage {
         self.last
             .store(since.map_or(0, |since| since.as_secs()), Relaxed);
         self.finds.fetch_add(1, Relaxed);
+    }
+
+    /// From this chunk on it is not to make room for others; all of it may with `None`.
+    pub fn spare(&self, from: Option<ChunkIndex>) {
+        let from = from.map_or(0, |chunk| u64::from(chunk.0) + 1);
+        self.spared.store(from, Relaxed);
+    }
+
+    /// Whether a chunk is not to make room for others.
+    pub fn is_spared(&self, chunk: ChunkIndex) -> bool {
+        let from = self.spared.load(Relaxed);
+        from > 0 && u64::from(chunk.0) + 1 >= from
     }
 
     /// Requests that found it.

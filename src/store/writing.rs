@@ -1,7 +1,9 @@
 //! Keeping chunks: a place in the queue, room within the budget, files, bytes, and only then a
 //! chunk that can be read.
 
-use super::{DISK_PATIENCE, FULL_FOR, KeepError, Object, QUEUE_PATIENCE, Store, budget};
+use super::{
+    DISK_PATIENCE, FULL_FOR, KeepError, Object, QUEUE_PATIENCE, Store, budget, usage::Usage,
+};
 use crate::domain::ChunkIndex;
 use bytes::Bytes;
 use std::{io, sync::Arc, time::Instant};
@@ -69,7 +71,8 @@ impl Store {
         }
         let name = object.name_of(chunk);
         let length = segments.iter().map(|s| s.len() as u64).sum();
-        let done = self.make_room(name, length).and_then(|()| {
+        let room = self.make_room(name, length, object.usage().clone());
+        let done = room.and_then(|()| {
             self.create_files(object)?;
             Ok(object.write_chunk(chunk, segments, checksum)?)
         });
@@ -114,7 +117,12 @@ impl Store {
     }
 
     /// Holds the budget before anything is written.
-    pub(super) fn make_room(&self, name: budget::Key, length: u64) -> Result<(), KeepError> {
+    pub(super) fn make_room(
+        &self,
+        name: budget::Key,
+        length: u64,
+        usage: Arc<Usage>,
+    ) -> Result<(), KeepError> {
         // One at a time: the victims of one writer must be gone before another counts on the
         // room that they leave.
         let mut last_full = self.making_room.lock();
@@ -122,7 +130,7 @@ impl Store {
             *last_full = None;
             self.budget.lock().relax();
         }
-        let reservation = self.budget.lock().reserve(name, length);
+        let reservation = self.budget.lock().reserve(name, length, usage);
         for victim in reservation.victims {
             self.evict(victim);
         }
