@@ -164,7 +164,7 @@ pub fn check_tier(config: Option<tier::Config>) -> Done {
     };
     wait_for(async {
         let remote = tier::open(&config, Stats::default())?;
-        let findings = tier::probe(&remote, &config.fleet).await;
+        let findings = tier::probe(&remote, &config).await;
         for warning in &findings.warnings {
             eprintln!("tidegate: tier: warning: {warning}");
         }

@@ -1,7 +1,8 @@
 //! Whether a tier can be used: tried, not guessed.
 
 use super::{
-    fleet,
+    config::{Config, OnError},
+    fleet::{self, Stranger},
     remote::{Remote, Trouble},
 };
 use std::time::{Duration, SystemTime};
@@ -19,20 +20,27 @@ pub struct Findings {
 const SKEW: Duration = Duration::from_secs(60);
 
 /// Tries all that an edge will want to do there. What it writes it removes, where it may.
-pub async fn probe(remote: &Remote, fleet: &str) -> Findings {
+pub async fn probe(remote: &Remote, config: &Config) -> Findings {
     let mut findings = Findings::default();
-    if let Err(why) = fleet::claim(remote, fleet).await {
+    if let Err(why) = fleet::claim(remote, &config.fleet).await {
         findings.wrong.push(why.to_string());
-    } else if let Err(why) = try_out(remote, &mut findings).await {
+    } else if let Err(why) = try_out(remote, config.on_error, &mut findings).await {
         let what = format!("it can be read, but not used as a whole: {why}");
         findings.wrong.push(what);
     }
     findings
 }
 
-async fn try_out(remote: &Remote, findings: &mut Findings) -> Result<(), Trouble> {
+async fn try_out(
+    remote: &Remote,
+    on_error: OnError,
+    findings: &mut Findings,
+) -> Result<(), Trouble> {
     remote.find_out().await?;
-    if !remote.creates() {
+    if !remote.creates() && on_error == OnError::Refuse {
+        // An edge would not begin.
+        findings.wrong.push(Stranger::Unconditional.to_string());
+    } else if !remote.creates() {
         findings.warnings.push(
             "it does not know If-None-Match on writes: of two purges by two edges within a second one may not reach all".into(),
         );

@@ -329,7 +329,7 @@ impl Remote {
         Ok(())
     }
 
-    /// Writes an object if the condition holds. Where the service knows none, a name is claimed as
+    /// Writes an object if the condition holds. Where the service knows none, or says so now, a name is claimed as
     /// well as that goes without, and what is replaced may be what somebody else has just written.
     pub async fn put_if(
         &self,
@@ -346,6 +346,13 @@ impl Remote {
             PutMode::Update(_) if !self.compares() => {
                 self.put_as(path, payload, PutMode::Overwrite).await
             }
+            PutMode::Create => match self.put_as(path, payload.clone(), mode).await {
+                Err(Trouble::Unsupported(_)) => {
+                    self.creates.store(false, Relaxed);
+                    self.claim(path, payload).await
+                }
+                put => put,
+            },
             mode => self.put_as(path, payload, mode).await,
         }
     }
@@ -379,9 +386,18 @@ impl Remote {
     pub async fn find_out(&self) -> Result<(), Trouble> {
         let path = self.probe.clone();
         let put = |text: &'static [u8], mode| self.put_as(&path, text.to_vec().into(), mode);
-        put(b"one", PutMode::Create).await?;
-        let again = put(b"two", PutMode::Create).await?;
-        self.creates.store(again == Put::Conflict, Relaxed);
+        // It may pass the condition over, or say that it knows none.
+        let creates = match put(b"one", PutMode::Create).await {
+            Err(Trouble::Unsupported(_)) => {
+                put(b"one", PutMode::Overwrite).await?;
+                false
+            }
+            put_first => {
+                put_first?;
+                put(b"two", PutMode::Create).await? == Put::Conflict
+            }
+        };
+        self.creates.store(creates, Relaxed);
         let other = UpdateVersion {
             e_tag: Some("\"00000000000000000000000000000000\"".into()),
             version: None,
@@ -484,6 +500,7 @@ impl Remote {
         match e {
             Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => Trouble::Denied(said),
             Error::NotImplemented { .. } | Error::NotSupported { .. } => Trouble::Unsupported(said),
+            e if says(e, "status code: 501") => Trouble::Unsupported(said),
             _ => Trouble::Failed(said),
         }
     }

@@ -86,6 +86,7 @@ struct Record {
     /// Writes to what has this in its name are not taken.
     refuses_writes: Option<&'static str>,
     ignores_conditions: bool,
+    refuses_conditions: bool,
     asked: Vec<Asked>,
     /// Slow answers that are being waited for, and the most of them at a time.
     slow: (usize, usize),
@@ -143,6 +144,11 @@ impl S3 {
     /// Conditions on writes are not looked at from now on.
     pub fn ignore_conditions(&self) {
         self.record.lock().unwrap().ignores_conditions = true;
+    }
+
+    /// Writes with a condition are answered with 501 from now on.
+    pub fn refuse_conditions(&self) {
+        self.record.lock().unwrap().refuses_conditions = true;
     }
 
     /// All goes well again.
@@ -241,7 +247,7 @@ async fn answer(
         request.method().to_string(),
         request.uri().path().to_owned(),
     );
-    let (fault, refuses, ignores, writes) = {
+    let (fault, refuses, lacks, ignores, writes) = {
         let mut record = record.lock().unwrap();
         record.asked.push(Asked {
             method: method.clone(),
@@ -251,8 +257,12 @@ async fn answer(
         let fault = fault.filter(|_| method == "GET");
         let fault = fault.map(|(fault, _)| fault);
         let refuses = record.refuses_writes.is_some_and(|of| path.contains(of));
+        let is_conditional = ["if-match", "if-none-match"]
+            .iter()
+            .any(|name| request.headers().contains_key(*name));
+        let lacks = is_conditional && record.refuses_conditions;
         let ignores = record.ignores_conditions;
-        (fault, refuses, ignores, record.writes.clone())
+        (fault, refuses, lacks, ignores, record.writes.clone())
     };
     let status = |status: StatusCode| {
         let answer = Response::builder().status(status);
@@ -260,6 +270,9 @@ async fn answer(
     };
     if refuses && method == "PUT" {
         return status(StatusCode::SERVICE_UNAVAILABLE);
+    }
+    if lacks && method == "PUT" {
+        return status(StatusCode::NOT_IMPLEMENTED);
     }
     match fault {
         Some(Fault::Throttle) => return status(StatusCode::SERVICE_UNAVAILABLE),

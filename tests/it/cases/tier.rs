@@ -882,28 +882,39 @@ async fn a_directory_that_is_missing_is_done_without() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_without_conditional_writes_is_named_and_does_its_best() {
-    let fleet = Fleet::new().await;
-    fleet.s3.ignore_conditions();
-    let first = fleet.filled().await;
-    let second = fleet.edge().await;
-    let asked = fleet.asked();
-    fleet.whole(&second).await;
-    assert_eq!(fleet.asked(), asked);
-    assert_eq!(
-        first.ask(Request::new("PURGE", "/film")).await.status(),
-        200
-    );
-    purge_reaches(&fleet, &second).await;
-    let (status, said) = fleet.command(&["check", "--online"]).await;
-    assert_eq!(status, Some(0), "{said}");
-    assert!(
-        said.contains("If-None-Match") && said.contains("If-Match"),
-        "{said}"
-    );
-    let mut config = fleet.config();
-    config.on_error = OnError::Refuse;
-    let why = Gate::refused(&fleet.origin, |settings| settings.tier = Some(config)).await;
-    assert!(why.contains("conditional writes"), "{why}");
+    for says_so in [false, true] {
+        let fleet = Fleet::new().await;
+        match says_so {
+            true => fleet.s3.refuse_conditions(),
+            false => fleet.s3.ignore_conditions(),
+        }
+        let first = fleet.filled().await;
+        let second = fleet.edge().await;
+        let asked = fleet.asked();
+        fleet.whole(&second).await;
+        assert_eq!(fleet.asked(), asked);
+        assert_eq!(
+            first.ask(Request::new("PURGE", "/film")).await.status(),
+            200
+        );
+        purge_reaches(&fleet, &second).await;
+        let (status, said) = fleet.command(&["check", "--online"]).await;
+        assert_eq!(status, Some(0), "{said}");
+        assert!(
+            said.contains("If-None-Match") && said.contains("If-Match"),
+            "{said}"
+        );
+        let file = fleet.written(BUCKET);
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(&file, text + "  on_error: refuse\n").unwrap();
+        let (status, said) = said_by(&["check", "--online"], &file).await;
+        assert_eq!(status, Some(1), "{said}");
+        assert!(said.contains("conditional writes"), "{said}");
+        let mut config = fleet.config();
+        config.on_error = OnError::Refuse;
+        let why = Gate::refused(&fleet.origin, |settings| settings.tier = Some(config)).await;
+        assert!(why.contains("conditional writes"), "{why}");
+    }
 }
 
 impl Fleet {
