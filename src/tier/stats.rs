@@ -109,7 +109,7 @@ impl Default for Stats {
             ),
             breaker: gauge(
                 "tidegate_tier_breaker",
-                "Whether the tier is left alone after failures: 0 asked, 1 tried, 2 left alone.",
+                "Whether the tier is left alone after failures: 0 asked, 1 tried, 2 left alone. Runs that are read, look-ups, uploads and purges fail apart from each other, and this is the worst of them; the log says which. Purges are tried on all the same.",
             ),
             purges: gauge(
                 "tidegate_tier_purges",
