@@ -17,7 +17,7 @@ use pingora_core::{
     protocols::ALPN,
     upstreams::peer::HttpPeer,
 };
-use pingora_http::RequestHeader;
+use pingora_http::{RequestHeader, ResponseHeader};
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
 
@@ -225,6 +225,14 @@ async fn exchange(
     read_head(&mut connection.wire, patience, interim).await
 }
 
+/// Whether the end of a body and its bytes can be told from the coding: from none, or chunks alone
+/// (RFC 9112, section 6.3).
+fn can_be_read(head: &ResponseHeader) -> bool {
+    let mut codings = head.headers.get_all(header::TRANSFER_ENCODING).iter();
+    let is_chunked = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+    codings.next().is_none_or(is_chunked) && codings.next().is_none()
+}
+
 /// Reads up to the final head of an answer.
 pub(super) async fn read_head(
     wire: &mut Wire,
@@ -240,6 +248,10 @@ pub(super) async fn read_head(
                     return Error::e_explain(ErrorType::InvalidHTTPHeader, "unasked for: 101");
                 }
                 Some(head) if head.status.is_informational() => interim.pass(head),
+                Some(head) if !can_be_read(head) => {
+                    let what = "a transfer coding that is not spoken here";
+                    return Error::e_explain(ErrorType::InvalidHTTPHeader, what);
+                }
                 Some(_) => return Ok(()),
                 None => break,
             }

@@ -39,6 +39,29 @@ async fn asked_again(origin: &Origin, gate: &Gate, object: &Object) -> usize {
     origin.log().len() - before
 }
 
+/// What is coded for the way is not the content, and where it ends can't be told.
+#[tokio::test(flavor = "multi_thread")]
+async fn codings_that_are_not_spoken_here_are_neither_given_out_nor_kept() {
+    let framings = [
+        ("gzip", Framing::UntilClose),
+        ("identity", Framing::UntilClose),
+        ("chunked, gzip", Framing::UntilClose),
+        ("xchunked", Framing::Length),
+    ];
+    for (coding, framing) in framings {
+        let script = Script::new(21, SIZE);
+        let (origin, gate, object) = scene(Script {
+            framing,
+            headers: vec![("Transfer-Encoding", coding.into())],
+            ..script.clone()
+        })
+        .await;
+        assert_eq!(gate.get("/film").await.status(), 502, "{coding}");
+        origin.put("/film", script);
+        check(&gate, &object, None).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_origin_that_ignores_ranges_still_serves_ranges() {
     let (origin, gate, object) = scene(Script {
