@@ -3,8 +3,9 @@
 use super::Served;
 use crate::{bits::Bits, catalogue::Object};
 use budget::{Budget, Key};
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 use tidegate::{domain::ChunkIndex, store::ObjectId};
+use usage::Usage;
 
 #[path = "../../../src/store/budget.rs"]
 #[allow(
@@ -14,9 +15,15 @@ use tidegate::{domain::ChunkIndex, store::ObjectId};
 )]
 mod budget;
 
+#[path = "../../../src/store/usage.rs"]
+#[allow(dead_code, reason = "the store does more with it")]
+mod usage;
+
 /// What a store knows of its chunks.
 pub struct Chunks {
     budget: Budget,
+    /// Nothing of it is spared: whoever lacks a chunk asks for it again.
+    usage: Arc<Usage>,
     /// By their number in the catalogue.
     present: Bits,
     chunk: u32,
@@ -26,6 +33,7 @@ impl Chunks {
     pub fn new(bytes: u64, chunk: u32, catalogue: u32) -> Self {
         Self {
             budget: Budget::new(bytes, chunk),
+            usage: Arc::default(),
             present: Bits::new(catalogue),
             chunk,
         }
@@ -52,7 +60,8 @@ impl Chunks {
     }
 
     fn keep(&mut self, key: Key) -> bool {
-        let reservation = self.budget.reserve(key, u64::from(self.chunk));
+        let length = u64::from(self.chunk);
+        let reservation = self.budget.reserve(key, length, self.usage.clone());
         for (_, _, ChunkIndex(victim)) in reservation.victims {
             self.present.remove(victim);
         }
