@@ -169,10 +169,18 @@ impl Fills {
         })
     }
 
-    /// Waits until the store knows how full its disk is, and has it keep what came in meanwhile.
+    /// Has the store keep what came in before it knew how full its disk is, each time that it has
+    /// learnt it.
     pub async fn keep_when_it_is_known(self: Arc<Self>) {
-        self.store.read_through().await;
-        self.keep_what_waits();
+        let mut is_known = self.store.recovery();
+        loop {
+            if *is_known.borrow_and_update() {
+                self.keep_what_waits();
+            }
+            if is_known.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Has something done that nobody's answer hangs on alone.

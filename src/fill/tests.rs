@@ -411,11 +411,7 @@ async fn bytes_are_passed_on_as_they_come() {
 async fn a_seek_ahead_of_a_running_stream_does_not_wait_for_it() {
     let bench = Bench::new().await;
     let board = bench.board();
-    let whole = ChunkRun {
-        start: ChunkIndex(0),
-        end: ChunkIndex(CHUNKS as u32),
-    };
-    let mut client = Intake::of_client(bench.fills.clone(), board, whole, true);
+    let mut client = Intake::of_client(bench.fills.clone(), board, all(), true);
     client
         .push(content(1, ByteRange::new(0, 1000).unwrap()))
         .await
@@ -435,16 +431,7 @@ async fn a_seek_ahead_of_a_running_stream_does_not_wait_for_it() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_stands_still_holds_up_nobody() {
     let bench = Bench::new().await;
-    let whole = ChunkRun {
-        start: ChunkIndex(0),
-        end: ChunkIndex(CHUNKS as u32),
-    };
-    let mut client = Intake::of_client(bench.fills.clone(), bench.board(), whole, true);
-    client
-        .push(content(1, ByteRange::new(0, 1000).unwrap()))
-        .await
-        .unwrap();
-    tokio::time::advance(flights::STALLED).await;
+    let client = standing_still(&bench).await;
     let got = read(&mut bench.cursor(None), 0).await.unwrap();
     assert_eq!(got, TOTAL);
     assert_eq!(bench.source.sent(), TOTAL);
@@ -454,14 +441,7 @@ async fn a_client_that_stands_still_holds_up_nobody() {
 #[tokio::test(start_paused = true)]
 async fn what_comes_in_in_the_place_of_a_client_that_stands_still_is_given_out_as_it_comes() {
     let bench = Bench::new().await;
-    let whole = ChunkRun {
-        start: ChunkIndex(0),
-        end: ChunkIndex(CHUNKS as u32),
-    };
-    let mut client = Intake::of_client(bench.fills.clone(), bench.board(), whole, true);
-    let begun = content(1, ByteRange::new(0, 1000).unwrap());
-    client.push(begun).await.unwrap();
-    tokio::time::advance(flights::STALLED).await;
+    let client = standing_still(&bench).await;
     let mut cursor = bench.cursor(None);
     let (mut got, half) = (0, u64::from(CHUNK) / 2);
     for gate in (1..=4).map(|quarter| half / 4 * quarter) {
@@ -490,14 +470,39 @@ async fn what_comes_in_before_the_disk_is_known_waits_for_it_as_long_as_there_is
     );
     assert_eq!(bench.source.sent(), TOTAL);
     assert!(bench.stored().is_empty());
+    tokio::spawn(bench.fills.clone().keep_when_it_is_known());
     bench.fills.store().recover();
-    bench.fills.clone().keep_when_it_is_known().await;
     bench.settled().await;
     let stored = bench.stored();
     assert!(
         !stored.is_empty() && stored.contains(&(CHUNKS as u32 - 1)),
         "{stored:?}"
     );
+}
+
+/// As after an upgrade that failed when the directory had been given away.
+#[tokio::test]
+async fn what_comes_in_while_the_disk_is_learnt_anew_waits_for_it_as_well() {
+    let bench = Bench::new().await;
+    tokio::spawn(bench.fills.clone().keep_when_it_is_known());
+    // It is known: that has been seen.
+    tokio::task::yield_now().await;
+    let given = bench.fills.store().give().await.unwrap();
+    bench.fills.store().take_back();
+    drop(given);
+    let board = bench.other_board(2);
+    let object = board.object().clone();
+    let intake = Intake::of_client(bench.fills.clone(), board, all(), false);
+    bring(intake).await.unwrap();
+    // Each of its chunks has its turn.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(object.present().len(), 0);
+    bench.fills.store().recover();
+    let kept = tokio::time::timeout(Duration::from_secs(20), bench.settled());
+    kept.await.expect("all to be kept");
+    assert_eq!(u64::from(object.present().len()), CHUNKS);
 }
 
 #[tokio::test(start_paused = true)]
@@ -535,11 +540,7 @@ async fn a_chunk_larger_than_all_room_has_it_alone() {
 #[tokio::test]
 async fn a_client_s_own_stream_is_stored_and_followed() {
     let bench = Bench::new().await;
-    let whole = ChunkRun {
-        start: ChunkIndex(0),
-        end: ChunkIndex(CHUNKS as u32),
-    };
-    let mut client = Intake::of_client(bench.fills.clone(), bench.board(), whole, true);
+    let mut client = Intake::of_client(bench.fills.clone(), bench.board(), all(), true);
     let mut cursor = bench.cursor(None);
     let reader = tokio::spawn(async move { read(&mut cursor, 0).await });
     for piece in 0..TOTAL.div_ceil(1000) {
@@ -590,6 +591,15 @@ async fn what_comes_once_makes_no_room_before_its_reader_has_passed_it() {
     }
 }
 
+/// The flight of a client that has taken a little and stands still.
+async fn standing_still(bench: &Bench) -> Intake {
+    let mut client = Intake::of_client(bench.fills.clone(), bench.board(), all(), true);
+    let begun = content(1, ByteRange::new(0, 1000).unwrap());
+    client.push(begun).await.unwrap();
+    tokio::time::advance(flights::STALLED).await;
+    client
+}
+
 /// All chunks.
 fn all() -> ChunkRun {
     ChunkRun {
@@ -614,10 +624,6 @@ async fn nobody_comes_to_what_is_being_given_up() {
     let bench = Bench::new().await;
     let mut unversioned = manifest();
     unversioned.meta.headers.clear();
-    let whole = ChunkRun {
-        start: ChunkIndex(0),
-        end: ChunkIndex(CHUNKS as u32),
-    };
     for (generation, total) in [(2, Some(TOTAL)), (3, None)] {
         let object = bench.fills.store().conceive(Manifest {
             generation,
@@ -625,7 +631,7 @@ async fn nobody_comes_to_what_is_being_given_up() {
             ..unversioned.clone()
         });
         let board = bench.fills.board(&object);
-        let mut flight = Intake::of_client(bench.fills.clone(), board.clone(), whole, true);
+        let mut flight = Intake::of_client(bench.fills.clone(), board.clone(), all(), true);
         flight
             .push(content(1, chunk_range(0, 1).unwrap()))
             .await
@@ -644,17 +650,13 @@ async fn nobody_comes_to_what_is_being_given_up() {
 #[tokio::test]
 async fn who_reads_back_what_was_fetched_for_it_pushes_out_nobody() {
     let bench = Bench::of(5 << 20).await;
-    let whole = ChunkRun {
-        start: ChunkIndex(0),
-        end: ChunkIndex(CHUNKS as u32),
-    };
     // What is being written can't be evicted: one chunk at a time.
     let bring = async |board: Arc<Board>| {
         let visit = Visit::planned(bench.fills.clone(), board.clone(), bench.errand());
         visit.come();
         let mut viewer = Cursor::new(visit, None, false, Arc::default());
-        viewer.owns(whole);
-        let mut client = Intake::of_client(bench.fills.clone(), board, whole, true);
+        viewer.owns(all());
+        let mut client = Intake::of_client(bench.fills.clone(), board, all(), true);
         for chunk in 0..CHUNKS {
             let range = chunk_range(chunk, chunk + 1).unwrap();
             client.push(content(1, range)).await.unwrap();

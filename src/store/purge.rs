@@ -22,6 +22,7 @@ use std::{
     sync::Arc,
     time::{Duration, SystemTime},
 };
+use tokio::sync::watch;
 
 /// How a purge is to be done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -248,9 +249,14 @@ impl Store {
         !*self.recovered.borrow()
     }
 
+    /// Whether the walk over the directory has ended. It begins anew where the directory was away.
+    pub fn recovery(&self) -> watch::Receiver<bool> {
+        self.recovered.subscribe()
+    }
+
     /// Waits until the walk over the directory has ended.
     pub async fn read_through(&self) {
-        let mut recovered = self.recovered.subscribe();
+        let mut recovered = self.recovery();
         // It is not over before the store is.
         let _ = recovered.wait_for(|done| *done).await;
     }
