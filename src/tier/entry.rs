@@ -233,11 +233,23 @@ fn is_name(name: &str) -> bool {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::store::Meta;
+    use crate::{domain::ObjectKey, store::Meta};
     use http::{HeaderMap, HeaderValue, header};
     use proptest::prelude::*;
 
     const CHUNK: u32 = 4096;
+
+    /// The key of the object at this path of "a.example".
+    pub fn key_at(path: &str) -> Vec<u8> {
+        let key = ObjectKey {
+            version: 1,
+            host: "a.example".into(),
+            path: path.into(),
+            query: None,
+            extras: Vec::new(),
+        };
+        key.encode()
+    }
 
     pub fn entry(tag: &str, validated: u64, runs: &[(u32, u32, &str)]) -> Entry {
         let mut headers = HeaderMap::new();

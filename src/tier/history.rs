@@ -231,27 +231,22 @@ impl History {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{super::entry::tests::entry, *};
-    use crate::domain::ObjectKey;
+pub(super) mod tests {
+    use super::{
+        super::entry::tests::{entry, key_at},
+        *,
+    };
     use http::HeaderValue;
 
     fn object(path: &str, tag: &'static str) -> Manifest {
-        let key = ObjectKey {
-            version: 1,
-            host: "a.example".into(),
-            path: path.into(),
-            query: None,
-            extras: Vec::new(),
-        };
         let mut object = entry("\"a\"", 0, &[]).object;
-        object.key = key.encode();
+        object.key = key_at(path);
         let headers = &mut object.meta.headers;
         headers.insert("cache-tag", HeaderValue::from_static(tag));
         object
     }
 
-    fn notice(selector: Selector, soft: bool) -> Notice {
+    pub fn notice(selector: Selector, soft: bool) -> Notice {
         Notice {
             selector,
             soft,

@@ -101,38 +101,38 @@ impl Lookup {
         key: Option<&[u8]>,
         trace: Option<&Arc<Trace>>,
     ) -> Option<(Arc<Entry>, Standing)> {
-        let entry = match self.believed(id, Instant::now()) {
-            Some(known) => known,
-            None => self.ask(id, trace).await,
+        let (entry, standing) = match self.believed(id, Instant::now()) {
+            Some(known) => known?,
+            None => self.judged(self.ask(id, trace).await?),
         };
-        let entry = entry.filter(|entry| key.is_none_or(|key| entry.object.key == key))?;
-        match self.standing(&entry) {
-            Standing::Gone => {
-                self.remote.stats().looked_up(Outcome::Purged);
-                None
-            }
-            standing => Some((entry, standing)),
+        if key.is_some_and(|key| entry.object.key != key) {
+            return None;
         }
+        if standing == Standing::Gone {
+            self.remote.stats().looked_up(Outcome::Purged);
+            return None;
+        }
+        Some((entry, standing))
     }
 
     /// What the tier was found to have of late, unless it was purged.
     pub fn remembered(&self, id: ObjectId) -> Option<Arc<Entry>> {
-        self.believed(id, Instant::now())?
+        let (entry, _) = self.believed(id, Instant::now())??;
+        Some(entry)
     }
 
     /// The same, or that it is not there. Where it was purged since, another edge may have brought
     /// what came after: nothing is known then.
-    fn believed(&self, id: ObjectId, now: Instant) -> Option<Option<Arc<Entry>>> {
-        let known = self.known(id, now)?;
-        let is_gone = known
-            .as_ref()
-            .is_some_and(|entry| self.standing(entry) == Standing::Gone);
+    fn believed(&self, id: ObjectId, now: Instant) -> Option<Option<(Arc<Entry>, Standing)>> {
+        let known = self.known(id, now)?.map(|entry| self.judged(entry));
+        let is_gone = matches!(known, Some((_, Standing::Gone)));
         (!is_gone).then_some(known)
     }
 
-    fn standing(&self, entry: &Entry) -> Standing {
-        let history = self.history.lock();
-        history.standing(&entry.object, entry.purges)
+    /// An entry with what purges have made of it.
+    fn judged(&self, entry: Arc<Entry>) -> (Arc<Entry>, Standing) {
+        let standing = self.history.lock().standing(&entry.object, entry.purges);
+        (entry, standing)
     }
 
     /// What has been found out of late: that it is there, or that it is not.
@@ -216,10 +216,9 @@ impl Lookup {
         });
         let entry = entry.map(Arc::new);
         // What was purged is as good as none, and not asked for again at once either.
-        let valid = entry
-            .clone()
-            .filter(|entry| self.standing(entry) != Standing::Gone);
-        self.learn(id, valid, Instant::now());
+        let judged = entry.clone().map(|entry| self.judged(entry));
+        let valid = judged.filter(|(_, standing)| *standing != Standing::Gone);
+        self.learn(id, valid.map(|(entry, _)| entry), Instant::now());
         Ok(entry)
     }
 
@@ -305,52 +304,34 @@ fn weight(entry: Option<&Entry>) -> usize {
 mod tests {
     use super::{
         super::{
-            advice::Access, config::Place, entry::tests::entry, history::Notice, layout::Layout,
-            remote::Service, stats::Stats,
+            config::Place,
+            entry::tests::{entry, key_at},
+            history::tests::notice,
+            remote::tests::tier,
         },
         *,
     };
-    use crate::domain::{ObjectKey, Selector};
-    use object_store::memory::InMemory;
+    use crate::domain::Selector;
 
     /// Look-ups in a tier that is empty, and the purges that they know of.
     fn lookup() -> (Arc<Lookup>, Arc<Mutex<History>>) {
-        let remote = Remote::new(
-            Service::Open(Arc::new(InMemory::new())),
-            Layout::new("t"),
-            Access::default(),
-            Duration::from_secs(60),
-            Stats::default(),
-        );
         let history = Arc::new(Mutex::new(History::whole()));
         let config = Config::at(Place::Directory { path: "/t".into() });
         let version = Arc::new(AtomicU32::new(1));
-        let lookup = Lookup::new(Arc::new(remote), history.clone(), version, &config);
+        let lookup = Lookup::new(Arc::new(tier()), history.clone(), version, &config);
         (lookup, history)
     }
 
     /// An object of this version that has survived so many purges.
     fn film(tag: &str, purges: u64) -> Entry {
-        let key = ObjectKey {
-            version: 1,
-            host: "a.example".into(),
-            path: "/film".into(),
-            query: None,
-            extras: Vec::new(),
-        };
         let mut film = entry(tag, 1, &[]);
-        (film.object.key, film.purges) = (key.encode(), purges);
+        (film.object.key, film.purges) = (key_at("/film"), purges);
         film
     }
 
     fn purge(history: &Mutex<History>) {
-        history.lock().note(Notice {
-            selector: Selector::at("a.example", "/film"),
-            soft: false,
-            from: "here".into(),
-            at: 7,
-            begins: false,
-        });
+        let notice = notice(Selector::at("a.example", "/film"), false);
+        history.lock().note(notice);
     }
 
     #[tokio::test]

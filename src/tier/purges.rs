@@ -112,7 +112,8 @@ impl Tier {
         self.as_far_as(last, false)
     }
 
-    fn as_far_as(&self, number: u64, and_more: bool) -> Option<AsOf> {
+    /// Purges up to this number, and perhaps some that have none yet; nothing where that is none.
+    pub(super) fn as_far_as(&self, number: u64, and_more: bool) -> Option<AsOf> {
         let log = self.log;
         let as_of = AsOf {
             log,

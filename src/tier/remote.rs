@@ -329,8 +329,9 @@ impl Remote {
         Ok(())
     }
 
-    /// Writes an object if the condition holds. Where the service knows none, or says so now, a name is claimed as
-    /// well as that goes without, and what is replaced may be what somebody else has just written.
+    /// Writes an object if the condition holds. Where the service knows none, or says so now, a name
+    /// is claimed as well as that goes without, and what is replaced may be what somebody else has
+    /// just written.
     pub async fn put_if(
         &self,
         path: &Path,
@@ -616,14 +617,14 @@ fn text(e: &Error) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use object_store::memory::InMemory;
 
     const PATIENCE: Duration = Duration::from_secs(60);
 
     /// A tier with nothing in it.
-    fn tier() -> Remote {
+    pub fn tier() -> Remote {
         Remote::new(
             Service::Open(Arc::new(InMemory::new())),
             Layout::new("t"),

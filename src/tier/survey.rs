@@ -607,21 +607,13 @@ impl fmt::Display for Report {
 mod tests {
     use super::{
         super::{
-            advice::Access,
-            entry::tests::entry,
-            history::Notice,
-            layout::Layout,
-            remote::{Remote, Service},
-            stats::Stats,
+            entry::tests::{entry, key_at},
+            history::tests::notice,
+            remote::{self, Remote},
         },
         *,
     };
-    use crate::{
-        domain::{ObjectKey, Selector},
-        store::ObjectId,
-    };
-    use object_store::memory::InMemory;
-    use std::sync::Arc;
+    use crate::{domain::Selector, store::ObjectId};
 
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -637,15 +629,7 @@ mod tests {
 
     /// A tier with nothing in it.
     async fn tier() -> Remote {
-        let store = Arc::new(InMemory::new());
-        let layout = Layout::new("t");
-        let remote = Remote::new(
-            Service::Open(store),
-            layout,
-            Access::default(),
-            DAY,
-            Stats::default(),
-        );
+        let remote = remote::tests::tier();
         fleet::claim(&remote, "").await.unwrap();
         remote
     }
@@ -657,15 +641,8 @@ mod tests {
     /// An object that has survived so many purges.
     async fn put(remote: &Remote, nth: u8, purges: u64) {
         let mut entry = entry("\"a\"", 1, &[]);
-        let key = ObjectKey {
-            version: 1,
-            host: "a.example".into(),
-            path: path_of(nth),
-            query: None,
-            extras: Vec::new(),
-        };
         let object = &mut entry.object;
-        (object.id, object.key) = (ObjectId([nth; 16]), key.encode());
+        (object.id, object.key) = (ObjectId([nth; 16]), key_at(&path_of(nth)));
         object.meta.fresh_until = SystemTime::now() + 100 * DAY;
         entry.purges = purges;
         let path = remote.layout().manifest(1, ObjectId([nth; 16]));
@@ -679,13 +656,7 @@ mod tests {
     }
 
     async fn purge(remote: &Remote, number: u64, nth: u8, soft: bool) {
-        let notice = Notice {
-            selector: Selector::at("a.example", &path_of(nth)),
-            soft,
-            from: "here".into(),
-            at: 7,
-            begins: false,
-        };
+        let notice = notice(Selector::at("a.example", &path_of(nth)), soft);
         let path = remote.layout().purge(number);
         remote.put(&path, notice.encode().into()).await.unwrap();
     }
@@ -849,13 +820,7 @@ mod tests {
     fn what_changed_meanwhile_is_judged_again() {
         let mut history = History::whole();
         for nth in 1..=3 {
-            history.note(Notice {
-                selector: Selector::Url(format!("{nth}")),
-                soft: false,
-                from: "here".into(),
-                at: 7,
-                begins: false,
-            });
+            history.note(notice(Selector::Url(format!("{nth}")), false));
         }
         let purges = Purges {
             history,

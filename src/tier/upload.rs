@@ -9,7 +9,7 @@ use super::{
     remote::{Put, Trouble},
 };
 use crate::{
-    domain::{AsOf, ChunkIndex, ChunkRun},
+    domain::{ChunkIndex, ChunkRun},
     source::{Offered, Sink},
     store::{Herald, Manifest, Meta, Object, ObjectId, Read},
     traffic::backoff,
@@ -276,12 +276,9 @@ impl Tier {
                     return Ok(());
                 }
                 Merged::Behind { purges } => {
-                    let as_of = AsOf {
-                        log: self.log,
-                        number: purges,
-                        and_more: false,
-                    };
-                    self.catch_up(as_of).await;
+                    if let Some(as_of) = self.as_far_as(purges, false) {
+                        self.catch_up(as_of).await;
+                    }
                     self.pause(attempt).await;
                     continue;
                 }
