@@ -135,6 +135,11 @@ impl Board {
         }
     }
 
+    /// Whether a chunk is anywhere: what [`Board::place`] says of it, for who has the state already.
+    fn holds(&self, state: &State, chunk: ChunkIndex) -> bool {
+        state.coming.contains_key(&chunk) || self.object.has(chunk)
+    }
+
     /// Whether all of `run` is here, on disk or on its way there, and else whether what lacks
     /// first is coming.
     pub fn coverage(&self, mut run: ChunkRun) -> Coverage {
@@ -167,7 +172,7 @@ impl Board {
     /// on return.
     pub(super) fn claim(&self, want: ChunkIndex, limit: ChunkIndex, now: Instant) -> Claim {
         let mut state = self.state.lock();
-        let held = |chunk| state.coming.contains_key(&chunk) || self.object.has(chunk);
+        let held = |chunk| self.holds(&state, chunk);
         if held(want) {
             return Claim::Wait;
         }
@@ -189,8 +194,7 @@ impl Board {
     /// Whether a reader that is at `from` is to fetch `chunk` ahead: nobody has, or was sent for it.
     pub(super) fn is_unasked(&self, chunk: ChunkIndex, from: ChunkIndex) -> bool {
         let state = self.state.lock();
-        let held = state.coming.contains_key(&chunk) || self.object.has(chunk);
-        !held && !state.flights.expects(chunk, from, now())
+        !self.holds(&state, chunk) && !state.flights.expects(chunk, from, now())
     }
 
     /// A flight whose run is given.
@@ -204,7 +208,7 @@ impl Board {
         state.flights.moved(flight, chunk, now());
         match state.flights.may_deliver(flight, chunk) {
             false => Wanted::Over,
-            true if state.coming.contains_key(&chunk) || self.object.has(chunk) => Wanted::Held,
+            true if self.holds(&state, chunk) => Wanted::Held,
             true => Wanted::Yes,
         }
     }
@@ -239,7 +243,7 @@ impl Board {
     ) -> bool {
         self.look_at_readers();
         let mut state = self.state.lock();
-        let free = !self.object.has(chunk) && !state.coming.contains_key(&chunk);
+        let free = !self.holds(&state, chunk);
         if free {
             state.coming.insert(chunk, Coming { buffer, by });
             drop(state);
@@ -368,7 +372,7 @@ impl Board {
             return true;
         }
         let goes_on = !self.given_up.load(SeqCst);
-        let there = |c: &ChunkIndex| state.coming.contains_key(c) || self.object.has(*c);
+        let there = |c: &ChunkIndex| self.holds(&state, *c);
         match self.object.grid() {
             Some(grid) => (0..grid.count())
                 .map(ChunkIndex)

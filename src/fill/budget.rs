@@ -2,13 +2,12 @@
 
 use super::{Board, Fills, now};
 use crate::{store::WeakMap, traffic::customer};
+use futures_util::FutureExt;
 use parking_lot::Mutex;
 use std::{
-    future::{Future, poll_fn},
     net::IpAddr,
     pin::pin,
     sync::Arc,
-    task::Poll,
     time::{Duration, Instant},
 };
 use tokio::{
@@ -125,7 +124,7 @@ impl Fills {
         loop {
             let mut more = pin!(self.unkept.more());
             more.as_mut().enable();
-            if let Poll::Ready(taken) = poll_fn(|cx| Poll::Ready(taking.as_mut().poll(cx))).await {
+            if let Some(taken) = taking.as_mut().now_or_never() {
                 return taken;
             }
             if self.makes_room(board, share) {

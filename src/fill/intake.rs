@@ -325,7 +325,7 @@ async fn keep(fills: Arc<Fills>, board: Arc<Board>, chunk: ChunkIndex, buffer: A
     let object = board.object();
     // What can't be asked for again is not to make room for others.
     if fills.store().must_learn_first(object) && !object.comes_once() {
-        fills.unkept.push_to_keep(board, chunk, buffer);
+        fills.unkept.push_to_keep(&board, chunk, buffer);
         // It may have been learnt meanwhile.
         if !fills.store().is_being_read() {
             fills.keep_what_waits();

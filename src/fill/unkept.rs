@@ -47,27 +47,22 @@ impl Unkept {
         if !board.is_wanted() {
             return board.end_chunk(chunk, &buffer);
         }
-        self.add(Chunk {
-            board: Arc::downgrade(board),
-            chunk,
-            buffer,
-            to_keep: None,
-        });
+        self.add(board, chunk, buffer, false);
     }
 
     /// A chunk that is to be kept when that can be; the oldest makes room for it.
-    pub fn push_to_keep(&self, board: Arc<Board>, chunk: ChunkIndex, buffer: Arc<ChunkBuffer>) {
-        self.add(Chunk {
-            board: Arc::downgrade(&board),
-            chunk,
-            buffer,
-            to_keep: Some(board),
-        });
+    pub fn push_to_keep(&self, board: &Arc<Board>, chunk: ChunkIndex, buffer: Arc<ChunkBuffer>) {
+        self.add(board, chunk, buffer, true);
     }
 
-    fn add(&self, chunk: Chunk) {
+    fn add(&self, board: &Arc<Board>, chunk: ChunkIndex, buffer: Arc<ChunkBuffer>, keep: bool) {
         let mut chunks = self.chunks.lock();
-        chunks.push_back(chunk);
+        chunks.push_back(Chunk {
+            board: Arc::downgrade(board),
+            chunk,
+            buffer,
+            to_keep: keep.then(|| board.clone()),
+        });
         let bytes: u64 = chunks.iter().map(|chunk| chunk.buffer.length()).sum();
         drop(chunks);
         if bytes > self.limit {

@@ -15,6 +15,7 @@ use crate::{
     },
     traffic::is_among,
 };
+use futures_util::FutureExt;
 use ipnet::IpNet;
 use pingora_core::{
     apps::{HttpServerApp, ReusedHttpStream},
@@ -24,14 +25,13 @@ use pingora_core::{
 };
 use pingora_proxy::HttpProxy;
 use std::{
-    future::{Future, poll_fn},
+    future::Future,
     net::SocketAddr,
     pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::SeqCst},
     },
-    task::Poll,
     time::Duration,
 };
 use tokio::time::{Instant, sleep, timeout_at};
@@ -187,7 +187,7 @@ impl Door {
     ) -> Option<T> {
         let mut next = pin!(next);
         // All of it may be at hand.
-        if let Poll::Ready(served) = poll_fn(|cx| Poll::Ready(next.as_mut().poll(cx))).await {
+        if let Some(served) = next.as_mut().now_or_never() {
             return served;
         }
         if !link.has_head_begun() {

@@ -12,6 +12,7 @@ use super::{
     DISK_PATIENCE, Object, ObjectId, Store,
     body::Body,
     index::Written,
+    ownership::Own,
     purges::{Force, Mark},
     table::Table,
 };
@@ -112,6 +113,14 @@ impl Store {
         done
     }
 
+    /// The right to change what lies in the directory, for as long as this lives; `None` where it is
+    /// another process's. Where the directory is gone there is nothing to hold: what is gone is purged
+    /// when it comes back.
+    fn right_to_purge(&self) -> Option<Option<Own<'_>>> {
+        let own = self.own().filter(|_| !self.is_given_away());
+        (own.is_some() || self.is_absent()).then_some(own)
+    }
+
     async fn carry_out(
         self: &Arc<Self>,
         selector: Selector,
@@ -127,11 +136,7 @@ impl Store {
         // To its end, whether or not somebody waits for it.
         let done = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            let own = store.own().filter(|_| !store.is_given_away());
-            // What is gone is purged when it comes back.
-            if own.is_none() && !store.is_absent() {
-                return Err(PurgeError::Closed);
-            }
+            let _right = store.right_to_purge().ok_or(PurgeError::Closed)?;
             match (how.dry_run, how.soft) {
                 (true, _) => Ok(store.weigh(&store.list(&selector))),
                 (false, true) => store.soften(selector),
@@ -191,10 +196,7 @@ impl Store {
     ) -> Option<Result<(), PurgeError>> {
         let store = self.clone();
         let done = tokio::task::spawn_blocking(move || {
-            let own = store.own().filter(|_| !store.is_given_away());
-            if own.is_none() && !store.is_absent() {
-                return None;
-            }
+            let _right = store.right_to_purge()?;
             let unknown = id.filter(|_| !store.knows_all());
             let learned = unknown.map(|id| store.learn(id));
             let unread = learned

@@ -31,7 +31,10 @@ impl Usage {
     /// From this chunk on it is not to make room for others; all of it may with `None`.
     pub fn spare(&self, from: Option<ChunkIndex>) {
         let from = from.map_or(0, |chunk| u64::from(chunk.0) + 1);
-        self.spared.store(from, Relaxed);
+        // It is nearly always nothing: who only reads leaves the line to the other cores.
+        if self.spared.load(Relaxed) != from {
+            self.spared.store(from, Relaxed);
+        }
     }
 
     /// Whether a chunk is not to make room for others.
