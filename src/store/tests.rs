@@ -24,6 +24,16 @@ impl Bench {
         Self { directory, config }
     }
 
+    /// One with an object on disk, of one chunk, whose store is closed again.
+    async fn with_one() -> (Self, ObjectId) {
+        let bench = Self::new(100 << 20);
+        let store = bench.open();
+        let object = create(&store, manifest(1, 5, 10)).await;
+        keep(&store, &object, 0).await.unwrap();
+        store.close().await;
+        (bench, object.id())
+    }
+
     /// Opens the store and waits for its walk.
     pub(super) fn open(&self) -> Arc<Store> {
         let store = Store::open(self.config.clone()).unwrap();
@@ -268,14 +278,8 @@ async fn removed_objects_are_gone_with_their_files() {
 
 #[tokio::test]
 async fn what_a_killed_process_left_is_swept() {
-    let bench = Bench::new(100 << 20);
-    let store = bench.open();
-    let object = create(&store, manifest(1, 5, 10)).await;
-    keep(&store, &object, 0).await.unwrap();
-    store.close().await;
-    drop((store, object));
+    let (bench, id) = Bench::with_one().await;
     let folder = bench.file(|e| e == "manifest").parent().unwrap().to_owned();
-    let id = ObjectId([1; 16]);
     std::fs::write(folder.join(format!("{id}.77.tmp")), b"half").unwrap();
     std::fs::write(folder.join(format!("{id}.00000000000000aa")), b"orphan").unwrap();
     let lonely = ObjectId([2; 16]);
@@ -296,13 +300,7 @@ async fn what_a_killed_process_left_is_swept() {
 #[tokio::test]
 async fn what_cannot_be_read_at_the_start_is_neither_removed_nor_taken_for_known() {
     for file in ["manifest", "0000000000000005"] {
-        let bench = Bench::new(100 << 20);
-        let store = bench.open();
-        let object = create(&store, manifest(1, 5, 10)).await;
-        keep(&store, &object, 0).await.unwrap();
-        let id = object.id();
-        store.close().await;
-        drop((store, object));
+        let (bench, id) = Bench::with_one().await;
         let path = bench.file(|extension| extension == file);
         let aside = bench.directory.path().join("aside");
         std::fs::rename(&path, &aside).unwrap();
@@ -328,12 +326,7 @@ async fn what_cannot_be_read_at_the_start_is_neither_removed_nor_taken_for_known
 async fn what_another_version_wrote_is_never_read_and_makes_room() {
     let written = b"tidegate manifest 1\n";
     for other in [b"tidegate manifest 0\n", b"tidegate manifest 2\n"] {
-        let bench = Bench::new(100 << 20);
-        let store = bench.open();
-        let object = create(&store, manifest(1, 5, 10)).await;
-        keep(&store, &object, 0).await.unwrap();
-        let id = object.id();
-        store.close().await;
+        let (bench, id) = Bench::with_one().await;
         let file = bench.file(|extension| extension == "manifest");
         let mut bytes = std::fs::read(&file).unwrap();
         assert!(bytes.starts_with(written));

@@ -106,10 +106,15 @@ impl Tidegate {
         self.signal(self.current(), "USR2");
         let nth = self.processes.len();
         self.said("another process serves now", nth).await;
-        let new = self.said("is to take over", self.attempts()).await;
-        let (_, new) = new.split_once("process ").unwrap();
-        let new = new.split(' ').next().unwrap().parse().unwrap();
+        let new = self.heir().await;
         self.processes.push(new);
+    }
+
+    /// The process that is to take over, or was the last one to be.
+    pub async fn heir(&mut self) -> u32 {
+        let new = self.said("is to take over", self.attempts().max(1)).await;
+        let (_, new) = new.split_once("process ").unwrap();
+        new.split(' ').next().unwrap().parse().unwrap()
     }
 
     fn attempts(&self) -> usize {

@@ -300,9 +300,8 @@ async fn a_body_goes_on_at_the_server_that_lost_the_race_for_its_head() {
     client.send(&request).await.unwrap();
     two.wait_for("a second request", |log| log.len() == 1).await;
     first.open();
-    let head = client.head().await.unwrap();
-    let (body, cut) = client.rest().await;
-    verify(&object, Some(&range), &Answer { head, body, cut });
+    let answer = client.answer().await.unwrap();
+    verify(&object, Some(&range), &answer);
     let cut: Vec<_> = one.settled().await;
     assert_went_on(&cut, CHUNK / 2, End::Close, &two.settled().await);
 }

@@ -380,9 +380,8 @@ async fn an_order_to_stop_calls_off_an_upgrade() {
     assert_eq!(client.head().await.unwrap().status, 200);
     scene.install_script(SERVES_WHEN_LET);
     tidegate.signal(tidegate.current(), "USR2");
-    let line = tidegate.said("is to take over", 1).await;
-    let new = line.split(' ').skip_while(|word| *word != "process").nth(1);
-    let new = Path::new("/proc").join(new.unwrap());
+    let new = tidegate.heir().await;
+    let new = Path::new("/proc").join(new.to_string());
     tidegate.said("script: has the store", 1).await;
     tidegate.signal(tidegate.current(), "TERM");
     tidegate.said("stopping: ", 1).await;

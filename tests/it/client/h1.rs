@@ -85,6 +85,11 @@ impl Client {
     /// Like `ask`; a connection that ends before the header is an error.
     pub async fn try_ask(&mut self, request: &Request) -> Result<Answer, Cut> {
         self.send(request).await?;
+        self.answer().await
+    }
+
+    /// The whole of the next answer.
+    pub async fn answer(&mut self) -> Result<Answer, Cut> {
         let head = self.head().await?;
         let (body, cut) = self.rest().await;
         Ok(Answer { head, body, cut })

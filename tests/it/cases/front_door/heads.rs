@@ -2,7 +2,7 @@
 //! too large or too slow are not waited for.
 
 use crate::{
-    client::{Answer, Client, H2, Request},
+    client::{Client, H2, Request},
     gate::Gate,
     model::{Expected, Object},
     origin::{Origin, Script},
@@ -130,9 +130,7 @@ async fn requests_that_come_together_are_answered_in_order() {
             // It has been sent already.
             client.send_raw("GET", "").await;
         }
-        let head = client.head().await.unwrap();
-        let (body, cut) = client.rest().await;
-        let answer = Answer { head, body, cut };
+        let answer = client.answer().await.unwrap();
         let object = Object::from(script);
         object.verify(&Expected::Whole, &answer).unwrap();
     }

@@ -3,7 +3,7 @@
 use super::Scene;
 use crate::{
     child::Tidegate,
-    client::{Answer, Client, Request},
+    client::{Client, Request},
     gate::CHUNK,
     model::{Expected, Object},
     patience::let_time_pass,
@@ -24,10 +24,8 @@ async fn amid_its_next(tidegate: &Tidegate) -> Client {
 
 async fn answered(client: &mut Client, film: &Object) {
     client.send_tail("st: a.test\r\n\r\n").await;
-    let head = client.head().await.unwrap();
-    assert_eq!(head.header("connection"), Some("close"), "{head:?}");
-    let (body, cut) = client.rest().await;
-    let answer = Answer { head, body, cut };
+    let answer = client.answer().await.unwrap();
+    assert_eq!(answer.head.header("connection"), Some("close"), "{answer}");
     film.verify(&Expected::Whole, &answer).unwrap();
 }
 
