@@ -4,6 +4,7 @@
 //! whose behalf they come, TLS, and which protocol is spoken.
 
 use super::{
+    FIRST_WORDS,
     count::{Count, Counted},
     proxy_protocol::{self, Spoken},
 };
@@ -155,8 +156,9 @@ impl Door {
                 let _lasts = self.clientele.http2.enter();
                 let _begins = begins;
                 let limits = http2_limits(&terms.clients);
+                let stops = self.stops(shutdown.clone());
                 // In a place of its own: those over HTTP/1 need none.
-                Box::pin(serve_http2(proxy, stream, limits, shutdown)).await;
+                Box::pin(serve_http2(proxy, stream, limits, shutdown, stops)).await;
                 return;
             }
             // What was agreed on is not what comes (RFC 9113, section 3.4).
@@ -204,10 +206,20 @@ impl Door {
         next.await
     }
 
-    /// Waits until a connection that is idle is not kept any more because the process stops.
-    async fn leaves(&self, mut shutdown: ShutdownWatch, idle: Duration) {
+    /// Waits until the process stops; gives how long it waits for the first words of who has come
+    /// before. Where another one serves nobody waits for it to end, and each head has its time.
+    async fn stops(&self, mut shutdown: ShutdownWatch) -> Duration {
         // An error is that nobody is left to say so.
         let _ = shutdown.wait_for(|down| *down).await;
+        match self.clientele.is_replaced.load(SeqCst) {
+            true => self.clientele.reception.terms().clients.header_timeout,
+            false => FIRST_WORDS,
+        }
+    }
+
+    /// Waits until a connection that is idle is not kept any more because the process stops.
+    async fn leaves(&self, shutdown: ShutdownWatch, idle: Duration) {
+        self.stops(shutdown).await;
         if self.clientele.is_replaced.load(SeqCst) {
             sleep(idle.min(PAUSE)).await;
         }

@@ -24,6 +24,7 @@ use pingora_core::{
 };
 use pingora_http::RequestHeader;
 use std::{
+    future::Future,
     pin::pin,
     sync::{
         Arc,
@@ -72,11 +73,15 @@ impl Http2Limits {
 
 /// Serves a connection to its end. Requests that are under way then see that it is gone; one that
 /// brings something in for others may go on.
+///
+/// `stops` is done when the process stops, and says how long the first request of a connection is
+/// still waited for: whoever has only just come knows nothing of that, and is owed an answer.
 pub async fn serve<A>(
     app: Arc<A>,
     client: ClientStream,
     limits: Http2Limits,
-    mut shutdown: ShutdownWatch,
+    shutdown: ShutdownWatch,
+    stops: impl Future<Output = Duration>,
 ) where
     A: HttpServerApp + Send + Sync + 'static,
 {
@@ -85,15 +90,18 @@ pub async fn serve<A>(
     let Ok(Ok(mut connection)) = greeted else {
         return;
     };
-    let running = shutdown.clone();
-    let mut stopping = pin!(shutdown.wait_for(|down| *down));
+    let has_asked = Notify::new();
+    let mut stopping = pin!(async {
+        let patience = stops.await;
+        let _ = timeout(patience, has_asked.notified()).await;
+    });
     let under_way = Arc::<UnderWay>::default();
     let (mut is_closing, mut malformed) = (false, 0);
     loop {
         let patience = if is_closing { FAREWELL } else { limits.idle };
         let accepted = tokio::select! {
             biased;
-            _ = &mut stopping, if !is_closing => None,
+            () = &mut stopping, if !is_closing => None,
             // This drives all the connection.
             accepted = connection.accept() => match accepted {
                 Some(Ok(accepted)) => Some(accepted),
@@ -116,13 +124,14 @@ pub async fn serve<A>(
             is_closing = true;
             continue;
         };
+        has_asked.notify_one();
         match admit(request, respond, &digest, &caller) {
             Some(session) => {
-                let (app, running) = (app.clone(), running.clone());
+                let (app, shutdown) = (app.clone(), shutdown.clone());
                 let one = under_way.one();
                 tokio::spawn(async move {
                     let session = ServerSession::new_custom(Box::new(session));
-                    app.process_new_http(session, &running).await;
+                    app.process_new_http(session, &shutdown).await;
                     drop(one);
                 });
             }

@@ -3,7 +3,7 @@
 use super::Scene;
 use crate::{
     child::Tidegate,
-    client::{Client, Request},
+    client::{Client, H2, Request},
     gate::CHUNK,
     model::{Expected, Object},
     patience::let_time_pass,
@@ -55,6 +55,21 @@ async fn who_is_amid_its_head_at_a_stop_is_answered() {
     tidegate.said("no new connections", 1).await;
     let_time_pass(Duration::from_millis(100)).await;
     answered(&mut kept, &film).await;
+    tidegate.first_ended().await;
+}
+
+/// Over HTTP/2 as well: it is not told to go to another connection before it has asked anything.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_only_greeted_over_http2_is_answered() {
+    let (_scene, film, mut tidegate) = Scene::with_film(796).await;
+    let client = H2::connect(tidegate.address, 1 << 20).await;
+    super::check_hit(&tidegate, "/film", &film).await;
+    tidegate.upgrade().await;
+    let_time_pass(PAUSE).await;
+    let asked = client.try_begin(&Request::get("/film"), true).await;
+    let head = asked.expect("a stream").head().await;
+    let answer = head.expect("a head").whole().await;
+    film.verify(&Expected::Whole, &answer).unwrap();
     tidegate.first_ended().await;
 }
 
