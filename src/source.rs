@@ -136,6 +136,15 @@ pub trait Body: Send + Sync {
     async fn next(&mut self) -> Result<Option<Bytes>, SourceError>;
 }
 
+/// The body of a request's answer that may be had apart from the request.
+pub trait Detachable: Send + Sync + std::fmt::Debug {
+    /// Hands it out, if it is still to be had.
+    fn detach(&self) -> Option<Box<dyn Body>>;
+
+    /// Leaves it to the request.
+    fn leave(&self);
+}
+
 /// Why a source did not deliver.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum SourceError {

@@ -4,14 +4,14 @@
 use super::Attendance;
 use crate::{
     domain::{ByteRange, ChunkRun, Sizes},
-    fill::{Board, Body, Errand, Need, Offer, Tally, Visit},
+    fill::{Board, Body, Errand, Need, Tally, Visit},
+    source::Detachable,
     store::{Mark, Object},
     traffic::{Habit, Pace, Sending},
 };
 use parking_lot::Mutex;
 use std::{
     any::Any,
-    fmt,
     sync::{
         Arc, OnceLock, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -78,13 +78,11 @@ pub struct Order {
 }
 
 /// The body of this request's own answer, for somebody else to bring in.
-#[derive(Default)]
-struct Offered(Option<Offer>);
-
-impl fmt::Debug for Offered {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Offered({})", self.0.is_some())
-    }
+#[derive(Debug, Default)]
+struct Offered {
+    body: Option<Arc<dyn Detachable>>,
+    /// Whatever it is of.
+    always: bool,
 }
 
 /// What the origin's answer brings of an object, decided before it is stored.
@@ -135,14 +133,24 @@ impl Order {
         }
     }
 
-    /// What this request's own answer brings may be brought in apart from it.
-    pub fn offer(&self, offer: Offer) {
-        self.offer.lock().0 = Some(offer);
+    /// What this request's own answer brings may be brought in apart from it; it is to be, where
+    /// `always`.
+    pub fn offer(&self, body: Arc<dyn Detachable>, always: bool) {
+        let body = Some(body);
+        *self.offer.lock() = Offered { body, always };
     }
 
-    pub(super) fn take_offered(&self) -> Option<Box<dyn Body>> {
-        let offer = self.offer.lock().0.take()?;
-        offer()
+    /// The body of its own answer, where that is to be brought in apart from it. What can't be asked
+    /// for again is in any case: it waits for its reader where there is no room, and the task that
+    /// brings it in for Pingora is the one that reads.
+    pub(super) fn take_offered(&self, object: &Object) -> Option<Box<dyn Body>> {
+        let Offered { body, always } = std::mem::take(&mut *self.offer.lock());
+        let body = body?;
+        if !always && !object.comes_once() {
+            body.leave();
+            return None;
+        }
+        body.detach()
     }
 
     /// What is stored is to be replaced, even by the same.

@@ -223,7 +223,7 @@ impl Storage for ChunkStorage {
             reader.come();
         }
         if !board.is_whole_or_coming() {
-            self.fills.store().remove(&object);
+            self.fills.withdraw(&board);
             return Ok(None);
         }
         object.note_found(SystemTime::now());
@@ -279,7 +279,7 @@ impl Storage for ChunkStorage {
         }
         let run = run_of(&board, incoming.part);
         let is_whole = incoming.part.is_none();
-        let body = order.take_offered();
+        let body = order.take_offered(&object);
         let held = order.over_http2 && body.is_none();
         order.leash(is_whole || !held);
         // The flight departs before the object can be found, or whoever finds it would begin

@@ -223,7 +223,7 @@ impl Board {
     fn note_needs(&self, readers: &Readers) {
         let object = &self.object;
         let lowest = match object.comes_once() {
-            true => readers.values().map(|at| at.load(Relaxed)).min(),
+            true => lowest(readers),
             false => None,
         };
         object.spare(lowest.map(|at| chunk_at(object.chunk_size(), at)));
@@ -428,8 +428,13 @@ impl Board {
             false => sizes.may_take(bytes),
         });
         if !fits {
-            self.withdrawn.store(true, SeqCst);
+            self.withdraw();
         }
+    }
+
+    /// What lacks of it can't be asked for again: lookups are not to find it any more.
+    pub(super) fn withdraw(&self) {
+        self.withdrawn.store(true, SeqCst);
     }
 
     /// Whether it has turned out that this object is not to be kept. Those who read it read on;
@@ -490,6 +495,11 @@ impl Board {
         self.note_needs(&readers);
     }
 
+    /// The offset of the next byte of the reader that is farthest behind.
+    pub(super) fn lowest_reader(&self) -> Option<u64> {
+        lowest(&self.readers.lock())
+    }
+
     /// Offsets of the bytes that readers are to get next.
     pub(super) fn positions(&self) -> Vec<u64> {
         let readers = self.readers.lock();
@@ -535,6 +545,10 @@ impl Board {
             }
         }
     }
+}
+
+fn lowest(readers: &Readers) -> Option<u64> {
+    readers.values().map(|at| at.load(Relaxed)).min()
 }
 
 /// What of a run is there.

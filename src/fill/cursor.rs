@@ -278,8 +278,7 @@ impl Cursor {
         }
         match board.claim(chunk, self.end_of_window(chunk), now()) {
             Claim::Lost => {
-                board.end(FillError::Lost);
-                self.visit.fills().store().remove(board.object());
+                self.visit.fills().withdraw(&board);
                 Err(FillError::Lost)
             }
             Claim::Wait => self.wait(board.changed(chunk)).await,
@@ -391,7 +390,8 @@ impl Cursor {
             return Ok(());
         }
         self.attempts += 1;
-        if self.attempts >= self.visit.fills().config().attempts {
+        let most = self.visit.fills().config().attempts;
+        if self.attempts >= most || self.board().comes_once() {
             return Err(why);
         }
         self.pause = Some(Box::pin(tokio::time::sleep(backoff(self.attempts))));

@@ -3,9 +3,6 @@
 use super::{FillError, Flow, Intake};
 use crate::source::Body;
 
-/// Hands a body out, if it is still to be had.
-pub type Offer = Box<dyn FnOnce() -> Option<Box<dyn Body>> + Send + Sync>;
-
 impl Intake {
     /// Brings a body in by a task of its own. `end` is where it ends in the object, if that is
     /// known.

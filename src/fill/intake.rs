@@ -220,13 +220,19 @@ impl Intake {
     /// Waits for room for a chunk, with the origin's answer in hand: who waits for the origin holds
     /// none.
     async fn acquire_share(&mut self) -> Result<Share, FillError> {
-        let share = self.fills.share(&self.board, self.client.as_ref());
-        let share = tokio::time::timeout(self.fills.config().wait, share).await;
-        match share {
-            Ok(Some(share)) => Ok(share),
-            _ => {
-                self.outcome = Some(FillError::Busy);
-                Err(FillError::Busy)
+        let comes_once = self.board.object().comes_once();
+        loop {
+            let lowest = self.board.lowest_reader();
+            let share = self.fills.share(&self.board, self.client.as_ref());
+            let share = tokio::time::timeout(self.fills.config().wait, share).await;
+            match share {
+                Ok(Some(share)) => return Ok(share),
+                // It waits for a slow reader to pass what is kept for it, and that goes on.
+                Err(_) if comes_once && self.board.lowest_reader() != lowest => {}
+                _ => {
+                    self.outcome = Some(FillError::Busy);
+                    return Err(FillError::Busy);
+                }
             }
         }
     }
@@ -293,15 +299,10 @@ impl Intake {
 impl Intake {
     /// What was cut and can't be asked for again is no object: lookups must not find it.
     fn give_up_what_cannot_be_completed(&self) {
-        let object = self.board.object();
         if !self.board.is_whole_or_coming() {
-            // Said first: what is removed is not kept any more, and those who see that ask why.
-            self.board.end(FillError::Lost);
-            self.fills.store().remove(object);
+            self.board.withdraw();
         }
-        if self.board.is_abandoned() {
-            self.fills.store().remove(object);
-        }
+        self.fills.remove_abandoned(&self.board);
     }
 }
 

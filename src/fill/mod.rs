@@ -37,7 +37,6 @@ pub use board::{Board, Coverage};
 pub use catalogue::Catalogue;
 pub use config::{Config, FinishWhen};
 pub use cursor::{Cursor, Tally};
-pub use detached::Offer;
 pub use doubts::Doubts;
 pub use gather::Gathered;
 pub use intake::{Flow, Intake};
@@ -221,6 +220,22 @@ impl Fills {
     /// What caches before the origin differ about.
     pub fn doubts(&self) -> &Doubts {
         &self.doubts
+    }
+
+    /// Has lookups not find an object any more that lacks something for good. Those who read it have
+    /// what is there of it: what lacks may have made room behind them.
+    pub fn withdraw(&self, board: &Board) {
+        board.withdraw();
+        let _ = self.remove_abandoned(board);
+    }
+
+    /// A withdrawn object goes with its last reader; whether it did.
+    fn remove_abandoned(&self, board: &Board) -> bool {
+        let is_abandoned = board.is_abandoned();
+        if is_abandoned {
+            self.store.remove(board.object());
+        }
+        is_abandoned
     }
 
     /// The board of an object's generation.

@@ -98,9 +98,7 @@ impl Visit {
         let Some(goes_on) = left else {
             return;
         };
-        if self.board.is_abandoned() {
-            self.fills.store().remove(self.board.object());
-        } else if goes_on {
+        if !self.fills.remove_abandoned(&self.board) && goes_on {
             let (fills, board, errand) = self.parts();
             fills.run(transfer::complete(fills.clone(), board, errand));
         }

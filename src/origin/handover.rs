@@ -1,17 +1,17 @@
 //! An answer's body that may be taken away from Pingora.
 //!
-//! Pingora reads an answer's body in the task that also answers the client. Where the client is to
-//! wait for what that body brings, somebody else has to bring it in: the session keeps the body
-//! back until it is taken, or given back to be read as usual.
+//! Pingora reads an answer's body in the task that also answers the client. Where one is to wait for
+//! the other, somebody else has to bring it in: the session keeps the body back until it is taken, or
+//! given back to be read as usual.
 //!
 //! ```text
-//!   offer ──► offered ──take──► taken: to Pingora the body has ended
+//!   offer ──► offered ──detach──► taken: to Pingora the body has ended
 //!                │
 //!                └──give_back──► given back: Pingora reads it
 //! ```
 
 use super::incoming::Incoming;
-use crate::source::Body;
+use crate::source::{Body, Detachable};
 use parking_lot::Mutex;
 use std::fmt;
 use tokio::sync::watch;
@@ -45,9 +45,8 @@ impl fmt::Debug for Handover {
     }
 }
 
-impl Handover {
-    /// Takes the body, if there is one and it has not been given back.
-    pub fn take(&self) -> Option<Box<dyn Body>> {
+impl Detachable for Handover {
+    fn detach(&self) -> Option<Box<dyn Body>> {
         if *self.fate.borrow() != Fate::Open {
             return None;
         }
@@ -56,6 +55,12 @@ impl Handover {
         Some(body)
     }
 
+    fn leave(&self) {
+        self.give_back();
+    }
+}
+
+impl Handover {
     /// Lets Pingora read the body; false where it has been taken.
     pub fn give_back(&self) -> bool {
         let decide = |fate: &mut Fate| {

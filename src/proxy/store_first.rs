@@ -61,16 +61,15 @@ impl Proxy {
         wait
     }
 
-    /// Has the body of the coming answer brought in by somebody else where its client is to wait for
-    /// it, as the task that answers could not do both, and in a rush, where that task has its turn too
-    /// seldom.
+    /// Offers the body of the coming answer to be brought in by somebody else. It is to be where its
+    /// client waits for it, as the task that answers could not do both, and in a rush, where that task
+    /// has its turn too seldom.
     pub(super) fn detach_body(&self, session: &Session, ctx: &mut Context) {
-        let wanted = session.cache.enabled() || session.cache.bypassing();
-        let apart = ctx.stores_first || ctx.window.is_some() && self.is_rushed(ctx);
-        ctx.handover = (wanted && apart).then(Arc::<Handover>::default);
+        let always = ctx.stores_first || ctx.window.is_some() && self.is_rushed(ctx);
+        let wanted = session.cache.enabled() || always && session.cache.bypassing();
+        ctx.handover = wanted.then(Arc::<Handover>::default);
         if let (Some(handover), Some(order)) = (&ctx.handover, &ctx.order) {
-            let handover = handover.clone();
-            order.offer(Box::new(move || handover.take()));
+            order.offer(handover.clone(), always);
         }
     }
 

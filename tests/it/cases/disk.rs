@@ -1,10 +1,11 @@
 //! The store under pressure: too small, damaged, gone. Slower is allowed, wrong is not.
 
 use crate::{
+    client::{Client, Request},
     dice::{self, Dice},
     gate::{CHUNK, Gate, allocated},
     model::{Expected, Object},
-    origin::{Origin, Script},
+    origin::{Framing, Origin, Script, Tag},
     patience::within,
 };
 use std::{
@@ -13,6 +14,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 const SIZE: u64 = 8 * CHUNK + 55;
@@ -104,6 +106,43 @@ async fn an_object_larger_than_the_budget_is_served() {
     check(&gate, "/film", &object).await;
     let peak = watch.peak();
     assert!(peak <= BUDGET, "{peak} bytes on disk, {BUDGET} allowed");
+}
+
+/// It makes room for itself behind its reader, and waits for a slow one, as it can't be asked for
+/// again.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_larger_than_the_budget_that_comes_once_reaches_who_is_behind() {
+    const BUDGET: u64 = 4 << 20;
+    for has_length in [true, false] {
+        let mut script = Script::new(121, 5 * BUDGET);
+        (script.etag, script.last_modified) = (Tag::None, false);
+        if !has_length {
+            script.framing = Framing::Chunked;
+        }
+        let object = Object::from(&script);
+        let origin = Origin::with(script).await;
+        let gate = Gate::with(&origin, |settings| {
+            settings.store.max_size = BUDGET;
+            settings.fill.in_flight = BUDGET / 2;
+            settings.fill.wait = Duration::from_secs(5);
+        })
+        .await;
+        let mut client = Client::narrow(gate.address()).await;
+        client.send(&Request::get("/film")).await.unwrap();
+        assert_eq!(client.head().await.unwrap().status, 200);
+        // There is no more room when it begins to read.
+        within("the store to be full", async {
+            while origin.sent("/film") < BUDGET {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        let (body, cut) = within("the film", client.rest()).await;
+        assert!(cut.is_none(), "{cut:?} after {} bytes", body.len());
+        assert_eq!(body.len() as u64, object.size);
+        object.content.verify(0, &body).unwrap();
+        assert_eq!(origin.asked("/film").len(), 1);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
