@@ -79,6 +79,17 @@ impl Validators {
         }
     }
 
+    /// Those of a version that a request for validation names, one tag at most (RFC 9111, section
+    /// 4.3.1).
+    pub fn asked_for(headers: &HeaderMap) -> Self {
+        let text = |v: &HeaderValue| v.to_str().ok().map(str::to_owned);
+        Self {
+            etag: headers.get(header::IF_NONE_MATCH).and_then(EntityTag::of),
+            last_modified: headers.get(header::IF_MODIFIED_SINCE).and_then(text),
+            date: None,
+        }
+    }
+
     /// The strong entity tag, where there is one.
     pub fn strong_etag(&self) -> Option<&EntityTag> {
         self.etag.as_ref().filter(|tag| tag.is_strong())

@@ -48,6 +48,7 @@ mod stats;
 mod tls;
 mod upload;
 mod upstream;
+mod validation;
 mod warm;
 mod wire;
 

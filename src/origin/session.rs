@@ -11,8 +11,9 @@ use super::{
     client::Connection,
     incoming::Incoming,
     interim::Interim,
-    sending::{Answered, Ask, send_on},
+    sending::{Answered, Ask},
     upload::{self, Pieces, Upload, Uploader},
+    validation,
 };
 use crate::{
     source::Need,
@@ -49,6 +50,8 @@ pub struct Call {
     pub urgency: Urgency,
     /// Where it is noted who was asked, if anybody wants to know.
     pub trail: Option<Arc<Trail>>,
+    /// Whether its conditions are about what is stored.
+    pub validates: bool,
     /// What came of it.
     pub report: Arc<Report>,
     /// Where the answer's body is offered before Pingora reads it.
@@ -182,7 +185,10 @@ fn asking(call: &Call, request: &RequestHeader) -> Asking {
     let (call, request) = (call.clone(), request.clone());
     Asking::new(|interim| async move {
         match repeatable(&request.method) {
-            true => send_on(attempts(&call), ask_of(&call), &request, &interim).await,
+            true => {
+                let (ask, attempts) = (ask_of(&call), || attempts(&call));
+                validation::send(attempts, ask, &request, call.validates, &interim).await
+            }
             false => once(&call, &request, &interim).await,
         }
     })

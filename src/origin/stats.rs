@@ -33,6 +33,8 @@ pub enum Again {
     Repeat,
     /// What lacks of a body that broke is asked for.
     Resume,
+    /// The conditions are left out, as a 304 spoke of another version.
+    Unconditional,
 }
 
 /// Why an origin was not asked.
@@ -75,6 +77,7 @@ impl Again {
             Self::NextServer => "next_server",
             Self::Repeat => "repeat",
             Self::Resume => "resume",
+            Self::Unconditional => "unconditional",
         }
     }
 }
@@ -141,7 +144,7 @@ impl Default for Stats {
             ),
             again: counter(
                 "tidegate_origin_retries_total",
-                "Requests made once more: to the next server, to all once more, or for the rest of a body that broke. A rise is what failures cost.",
+                "Requests made once more: to the next server, to all once more, for the rest of a body that broke, or without conditions after a 304 that spoke of another version. A rise is what failures cost.",
                 &["origin", "kind"],
             ),
             refused: counter(

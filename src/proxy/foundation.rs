@@ -16,10 +16,9 @@ use super::{
     window,
 };
 use crate::{
-    cache::{Attendance, Catalogue, ChunkStorage, ContactLock, Errand, Order, id_of},
+    cache::{Attendance, Catalogue, ChunkStorage, ContactLock, Errand, Order},
     domain::{
-        Answer, BadValue, ByteRange, Freshness, Refusal, SURROGATE_CONTROL, Validators, judge,
-        split_target,
+        Answer, BadValue, ByteRange, Freshness, Refusal, SURROGATE_CONTROL, judge, split_target,
     },
     logs::AccessLog,
     origin::{Call, Part, Request, digest},
@@ -27,7 +26,7 @@ use crate::{
 };
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use pingora_cache::CacheMeta;
-use pingora_core::{Error, ErrorType, Result};
+use pingora_core::Result;
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
 use std::{
@@ -236,10 +235,11 @@ impl Proxy {
     pub(super) fn call(&self, session: &Session, ctx: &Context) -> Call {
         let chunk = ctx.order.as_ref().map_or(0, |order| order.chunk_size);
         let largest = self.storage.fills().config().max_window.max(chunk.into());
+        let validates = session.cache.maybe_cache_meta().is_some();
         let small = ctx.window.is_some_and(|window| window.len() <= largest)
             || session.req_header().method == Method::HEAD
             || session.req_header().headers.contains_key(header::RANGE)
-            || session.cache.maybe_cache_meta().is_some();
+            || validates;
         Call {
             upstream: ctx.route().upstream.clone(),
             part: Part {
@@ -252,6 +252,7 @@ impl Proxy {
                 false => Urgency::Whole { expected: None },
             },
             trail: ctx.trail.clone(),
+            validates,
             report: ctx.report.clone(),
             handover: ctx.handover.clone(),
             arriving: Arriving {
@@ -274,31 +275,6 @@ impl Proxy {
         let mut meta = CacheMeta::new(fresh.until, SystemTime::now(), swr, sie, head);
         meta.set_epoch_override(fresh.epoch);
         Ok(meta)
-    }
-
-    /// The origin says that what is stored is current. A 304 with another tag speaks of another
-    /// representation and must not relabel this one (RFC 9111, section 4.3.4): this answer may
-    /// still be given, but lookups find the object no more.
-    pub(super) fn not_modified(
-        &self,
-        session: &Session,
-        response: &mut ResponseHeader,
-        ctx: &mut Context,
-    ) -> Result<()> {
-        let said = Validators::of(&response.headers);
-        let stored = session.cache.maybe_cache_meta();
-        let stored = stored.map(|meta| Validators::of(meta.headers()));
-        if stored.is_some_and(|stored| said.contradict(&stored)) {
-            let store = self.storage.fills().store();
-            let id = session.cache.maybe_cache_key().map(id_of);
-            if let Some(object) = id.and_then(|id| store.open_object(id)) {
-                store.remove(&object);
-            }
-            return Error::e_explain(ErrorType::InvalidHTTPHeader, "a 304 of another version");
-        }
-        response.remove_header(&header::ETAG);
-        ctx.not_modified = Some(response.headers.clone());
-        Ok(())
     }
 
     /// Adds to the head of an answer what its client gets beside what is stored, and takes out

@@ -218,7 +218,10 @@ impl ProxyHttp for Proxy {
             return Ok(());
         }
         if response.status == StatusCode::NOT_MODIFIED {
-            return self.not_modified(session, response, ctx);
+            // What is stored is current.
+            response.remove_header(&header::ETAG);
+            ctx.not_modified = Some(response.headers.clone());
+            return Ok(());
         }
         self.first_contact(session, response, ctx)
     }

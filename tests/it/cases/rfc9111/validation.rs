@@ -1,6 +1,7 @@
 //! Asking whether what is stored is still current (RFC 9111, section 4.3).
 
 use super::exchange::{Step, case, date, get, play, with};
+use crate::origin::Tag;
 
 fn stale() -> Step {
     get().controls("max-age=0")
@@ -139,23 +140,62 @@ async fn an_error_does_not_pass_for_an_answer_of_the_object() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_304_of_another_version_changes_nothing() {
-    // The origin says 304 whatever it is asked, and names another tag.
-    let liar = get()
-        .says(&[("Cache-Control", "max-age=600"), ("ETag", "\"other\"")])
-        .script(|script| {
-            *script = script.clone().twisted(|seen, script| {
-                if seen.is_conditional() {
-                    (script.status, script.size) = (304, 0);
-                } else {
-                    script.content.version = 2;
-                }
-            });
-        });
-    play([case(
-        "a lie",
-        [stale().tagged().asks(), liar.asks(), get().asks().gives(2)],
-    )])
+async fn after_a_304_of_another_version_it_is_asked_without_conditions() {
+    // The origin says 304 whatever condition it is asked, and names another tag.
+    let other = || {
+        get()
+            .says(&[("Cache-Control", "max-age=600"), ("ETag", "\"other\"")])
+            .script(|script| {
+                *script = script.clone().twisted(|seen, script| {
+                    if seen.is_conditional() {
+                        (script.status, script.size) = (304, 0);
+                    } else {
+                        script.content.version = 2;
+                    }
+                });
+            })
+    };
+    play([
+        case(
+            "no condition",
+            [
+                stale().tagged().asks(),
+                other().status(200).gives(2),
+                get().hits().gives(2),
+            ],
+        ),
+        case(
+            "the client's",
+            [
+                stale().tagged().asks(),
+                other()
+                    .field("If-None-Match", "\"other\"")
+                    .status(304)
+                    .has("ETag", "\"other\""),
+            ],
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_304_that_nobody_has_asked_for_is_none() {
+    let liar = || get().controls("max-age=600").tagged().answers(304);
+    play([
+        case("first contact", [liar().status(502)]),
+        case(
+            "of another version, and once more",
+            [
+                stale().tagged().asks(),
+                liar()
+                    .script(|script| {
+                        script.etag = Tag::None;
+                        script.headers.push(("ETag", "\"other\"".into()));
+                    })
+                    .status(502),
+            ],
+        ),
+    ])
     .await;
 }
 
