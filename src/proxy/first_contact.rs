@@ -171,13 +171,16 @@ pub fn lay_over(stored: &mut ResponseHeader, fresh: &http::HeaderMap) -> Result<
     Ok(())
 }
 
-const KEPT: [header::HeaderName; 8] = [
+/// What a 304 does not change: fields of the body, and cookies, which are for one client and would
+/// make what is stored unfit for others.
+const KEPT: [header::HeaderName; 9] = [
     header::ETAG,
     header::LAST_MODIFIED,
     header::CONTENT_LENGTH,
     header::CONTENT_ENCODING,
     header::CONTENT_RANGE,
     header::CONTENT_TYPE,
+    header::SET_COOKIE,
     header::TRANSFER_ENCODING,
     header::VARY,
 ];

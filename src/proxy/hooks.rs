@@ -208,6 +208,10 @@ impl ProxyHttp for Proxy {
         }
         headers::strip_hop_by_hop(response);
         response.remove_header(&header::WARNING);
+        if response.status == StatusCode::OK {
+            // It means nothing there (RFC 9110, section 14.4).
+            response.remove_header(&header::CONTENT_RANGE);
+        }
         self.invalidate(session, response, ctx).await;
         self.compare_head(session, response, ctx).await?;
         if session.cache.bypassing() && response.status == StatusCode::OK {

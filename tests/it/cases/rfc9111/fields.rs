@@ -30,6 +30,21 @@ async fn unknown_fields_are_stored_and_passed_on() {
     .await;
 }
 
+/// It would make a client take the whole for a part.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_bears_no_range() {
+    let fields = [
+        ("Cache-Control", "max-age=600"),
+        ("Content-Range", "bytes 0-999/5000"),
+    ];
+    let whole = |step: Step| step.status(200).lacks("Content-Range").gives(1);
+    play([case(
+        "Content-Range",
+        [whole(get().says(&fields).asks()), whole(get().hits())],
+    )])
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn fields_of_one_hop_go_no_further() {
     let fields = [

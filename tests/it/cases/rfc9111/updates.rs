@@ -65,6 +65,20 @@ async fn fields_of_the_body_stay() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cookie_in_a_304_makes_nobody_fetch_it_anew() {
+    let new = [("Cache-Control", "max-age=600"), ("Set-Cookie", "a=b")];
+    play([case(
+        "a cookie",
+        [
+            get().controls("max-age=0").tagged().asks(),
+            get().says(&new).tagged().validates("\"v1\"").gives(1),
+            get().hits().lacks("Set-Cookie").gives(1),
+        ],
+    )])
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn fields_of_a_hop_in_a_304_are_not_stored() {
     let new = [
         ("Cache-Control", "max-age=600"),
