@@ -8,6 +8,7 @@
 //! never meet, since every request carries the generation's validator and every answer is checked
 //! against it; what one reader does or fails to do never holds up another; every wait ends.
 
+mod anteroom;
 mod board;
 mod budget;
 mod catalogue;
@@ -33,6 +34,7 @@ mod visit;
 mod workers;
 
 pub use crate::source::{Body, Need};
+pub use anteroom::Anteroom;
 pub use board::{Board, Coverage};
 pub use catalogue::Catalogue;
 pub use config::{Config, FinishWhen};
@@ -65,6 +67,7 @@ pub struct Fills {
     store: Arc<Store>,
     config: RwLock<Config>,
     in_flight: InFlight,
+    anteroom: Anteroom,
     unkept: Unkept,
     doubts: Doubts,
     boards: Mutex<WeakMap<u64, Board>>,
@@ -155,7 +158,10 @@ impl From<SourceError> for FillError {
 impl Fills {
     /// Fills into `store`, by these threads.
     pub fn new(store: Arc<Store>, config: Config, workers: Workers) -> Arc<Self> {
+        let stats = Stats::default();
+        let waits = stats.waits.with_label_values(&["unchecked"]);
         Arc::new(Self {
+            anteroom: Anteroom::new(config.in_flight, waits),
             unkept: Unkept::new(config.in_flight / 2),
             doubts: Doubts::new(),
             in_flight: InFlight::new(config.in_flight, store.config().chunk_size),
@@ -164,7 +170,7 @@ impl Fills {
             boards: Mutex::default(),
             sink: OnceLock::new(),
             workers,
-            stats: Stats::default(),
+            stats,
         })
     }
 
@@ -195,6 +201,11 @@ impl Fills {
     /// Where they are offered.
     pub fn sink(&self) -> Option<&Arc<dyn Sink>> {
         self.sink.get()
+    }
+
+    /// Room for what a source has to check before it gives it out.
+    pub fn anteroom(&self) -> &Anteroom {
+        &self.anteroom
     }
 
     /// The store that is filled.

@@ -41,7 +41,7 @@ impl Default for Stats {
             waits: IntCounterVec::new(
                 Opts::new(
                     "tidegate_fill_waits_total",
-                    "Chunks that had to wait for room, by the budget that had none: all (fill.in_flight), object (half of it), client (fill.in_flight_per_client). A rise says that the disk can't follow, or that one of them wants more than its part.",
+                    "Chunks that had to wait for room, by the budget that had none: all (fill.in_flight), object (half of it), client (fill.in_flight_per_client), unchecked (half as much as fill.in_flight besides, for chunks of the tier, which are checked as a whole before they come in). A rise says that the disk can't follow, or that one of them wants more than its part.",
                 ),
                 &["budget"],
             )
@@ -69,7 +69,7 @@ impl Default for Stats {
         for step in ["fetch", "store"] {
             stats.chunk.with_label_values(&[step]);
         }
-        for budget in ["all", "object", "client"] {
+        for budget in ["all", "object", "client", "unchecked"] {
             stats.waits.with_label_values(&[budget]);
         }
         stats

@@ -217,7 +217,8 @@ async fn open_tier(
         .nodename()
         .to_string_lossy()
         .into_owned();
-    let tier = Tier::new(config, fills.store().clone(), version.clone(), name)?;
+    let (store, anteroom) = (fills.store().clone(), fills.anteroom().clone());
+    let tier = Tier::new(config, store, anteroom, version.clone(), name)?;
     fills.offer_to(tier.clone());
     tier.begin().await?;
     Ok(Some(tier))

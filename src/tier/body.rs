@@ -15,7 +15,7 @@ use crate::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::{collections::VecDeque, mem, sync::Arc};
-use tokio::{sync::OwnedSemaphorePermit, task::JoinHandle};
+use tokio::task::JoinHandle;
 
 /// The body of an answer that the tier and the origin give together.
 pub(super) struct Joined {
@@ -39,18 +39,14 @@ enum Current {
     Read(Ready, ByteRange),
 }
 
-/// A piece that was read ahead, and the room that it takes.
+/// A piece that was read ahead, and what has the room that it takes.
 struct Ready {
     parts: VecDeque<Bytes>,
     rest: Reading,
-    _room: Option<OwnedSemaphorePermit>,
 }
 
 /// A piece that is being read ahead, given up when this is dropped.
-struct Ahead(
-    JoinHandle<(VecDeque<Bytes>, Reading)>,
-    Option<OwnedSemaphorePermit>,
-);
+struct Ahead(JoinHandle<(VecDeque<Bytes>, Reading)>);
 
 /// Who has been quicker.
 enum First {
@@ -114,13 +110,8 @@ impl Joined {
                 self.read_ahead();
                 let read = match ahead {
                     Some(mut ahead) => {
-                        let room = ahead.1.take();
                         let read = (&mut ahead.0).await.ok();
-                        read.map(|(parts, rest)| Ready {
-                            parts,
-                            rest,
-                            _room: room,
-                        })
+                        read.map(|(parts, rest)| Ready { parts, rest })
                     }
                     None => None,
                 };
@@ -153,8 +144,8 @@ impl Joined {
                 return;
             };
             let reading = self.reading(run.clone(), *chunks, *wanted);
-            self.ahead
-                .push_back(Ahead(tokio::spawn(reading.ahead()), Some(room)));
+            let ahead = tokio::spawn(reading.ahead(room));
+            self.ahead.push_back(Ahead(ahead));
         }
     }
 
@@ -289,7 +280,7 @@ impl Body for Joined {
                             return Ok(Some(bytes));
                         }
                     }
-                    Err(Fault::Failed | Fault::Corrupt) => {
+                    Err(Fault::Failed | Fault::Corrupt | Fault::Full) => {
                         let rest = *left;
                         self.go_on_without(rest).await?;
                     }

@@ -65,7 +65,7 @@ pub use source::Tiered;
 pub use stats::{Condition, Stats};
 pub use survey::{Erase, Report, Task, survey};
 
-use crate::store::Store;
+use crate::{fill::Anteroom, store::Store};
 use hearsay::Hearsay;
 use history::{History, Notice};
 use lookup::Lookup;
@@ -102,6 +102,8 @@ pub struct Tier {
     /// What a process before this one has not told the fleet of, and may not have done itself.
     inherited: Mutex<Vec<Notice>>,
     pending: Mutex<Pending>,
+    /// For what is being gathered for those who wait for it.
+    anteroom: Anteroom,
     /// For what is read ahead, in KiB.
     ahead: Arc<Semaphore>,
     /// For runs that nobody waits for any more, to learn how long they take.
@@ -133,6 +135,7 @@ impl Tier {
     pub fn new(
         config: Config,
         store: Arc<Store>,
+        anteroom: Anteroom,
         version: Arc<AtomicU32>,
         name: String,
     ) -> Result<Arc<Self>, OpenError> {
@@ -146,6 +149,7 @@ impl Tier {
         Ok(Arc::new(Self {
             lookup: Lookup::new(remote.clone(), history.clone(), version, &config),
             pending: Mutex::new(Pending::new(config.queue, config.linger)),
+            anteroom,
             ahead: Arc::new(Semaphore::new((config.ahead / 1024) as usize)),
             late: Arc::new(Semaphore::new(MOST_LATE)),
             log: config.log(),

@@ -5,6 +5,9 @@
 //!                     │                          │
 //!                     └── longer than usual ─────┴──► Late, once: who reads may ask the origin,
 //!                                                     too, and wait on here to the deadline
+//!
+//! What is gathered of a chunk takes memory until it is given out. What is read ahead has room for all
+//! of it from the beginning; all else waits for room when the first bytes of the chunk are here.
 //! ```
 
 use super::{
@@ -20,8 +23,9 @@ use futures_util::StreamExt;
 use parking_lot::Mutex;
 use std::{collections::VecDeque, mem, sync::Arc, time::Duration};
 use tokio::{
+    sync::OwnedSemaphorePermit,
     task::JoinHandle,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 
 /// Chunks of one run. Bytes are given out only when their chunk is here and its checksum is right.
@@ -44,6 +48,10 @@ pub(super) struct Reading {
     /// What has come of the next chunk, and perhaps more.
     came: VecDeque<Bytes>,
     checked: VecDeque<Bytes>,
+    /// Room for all of it, where it is read ahead.
+    ahead: Option<OwnedSemaphorePermit>,
+    /// Room for the chunk in hand.
+    room: Option<OwnedSemaphorePermit>,
     /// It has come to its end before its time.
     fault: Option<Fault>,
     told: Progress,
@@ -58,6 +66,8 @@ pub(super) enum Fault {
     Failed,
     /// They are not what was written.
     Corrupt,
+    /// There was no room for them here.
+    Full,
 }
 
 enum Coming {
@@ -80,6 +90,7 @@ impl Fault {
             Self::Late => "late",
             Self::Failed => "failed",
             Self::Corrupt => "corrupt",
+            Self::Full => "full",
         }
     }
 }
@@ -113,13 +124,16 @@ impl Reading {
             until: None,
             came: VecDeque::new(),
             checked: VecDeque::new(),
+            ahead: None,
+            room: None,
             fault: None,
             told,
         }
     }
 
-    /// All that comes without a fault, and what is to be gone on with.
-    pub async fn ahead(mut self) -> (VecDeque<Bytes>, Self) {
+    /// All that comes without a fault, and what is to be gone on with, which has this room.
+    pub async fn ahead(mut self, room: OwnedSemaphorePermit) -> (VecDeque<Bytes>, Self) {
+        self.ahead = Some(room);
         let mut all = VecDeque::new();
         let mut bytes = 0;
         while bytes < self.wanted.len()
@@ -170,6 +184,9 @@ impl Reading {
     async fn give(&mut self, at_last: bool) -> Result<Bytes, Fault> {
         loop {
             if let Some(bytes) = self.checked.pop_front() {
+                if self.checked.is_empty() {
+                    self.room = None;
+                }
                 return Ok(bytes);
             }
             if let Some(fault) = self.fault {
@@ -202,6 +219,8 @@ impl Reading {
         self.told.outcome = fault.label();
         self.fault = Some(fault);
         self.coming = Coming::Idle;
+        self.came.clear();
+        self.room = None;
     }
 
     async fn read_chunk(&mut self, at_last: bool) -> Result<(), Fault> {
@@ -214,6 +233,9 @@ impl Reading {
             .ok_or(Fault::Failed)?;
         let mut have: u64 = self.came.iter().map(|part| part.len() as u64).sum();
         while have < bytes.len() {
+            if have > 0 {
+                self.find_room(bytes.len()).await?;
+            }
             let part = self.receive(at_last).await?;
             have += part.len() as u64;
             self.told.bytes += part.len() as u64;
@@ -240,6 +262,19 @@ impl Reading {
         let wanted = self.wanted.end().min(bytes.end()) - self.wanted.start().max(bytes.start());
         self.checked.extend(take(&mut parts, wanted));
         self.next = chunk.next();
+        Ok(())
+    }
+
+    /// Waits for room for a chunk: who waits for the tier's first bytes holds none.
+    async fn find_room(&mut self, bytes: u64) -> Result<(), Fault> {
+        if self.ahead.is_some() || self.room.is_some() {
+            return Ok(());
+        }
+        let room = self.tier.anteroom.take(bytes);
+        let room = timeout(self.tier.config().timeout, room).await;
+        self.room = Some(room.ok().flatten().ok_or(Fault::Full)?);
+        // The time until then was not the tier's.
+        self.until = None;
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! Edges that share an object store.
 
+mod room;
+
 use crate::{
     child::{Tidegate, binary},
     client::{Answer, Request},
