@@ -19,7 +19,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `entry.rs`, `history.rs`, `meant.rs`, `pieces.rs`, `pending.rs`, `doubts.rs`, `layout.rs` | pure: manifests there, purges, what comes from where, what goes up when, what was damaged, names |
+//! | `entry.rs`, `history.rs`, `meant.rs`, `pieces.rs`, `pending.rs`, `doubts.rs`, `stuck.rs`, `layout.rs` | pure: manifests there, purges, what comes from where, what goes up when, what was damaged, what the disk refused, names |
 //! | `open.rs`, `remote.rs`, `guard.rs`, `advice.rs`, `stats.rs` | the service, with deadlines, breakers and counters; its failures in words |
 //! | `lookup.rs`, `source.rs`, `body.rs`, `reading.rs`, `progress.rs` | reading, and what traces are told of it |
 //! | `upload.rs` | writing |
@@ -50,6 +50,7 @@ mod reading;
 mod remote;
 mod source;
 mod stats;
+mod stuck;
 mod survey;
 mod untold;
 mod upload;
@@ -78,6 +79,7 @@ use std::{
     },
     time::Duration,
 };
+use stuck::Stuck;
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
@@ -116,6 +118,8 @@ pub struct Tier {
     log: u32,
     /// The last purge of the fleet that was carried out here.
     carried_out: AtomicU64,
+    /// Those that the disk has refused.
+    stuck: Mutex<Stuck>,
     /// What others say of later ones.
     hearsay: Hearsay,
     /// Purges and writes of our own that are being carried out, and whether one of them failed.
@@ -162,6 +166,7 @@ impl Tier {
             name,
             ready: AtomicBool::new(false),
             carried_out: AtomicU64::new(0),
+            stuck: Mutex::default(),
             hearsay: Hearsay::default(),
             under_way: AtomicUsize::new(0),
             failed: AtomicBool::new(false),

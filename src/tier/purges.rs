@@ -173,6 +173,7 @@ impl Tier {
         loop {
             heard = self.hearsay.take().max(heard);
             let step = async {
+                self.try_again().await?;
                 if looked.elapsed() >= self.config().poll * LOOKS {
                     self.look_after_log().await?;
                     looked = Instant::now();
@@ -346,7 +347,22 @@ impl Tier {
         }
     }
 
-    /// Purges the store here, however long it takes.
+    /// What the disk has refused is tried again. Once it has done all of it, it is written down how
+    /// far this edge has come.
+    async fn try_again(&self) -> Result<(), Stopped> {
+        let due = (self.stuck.lock()).take(Instant::now(), self.config().poll);
+        if due.is_empty() {
+            return Ok(());
+        }
+        for (selector, soft) in due {
+            self.carry_out(selector, soft).await?;
+        }
+        self.note_carried_out(self.carried_out.load(Relaxed));
+        Ok(())
+    }
+
+    /// Purges the store here, however long it takes. What the disk refuses is out of service all the
+    /// same, and tried again.
     async fn carry_out(&self, selector: Selector, soft: bool) -> Result<(), Stopped> {
         let how = How {
             soft,
@@ -358,7 +374,8 @@ impl Tier {
                 Ok(_) => return Ok(()),
                 Err(PurgeError::Closed) => return Err(Stopped::Closed),
                 Err(why @ PurgeError::Disk(_)) => {
-                    log::error!("a purge of the fleet: {why}");
+                    log::error!("a purge of the fleet: {why}, which carries it out again");
+                    self.stuck.lock().add((selector, soft));
                     return Ok(());
                 }
                 Err(why) => {
@@ -369,12 +386,19 @@ impl Tier {
         }
     }
 
+    /// Nothing that purges up to this one mean is in service here any more. That it stays so whatever
+    /// becomes of this process is written down where the disk has done all that they ask for.
     fn note_carried_out(&self, number: u64) {
         self.carried_out.store(number, SeqCst);
         self.hearsay.tell();
         self.stats()
             .purges
             .set(i64::try_from(number).unwrap_or(i64::MAX));
+        let stuck = self.stuck.lock().len();
+        self.stats().stuck.set(stuck as i64);
+        if stuck > 0 {
+            return;
+        }
         if let Err(e) = self.write_cursor(number) {
             log::warn!("{} can't be written: {e}", self.cursor_file().display());
         }

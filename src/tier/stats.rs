@@ -15,6 +15,7 @@ pub struct Stats {
     pub(super) breaker: IntGauge,
     pub(super) purges: IntGauge,
     pub(super) untold: IntGauge,
+    pub(super) stuck: IntGauge,
     pub(super) ready: IntGauge,
 }
 
@@ -119,6 +120,10 @@ impl Default for Stats {
                 "tidegate_tier_ready",
                 "Whether the tier is in use: 1 once it has been found to be this fleet's and its purges have been carried out. A lasting 0 says that it can't be used: tidegate check --online says why.",
             ),
+            stuck: gauge(
+                "tidegate_tier_purges_stuck",
+                "Purges of the fleet that the disk of this edge has refused in part. What they mean is out of service, and they are tried again, by the next process too. A lasting rise says that files can't be changed: the log says which purge, tidegate_store_disk_errors_total how often.",
+            ),
             untold: gauge(
                 "tidegate_tier_purges_untold",
                 "Purges of this edge that the fleet has not been told of yet. A lasting rise says that the tier can't be written to.",
@@ -181,6 +186,7 @@ impl Stats {
             &self.breaker,
             &self.purges,
             &self.untold,
+            &self.stuck,
         ];
         let mut all: Vec<Box<dyn Collector>> = vec![Box::new(self.lookup_seconds.clone())];
         all.extend(counters.map(|counter| Box::new(counter.clone()) as Box<dyn Collector>));
