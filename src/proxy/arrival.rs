@@ -121,9 +121,7 @@ impl Proxy {
         if let Some(as_of) = as_of {
             self.catch_up(as_of, session, ctx).await;
         }
-        if ctx.is_behind {
-            order.want_asked_since(ctx.began);
-        }
+        self.distrust(&order, ctx);
         if ctx.grant == Some(Grant::Refresh) {
             order.renew();
         }

@@ -38,7 +38,7 @@ impl Proxy {
         }
         if !reader.order().is_content_with(reader.board().object()) {
             // It may have been purged: the origin is to say whether it is good.
-            (ctx.insisted, ctx.detail) = (true, Some("purges"));
+            (ctx.insisted, ctx.detail) = (ctx.is_behind, Some("purges"));
             return Ok(Some(ForcedFreshness::ForceExpired));
         }
         let mut allowed = None;

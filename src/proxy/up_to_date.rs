@@ -2,7 +2,10 @@
 //! bring back what was purged there.
 
 use super::{context::Context, foundation::Proxy, headers};
-use crate::domain::{AsOf, PURGES, place_of};
+use crate::{
+    cache::Order,
+    domain::{AsOf, PURGES, place_of},
+};
 use pingora_core::Result;
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
@@ -29,6 +32,18 @@ impl Proxy {
         let counts = control || ctx.terms.clients.is_by_proxy(session);
         if counts && !herald.catch_up(as_of).await {
             ctx.is_behind = true;
+        }
+    }
+
+    /// What may have been purged without our knowing is not to do for this request: all that is
+    /// stored, where whoever asks knows more; what was stored before the start, where the tier could
+    /// not be asked since.
+    pub(super) fn distrust(&self, order: &Order, ctx: &Context) {
+        let herald = self.storage.fills().store().herald();
+        let start = || herald.and_then(|herald| herald.may_lack_since());
+        let since = ctx.is_behind.then_some(ctx.began);
+        if let Some(moment) = since.or_else(start) {
+            order.want_asked_since(moment);
         }
     }
 

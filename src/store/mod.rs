@@ -106,6 +106,10 @@ pub trait Herald: Send + Sync + std::fmt::Debug {
 
     /// Waits until they have been, for a moment at most; whether they have.
     async fn catch_up(&self, as_of: AsOf) -> bool;
+
+    /// The start of this process, where purges of before it may be missing: what the origin was asked
+    /// for earlier may be purged. `None` once all of them have been carried out.
+    fn may_lack_since(&self) -> Option<Instant>;
 }
 
 /// What a herald is told of, from its beginning to its end, however that comes.

@@ -110,7 +110,8 @@ impl Place {
 /// What is done where the tier can't be used at the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnError {
-    /// It is done without, and tried again.
+    /// It is done without, and tried again. What was stored before is served once the origin has said
+    /// that it is still good: it may have been purged.
     #[default]
     Degrade,
     /// Nothing is served.

@@ -77,7 +77,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 use stuck::Stuck;
 use tokio::{
@@ -114,6 +114,9 @@ pub struct Tier {
     name: String,
     /// Whether it is ours, and its purges are known.
     ready: AtomicBool,
+    /// Since when there may have been purges that are not known here, until they have been once.
+    began: Instant,
+    has_joined: AtomicBool,
     /// Which log of purges it is.
     log: u32,
     /// The last purge of the fleet that was carried out here.
@@ -165,6 +168,8 @@ impl Tier {
             inherited: Mutex::new(inherited),
             name,
             ready: AtomicBool::new(false),
+            began: Instant::now(),
+            has_joined: AtomicBool::new(false),
             carried_out: AtomicU64::new(0),
             stuck: Mutex::default(),
             hearsay: Hearsay::default(),
@@ -189,7 +194,9 @@ impl Tier {
             if self.config.on_error == OnError::Refuse {
                 return Err(why);
             }
-            log::warn!("{why}; it is done without the tier for now");
+            log::warn!(
+                "{why}; it is done without the tier for now, and what is stored here already may have been purged: before it is served the origin is asked, once for each object"
+            );
         }
         tokio::spawn(self.clone().follow());
         tokio::spawn(self.clone().upload());

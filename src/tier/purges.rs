@@ -96,6 +96,10 @@ impl Herald for Tier {
         }
         self.is_at(as_of)
     }
+
+    fn may_lack_since(&self) -> Option<Instant> {
+        (!self.has_joined.load(Relaxed)).then_some(self.began)
+    }
 }
 
 impl Tier {
@@ -272,6 +276,7 @@ impl Tier {
         }
         self.inherited.lock().clear();
         self.note_carried_out(last);
+        self.has_joined.store(true, Relaxed);
         self.set_ready(true);
         log::info!(
             "the tier is in use: fleet {:?}, the last purge is number {last}",

@@ -1,5 +1,6 @@
 //! Edges that share an object store.
 
+mod away;
 mod refused;
 mod room;
 
