@@ -41,8 +41,9 @@ use pingora_proxy::{HttpProxy, ProxyServiceBuilder};
 use std::sync::{Arc, atomic::AtomicU32};
 use tokio::sync::watch;
 
-/// The store comes last of all that can fail: where this process takes over from another, that one
-/// has its own until then.
+/// Of all that can fail only the tier comes after the store, as what was purged elsewhere is taken out
+/// of it before anything is served: where this process takes over from another, that one has its own
+/// until then, and takes it back where this fails.
 pub(super) async fn start(
     settings: Settings,
     logs: Logs,
