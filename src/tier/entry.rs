@@ -140,9 +140,17 @@ impl Entry {
 
     /// Whether an object is of the same version, on the same grid.
     pub fn is_version_of(&self, theirs: &Manifest) -> bool {
+        self.is_same_version(theirs) && self.object.chunk_size == theirs.chunk_size
+    }
+
+    /// Whether an object is of the same version, in chunks of another size.
+    pub fn is_cut_otherwise(&self, theirs: &Manifest) -> bool {
+        self.is_same_version(theirs) && self.object.chunk_size != theirs.chunk_size
+    }
+
+    fn is_same_version(&self, theirs: &Manifest) -> bool {
         let own = &self.object;
         own.total == theirs.total
-            && own.chunk_size == theirs.chunk_size
             && own
                 .meta
                 .validators()
@@ -156,7 +164,8 @@ impl Entry {
     }
 
     /// Brings what this says to what is `there`, of which nothing counts where it has not
-    /// survived the fleet's purges. Without runs it only says how long those there may be used.
+    /// survived the fleet's purges. Without runs it only says how long those there may be used. What is
+    /// there in chunks of another size stays: two edges would replace each other's for ever.
     pub fn merge(self, there: Option<Self>, there_is_valid: bool) -> Merged {
         let unused = Vec::new();
         let Some(there) = there else {
@@ -176,7 +185,8 @@ impl Entry {
         let names = |runs: &[Run]| runs.iter().map(|run| run.name.clone()).collect();
         if !there_is_valid || !self.is_version_of(&there.object) {
             let is_older = self.object.meta.validated <= there.object.meta.validated;
-            if self.runs.is_empty() || (there_is_valid && is_older) {
+            let stays = is_older || self.is_cut_otherwise(&there.object);
+            if self.runs.is_empty() || (there_is_valid && stays) {
                 return Merged::Keep {
                     unused: names(&self.runs),
                 };
@@ -364,6 +374,23 @@ pub(super) mod tests {
         // What was purged counts for nothing, however new.
         let (merged, unused) = written(old().merge(Some(new()), false));
         assert_eq!((merged, unused), (old(), vec!["b".to_owned()]));
+    }
+
+    #[test]
+    fn what_is_cut_otherwise_stays_as_long_as_it_counts() {
+        let there = || entry("\"a\"", 1, &[(0, 4, "a")]);
+        let mine = |tag| {
+            let mut mine = entry(tag, 2, &[(0, 4, "b")]);
+            mine.object.chunk_size *= 2;
+            mine
+        };
+        let unused = vec!["b".to_owned()];
+        let kept = mine("\"a\"").merge(Some(there()), true);
+        assert_eq!(kept, Merged::Keep { unused });
+        for (tag, is_valid) in [("\"a\"", false), ("\"b\"", true)] {
+            let (merged, unused) = written(mine(tag).merge(Some(there()), is_valid));
+            assert_eq!((merged, unused), (mine(tag), vec!["a".to_owned()]));
+        }
     }
 
     #[test]

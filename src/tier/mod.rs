@@ -130,6 +130,8 @@ pub struct Tier {
     failed: AtomicBool,
     /// It has been said that uploads are not allowed.
     is_denied: AtomicBool,
+    /// It has been said that the edges' chunks are of different sizes.
+    is_cut_otherwise: AtomicBool,
     news: Notify,
     hurry: Notify,
 }
@@ -176,6 +178,7 @@ impl Tier {
             under_way: AtomicUsize::new(0),
             failed: AtomicBool::new(false),
             is_denied: AtomicBool::new(false),
+            is_cut_otherwise: AtomicBool::new(false),
             news: Notify::new(),
             hurry: Notify::new(),
         }))

@@ -69,6 +69,8 @@ impl Sink for Tier {
 enum Left {
     /// It is not here any more, or is not to go up (yet).
     Gone,
+    /// It is there already, in chunks of another size.
+    CutOtherwise,
     /// The tier did not take it.
     Failed,
 }
@@ -139,6 +141,7 @@ impl Tier {
                 "stored"
             }
             Err(Left::Gone) => "gone",
+            Err(Left::CutOtherwise) => "grid",
             Err(Left::Failed) => match pending.failed(of, Instant::now()) {
                 Failed::Later => "later",
                 Failed::GivenUp => "failed",
@@ -164,6 +167,13 @@ impl Tier {
             return Err(Left::Gone);
         }
         let known = self.lookup().find(id, Some(object.key()), None).await;
+        if let Some((there, _)) = known
+            .as_ref()
+            .filter(|(entry, _)| entry.is_cut_otherwise(&manifest))
+        {
+            self.say_it_is_cut_otherwise(&there.object, &manifest);
+            return Err(Left::CutOtherwise);
+        }
         let known = known.filter(|(entry, _)| entry.is_version_of(&manifest));
         let is_there = |chunk: ChunkIndex| {
             let entry = known.as_ref().map(|(entry, _)| entry);
@@ -199,6 +209,19 @@ impl Tier {
             }
         }
         Ok(brought)
+    }
+
+    /// It is so for many objects, and said once.
+    fn say_it_is_cut_otherwise(&self, there: &Manifest, here: &Manifest) {
+        if self.is_cut_otherwise.swap(true, Relaxed) {
+            return;
+        }
+        log::warn!(
+            "{} lies in the tier in chunks of {} bytes, and here in chunks of {}: it is read from there, and nothing of it goes up; give cache.chunk_size, and chunk_size of routes, the same value on all edges",
+            here.id,
+            there.chunk_size,
+            here.chunk_size
+        );
     }
 
     /// Sends one run; nothing where a chunk of it is not here any more.

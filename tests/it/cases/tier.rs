@@ -2,6 +2,7 @@
 
 mod away;
 mod refused;
+mod replaced;
 mod room;
 
 use crate::{
