@@ -1,7 +1,8 @@
 //! Runs that were found damaged, which are left alone for a while. Pure.
 //!
 //! One object says nothing of the others, nor one run of the next: whoever reads goes on with what is
-//! sound. Names of runs are never used again, so that what was repaired is not in doubt.
+//! sound, and whoever has the chunks of a run that is not brings them up in its place. Names of runs
+//! are never used again, so that what was repaired is not in doubt.
 
 use super::entry::{Entry, Run};
 use crate::store::ObjectId;
@@ -57,6 +58,12 @@ impl Doubts {
         };
         self.objects.put(id, doubt);
         true
+    }
+
+    /// The runs of an object that were found damaged.
+    pub fn of(&self, id: ObjectId, now: Instant) -> Vec<String> {
+        let doubt = self.objects.peek(&id).filter(|doubt| now < doubt.until);
+        doubt.map_or_else(Vec::new, |doubt| doubt.runs.clone())
     }
 
     /// An object without what is in doubt.

@@ -165,8 +165,9 @@ impl Entry {
 
     /// Brings what this says to what is `there`, of which nothing counts where it has not
     /// survived the fleet's purges. Without runs it only says how long those there may be used. What is
-    /// there in chunks of another size stays: two edges would replace each other's for ever.
-    pub fn merge(self, there: Option<Self>, there_is_valid: bool) -> Merged {
+    /// there in chunks of another size stays: two edges would replace each other's for ever. What is
+    /// `damaged` there gives way to runs with chunks of it.
+    pub fn merge(self, there: Option<Self>, there_is_valid: bool, damaged: &[String]) -> Merged {
         let unused = Vec::new();
         let Some(there) = there else {
             return match self.runs.is_empty() {
@@ -182,7 +183,7 @@ impl Entry {
                 purges: there.purges,
             };
         }
-        let names = |runs: &[Run]| runs.iter().map(|run| run.name.clone()).collect();
+        let names = |runs: &[Run]| -> Vec<_> { runs.iter().map(|run| run.name.clone()).collect() };
         if !there_is_valid || !self.is_version_of(&there.object) {
             let is_older = self.object.meta.validated <= there.object.meta.validated;
             let stays = is_older || self.is_cut_otherwise(&there.object);
@@ -196,8 +197,12 @@ impl Entry {
                 entry: Box::new(self),
             };
         }
-        let (mut runs, mut unused) = (there.runs, Vec::new());
-        let before = runs.len();
+        let gives_way = |there: &Run| {
+            let is_brought = || self.runs.iter().any(|run| run.overlaps(there));
+            damaged.contains(&there.name) && is_brought()
+        };
+        let (replaced, mut runs): (Vec<_>, Vec<_>) = there.runs.into_iter().partition(gives_way);
+        let (before, mut unused) = (runs.len(), names(&replaced));
         for run in self.runs {
             match runs.iter().any(|other| other.overlaps(&run)) {
                 true if runs.contains(&run) => {}
@@ -207,7 +212,8 @@ impl Entry {
         }
         let newer = self.object.meta.validated > there.object.meta.validated;
         let longer = self.object.meta.fresh_until > there.object.meta.fresh_until;
-        if runs.len() == before && !(newer && (longer || self.purges > there.purges)) {
+        let are_the_same = replaced.is_empty() && runs.len() == before;
+        if are_the_same && !(newer && (longer || self.purges > there.purges)) {
             return Merged::Keep { unused };
         }
         runs.sort_unstable_by_key(|run| run.first);
@@ -350,7 +356,7 @@ pub(super) mod tests {
     fn parts_of_one_version_add_up_and_what_was_there_stays() {
         let there = entry("\"a\"", 1, &[(0, 4, "a"), (8, 4, "b")]);
         let mine = entry("\"a\"", 2, &[(4, 4, "c"), (10, 4, "d"), (20, 1, "e")]);
-        let (merged, unused) = written(mine.merge(Some(there), true));
+        let (merged, unused) = written(mine.merge(Some(there), true, &[]));
         let names: Vec<_> = merged.runs.iter().map(|run| run.name.as_str()).collect();
         assert_eq!(
             (names, unused),
@@ -367,13 +373,32 @@ pub(super) mod tests {
     fn versions_do_not_mix_and_the_later_one_wins() {
         let old = || entry("\"a\"", 1, &[(0, 4, "a")]);
         let new = || entry("\"b\"", 2, &[(4, 4, "b")]);
-        let (merged, unused) = written(new().merge(Some(old()), true));
+        let (merged, unused) = written(new().merge(Some(old()), true, &[]));
         assert_eq!((merged, unused), (new(), vec!["a".to_owned()]));
         let unused = vec!["a".to_owned()];
-        assert_eq!(old().merge(Some(new()), true), Merged::Keep { unused });
+        assert_eq!(old().merge(Some(new()), true, &[]), Merged::Keep { unused });
         // What was purged counts for nothing, however new.
-        let (merged, unused) = written(old().merge(Some(new()), false));
+        let (merged, unused) = written(old().merge(Some(new()), false, &[]));
         assert_eq!((merged, unused), (old(), vec!["b".to_owned()]));
+    }
+
+    #[test]
+    fn what_is_damaged_gives_way_to_what_has_its_chunks() {
+        let there = || entry("\"a\"", 1, &[(0, 4, "a"), (4, 4, "b"), (8, 4, "c")]);
+        let damaged = ["b".to_owned(), "c".to_owned()];
+        let mine = entry("\"a\"", 1, &[(0, 2, "d"), (5, 2, "e")]);
+        let (merged, unused) = written(mine.clone().merge(Some(there()), true, &damaged));
+        let runs = [(0, 4, "a"), (5, 2, "e"), (8, 4, "c")];
+        assert_eq!(merged, entry("\"a\"", 1, &runs));
+        assert_eq!(unused, ["b", "d"]);
+        // What it has besides may be there already.
+        let over_both = entry("\"a\"", 1, &[(2, 4, "f")]);
+        let (merged, unused) = written(over_both.merge(Some(there()), true, &damaged));
+        assert_eq!(merged, entry("\"a\"", 1, &[(0, 4, "a"), (8, 4, "c")]));
+        assert_eq!(unused, ["b", "f"]);
+        let unused = vec!["d".to_owned(), "e".to_owned()];
+        let kept = mine.merge(Some(there()), true, &[]);
+        assert_eq!(kept, Merged::Keep { unused });
     }
 
     #[test]
@@ -385,10 +410,10 @@ pub(super) mod tests {
             mine
         };
         let unused = vec!["b".to_owned()];
-        let kept = mine("\"a\"").merge(Some(there()), true);
+        let kept = mine("\"a\"").merge(Some(there()), true, &[]);
         assert_eq!(kept, Merged::Keep { unused });
         for (tag, is_valid) in [("\"a\"", false), ("\"b\"", true)] {
-            let (merged, unused) = written(mine(tag).merge(Some(there()), is_valid));
+            let (merged, unused) = written(mine(tag).merge(Some(there()), is_valid, &[]));
             assert_eq!((merged, unused), (mine(tag), vec!["a".to_owned()]));
         }
     }
@@ -399,7 +424,7 @@ pub(super) mod tests {
         there.purges = 4;
         for mine in [entry("\"a\"", 2, &[(0, 4, "a")]), entry("\"b\"", 2, &[])] {
             for is_valid in [true, false] {
-                let merged = mine.clone().merge(Some(there.clone()), is_valid);
+                let merged = mine.clone().merge(Some(there.clone()), is_valid, &[]);
                 assert_eq!(merged, Merged::Behind { purges: 4 });
             }
         }
@@ -411,28 +436,31 @@ pub(super) mod tests {
         // A write whose answer was lost: what it has entered is in use.
         let unused = Vec::new();
         assert_eq!(
-            there.clone().merge(Some(there.clone()), true),
+            there.clone().merge(Some(there.clone()), true, &[]),
             Merged::Keep { unused }
         );
         let again = entry("\"a\"", 1, &[(0, 4, "b")]);
         let unused = vec!["b".to_owned()];
-        assert_eq!(again.merge(Some(there), true), Merged::Keep { unused });
+        assert_eq!(again.merge(Some(there), true, &[]), Merged::Keep { unused });
     }
 
     #[test]
     fn how_long_it_may_be_used_is_said_without_runs_and_only_where_there_are_some() {
         let there = || entry("\"a\"", 1, &[(0, 4, "a")]);
-        let (merged, _) = written(entry("\"a\"", 2, &[]).merge(Some(there()), true));
+        let (merged, _) = written(entry("\"a\"", 2, &[]).merge(Some(there()), true, &[]));
         assert_eq!(merged, entry("\"a\"", 2, &[(0, 4, "a")]));
         let keep = Merged::Keep { unused: Vec::new() };
-        assert_eq!(entry("\"a\"", 1, &[]).merge(Some(there()), true), keep);
-        assert_eq!(entry("\"b\"", 2, &[]).merge(Some(there()), true), keep);
-        assert_eq!(entry("\"a\"", 2, &[]).merge(Some(there()), false), keep);
-        assert_eq!(entry("\"a\"", 2, &[]).merge(None, false), keep);
+        assert_eq!(entry("\"a\"", 1, &[]).merge(Some(there()), true, &[]), keep);
+        assert_eq!(entry("\"b\"", 2, &[]).merge(Some(there()), true, &[]), keep);
+        assert_eq!(
+            entry("\"a\"", 2, &[]).merge(Some(there()), false, &[]),
+            keep
+        );
+        assert_eq!(entry("\"a\"", 2, &[]).merge(None, false, &[]), keep);
         // A soft purge is behind it by now.
         let mut later = entry("\"a\"", 2, &[]);
         (later.purges, later.object.meta.fresh_until) = (4, there().object.meta.fresh_until);
-        let (merged, _) = written(later.merge(Some(there()), true));
+        let (merged, _) = written(later.merge(Some(there()), true, &[]));
         assert_eq!((merged.purges, merged.runs), (4, there().runs));
     }
 
@@ -470,7 +498,7 @@ pub(super) mod tests {
                 all
             };
             let (mine, there) = (apart(&mine, "m"), apart(&there, "t"));
-            if let Merged::Write { entry, unused } = mine.clone().merge(Some(there.clone()), true) {
+            if let Merged::Write { entry, unused } = mine.clone().merge(Some(there.clone()), true, &[]) {
                 prop_assert!(entry.is_sound());
                 prop_assert!(there.runs.iter().all(|run| entry.runs.contains(run)));
                 let lost = |run: &&Run| !entry.runs.contains(run);

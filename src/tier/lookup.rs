@@ -254,6 +254,11 @@ impl Lookup {
         self.doubts.lock().without(entry, Instant::now())
     }
 
+    /// The runs of an object that were found damaged of late.
+    pub fn damaged(&self, id: ObjectId) -> Vec<String> {
+        self.doubts.lock().of(id, Instant::now())
+    }
+
     /// What is remembered of an object turned out to be wrong.
     pub fn forget(&self, id: ObjectId) {
         let mut known = self.known.lock();

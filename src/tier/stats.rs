@@ -96,7 +96,7 @@ impl Default for Stats {
                 .expect("names of metrics are well-formed"),
             chunks: counters(
                 "tidegate_tier_chunks_total",
-                "Chunks that were missing here and read from the tier, by outcome (ok, corrupt, failed, full: no room for it in memory within tier.timeout, late: the origin was asked, too). A rise of late says that the tier stalls, and that the origin has more to do; of full that fill.in_flight is too little; of corrupt says that the tier is damaged: tidegate tier verify.",
+                "Chunks that were missing here and read from the tier, by outcome (ok, corrupt, failed, full: no room for it in memory within tier.timeout, late: the origin was asked, too). A rise of late says that the tier stalls, and that the origin has more to do; of full that fill.in_flight is too little; of corrupt says that the tier is damaged, and that what is read of it is replaced: tidegate tier verify finds the rest.",
                 &["outcome"],
             ),
             uploads: counters(

@@ -175,9 +175,10 @@ impl Tier {
             return Err(Left::CutOtherwise);
         }
         let known = known.filter(|(entry, _)| entry.is_version_of(&manifest));
+        let damaged = self.lookup().damaged(id);
         let is_there = |chunk: ChunkIndex| {
-            let entry = known.as_ref().map(|(entry, _)| entry);
-            entry.is_some_and(|entry| entry.run_of(chunk).is_some())
+            let run = known.as_ref().and_then(|(entry, _)| entry.run_of(chunk));
+            run.is_some_and(|run| !damaged.contains(&run.name))
         };
         let per_run = self.chunks_per_run((id, generation));
         let groups = match what {
@@ -292,7 +293,7 @@ impl Tier {
                 self.erase_runs(id, &names).await;
                 return Ok(());
             };
-            let (entry, unused) = match mine.merge(there, is_valid) {
+            let (entry, unused) = match mine.merge(there, is_valid, &self.lookup().damaged(id)) {
                 Merged::Write { entry, unused } => (entry, unused),
                 Merged::Keep { unused } => {
                     self.erase_runs(id, &unused).await;

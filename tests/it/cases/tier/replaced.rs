@@ -1,15 +1,46 @@
 //! What is replaced of what lies in the tier, and what is not.
 
 use super::{CHUNK, Fleet, SIZE, is_manifest};
-use crate::gate::Gate;
-use std::path::PathBuf;
+use crate::{gate::Gate, patience::within};
+use std::{fs, path::PathBuf, time::Duration};
 use tidegate::server::Settings;
+use tokio::time::sleep;
 
 impl Fleet {
     fn run_files(&self) -> Vec<PathBuf> {
         let mut files = self.s3.files("-");
         files.retain(|path| !is_manifest(path));
         files
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_fetches_what_is_damaged_from_the_origin_replaces_it() {
+    for is_lost in [false, true] {
+        let fleet = Fleet::new().await;
+        let _first = fleet.filled().await;
+        let damaged = fleet.run_files().remove(1);
+        let mut bytes = fs::read(&damaged).unwrap();
+        bytes.iter_mut().for_each(|byte| *byte ^= 1);
+        match is_lost {
+            true => fs::remove_file(&damaged).unwrap(),
+            false => fs::write(&damaged, bytes).unwrap(),
+        }
+        let second = fleet.edge().await;
+        fleet.whole(&second).await;
+        let gone = async {
+            while damaged.exists() {
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        within("what is damaged to go", gone).await;
+        fleet.uploaded(SIZE).await;
+        let (status, said) = fleet.command(&["tier", "verify"]).await;
+        assert_eq!(status, Some(0), "lost: {is_lost}, {said}");
+        let asked = fleet.asked();
+        let third = fleet.edge().await;
+        fleet.whole(&third).await;
+        assert_eq!(fleet.asked(), asked, "lost: {is_lost}");
     }
 }
 
