@@ -1,7 +1,7 @@
 //! What purges meant, by name, so that there may have been many: a plain value.
 
 use crate::domain::{Selector, Tags};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// The numbers of the last purges of something; 0 where there was none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,7 +16,10 @@ pub struct Last {
 #[derive(Debug, Default)]
 pub struct Meant {
     urls: HashMap<String, Last>,
-    prefixes: HashMap<Vec<String>, Last>,
+    prefixes: HashMap<String, Last>,
+    /// Those that prefixes have, in bytes: a place is looked for by each of its beginnings that may be
+    /// one, however many there are.
+    lengths: BTreeSet<usize>,
     tags: HashMap<String, Last>,
     any_tag: Last,
     all: Last,
@@ -48,29 +51,33 @@ impl Meant {
                 soft: 0,
             },
         };
-        let last = match selector {
-            Selector::Url(place) => self.urls.entry(place).or_default(),
-            Selector::Prefix(places) => self.prefixes.entry(places).or_default(),
-            Selector::Tag(tag) => {
-                self.any_tag = self.any_tag.and(new);
-                self.tags.entry(tag).or_default()
+        let note = |last: &mut Last| *last = last.and(new);
+        match selector {
+            Selector::Url(place) => note(self.urls.entry(place).or_default()),
+            Selector::Prefix(places) => {
+                for place in places {
+                    self.lengths.insert(place.len());
+                    note(self.prefixes.entry(place).or_default());
+                }
             }
-            Selector::All => &mut self.all,
-        };
-        *last = last.and(new);
+            Selector::Tag(tag) => {
+                note(&mut self.any_tag);
+                note(self.tags.entry(tag).or_default());
+            }
+            Selector::All => note(&mut self.all),
+        }
     }
 
     /// The last purges that meant an object.
     pub fn last_of(&self, place: &str, tags: &Tags) -> Last {
         let url = self.urls.get(place);
-        let is_below = |places: &[String]| places.iter().any(|begin| place.starts_with(begin));
-        let prefixes = self.prefixes.iter();
-        let prefixes = prefixes.filter(|(places, _)| is_below(places));
+        let prefixes = self.lengths.range(..=place.len());
+        let prefixes = prefixes.filter_map(|length| self.prefixes.get(place.get(..*length)?));
         let known = tags.known.iter().filter_map(|tag| self.tags.get(tag));
         // Which tags it has is not known as a whole: each may be one of them.
         let any = tags.crowded.then_some(&self.any_tag);
         let all = url.into_iter().chain(known).chain(any);
-        let all = all.chain(prefixes.map(|(_, last)| last));
+        let all = all.chain(prefixes);
         all.fold(self.all, |last, other| last.and(*other))
     }
 
@@ -93,6 +100,7 @@ impl Meant {
         let number = *numbers.select_nth_unstable(middle).1;
         self.urls.retain(|_, last| last.number() > number);
         self.prefixes.retain(|_, last| last.number() > number);
+        self.lengths = self.prefixes.keys().map(String::len).collect();
         self.tags.retain(|_, last| last.number() > number);
         number
     }
