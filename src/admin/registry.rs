@@ -10,6 +10,7 @@ pub struct Readings {
     registry: Registry,
     storage: &'static ChunkStorage,
     in_flight: IntGauge,
+    unkept: IntGauge,
     pinned: IntGauge,
     store_size: IntGauge,
     limit: IntGauge,
@@ -31,7 +32,11 @@ impl Readings {
         } = rooms;
         let in_flight = IntGauge::new(
             "tidegate_fill_in_flight_bytes",
-            "Memory reserved for chunks that come in or wait for the disk. Near `fill.in_flight` new transfers wait.",
+            "Memory reserved for chunks that come in or wait for the disk, but for what it did not take. Near `fill.in_flight` new transfers wait.",
+        )?;
+        let unkept = IntGauge::new(
+            "tidegate_fill_unkept_bytes",
+            "Memory of chunks that the disk did not take: they are read from there, and make room for what comes in. Above 0 the disk has refused some; see `tidegate_store_disk_errors_total`.",
         )?;
         let pinned = IntGauge::new(
             "tidegate_response_pinned_bytes",
@@ -65,6 +70,7 @@ impl Readings {
             Box::new(limit.clone()),
             Box::new(being_read.clone()),
             Box::new(in_flight.clone()),
+            Box::new(unkept.clone()),
             Box::new(pinned.clone()),
             Box::new(store_size.clone()),
             Box::new(stored.evictions.clone()),
@@ -110,6 +116,7 @@ impl Readings {
             registry,
             storage: rooms.storage,
             in_flight,
+            unkept,
             pinned,
             store_size,
             limit,
@@ -129,6 +136,7 @@ impl Readings {
     pub fn render(&self) -> prometheus::Result<Vec<u8>> {
         let fills = self.storage.fills();
         self.in_flight.set(fills.bytes_in_flight() as i64);
+        self.unkept.set(fills.bytes_unkept() as i64);
         self.pinned.set(Store::bytes_given_out() as i64);
         self.store_size.set(fills.store().size() as i64);
         self.limit.set(fills.store().max_size() as i64);

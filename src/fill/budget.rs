@@ -40,11 +40,16 @@ pub(super) struct Share {
     /// The room stays known as long as something of it is taken.
     _of_client: Option<(OwnedSemaphorePermit, Arc<ClientRoom>)>,
     _of_object: OwnedSemaphorePermit,
-    _of_all: OwnedSemaphorePermit,
+    of_all: OwnedSemaphorePermit,
     since: Instant,
 }
 
 impl Share {
+    /// In KiB.
+    pub fn size(&self) -> usize {
+        self.of_all.num_permits()
+    }
+
     /// How long it has been held.
     pub fn age(&self) -> Duration {
         now().saturating_duration_since(self.since)
@@ -93,14 +98,25 @@ impl InFlight {
 impl Fills {
     /// Bytes that come in and are not on disk yet, as far as room is kept for them.
     pub fn bytes_in_flight(&self) -> u64 {
-        let InFlight { room, most, .. } = &self.in_flight;
-        (most - room.available_permits().min(*most)) as u64 * 1024
+        let taken = self.in_flight.most.saturating_sub(self.free());
+        taken.saturating_sub(self.unkept.size()) as u64 * 1024
+    }
+
+    /// Bytes of chunks that the disk did not take; they make room for what comes in.
+    pub fn bytes_unkept(&self) -> u64 {
+        self.unkept.size() as u64 * 1024
     }
 
     /// Whether there is little room for more: what comes in anew is to come in small parts, and
     /// what nobody waits for not at all.
     pub fn is_pressed(&self) -> bool {
-        self.in_flight.room.available_permits() < self.in_flight.most / LITTLE
+        let (free, enough) = (self.free(), self.in_flight.most / LITTLE);
+        free < enough && free + self.unkept.size() < enough
+    }
+
+    /// Room that nobody has, in KiB.
+    fn free(&self) -> usize {
+        self.in_flight.room.available_permits()
     }
 
     /// What a client may bring in, where that is limited.
@@ -167,7 +183,7 @@ impl Fills {
         Some(Share {
             _of_client: of_client,
             _of_object: self.take("object", &board.room, share).await?,
-            _of_all: self.take("all", &self.in_flight.room, share).await?,
+            of_all: self.take("all", &self.in_flight.room, share).await?,
             since: now(),
         })
     }

@@ -518,6 +518,29 @@ async fn a_chunk_that_the_disk_does_not_take_makes_room_for_one_that_waits() {
     assert!(waiting.now_or_never().is_some());
 }
 
+/// As after a disk that has failed: what makes room on demand does not hold others up.
+#[tokio::test]
+async fn what_is_only_in_memory_is_no_pressure() {
+    let bench = Bench::learning(1 << 30, 8 * u64::from(CHUNK)).await;
+    let board = bench.board();
+    let _reader = bench.cursor(None);
+    for chunk in 0..4 {
+        let offset = u64::from(chunk) * u64::from(CHUNK);
+        let buffer = Arc::new(chunk_buffer::ChunkBuffer::new(offset));
+        buffer.hold(bench.fills.share(&board, None).await.unwrap());
+        bench.fills.unkept.push(&board, ChunkIndex(chunk), buffer);
+    }
+    let other = bench.other_board(2);
+    let _share = bench.fills.share(&other, None).await.unwrap();
+    assert_eq!(bench.fills.bytes_in_flight(), u64::from(CHUNK));
+    assert_eq!(bench.fills.bytes_unkept(), 4 * u64::from(CHUNK));
+    let mut shares = Vec::new();
+    for _ in 0..2 {
+        shares.push(bench.fills.share(&other, None).await.unwrap());
+    }
+    assert!(!bench.fills.is_pressed());
+}
+
 /// As where a route has larger chunks than the room was made for.
 #[tokio::test]
 async fn a_chunk_larger_than_all_room_has_it_alone() {

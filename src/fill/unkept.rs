@@ -5,7 +5,7 @@
 //! kept then. Each holds its share of the bytes in flight, and goes, oldest first, when there are too
 //! many of them or when a flight needs the room.
 
-use super::{Board, chunk_buffer::ChunkBuffer};
+use super::{Board, budget::Share, chunk_buffer::ChunkBuffer};
 use crate::domain::ChunkIndex;
 use parking_lot::Mutex;
 use std::{
@@ -83,6 +83,15 @@ impl Unkept {
             at.and_then(|at| chunks.remove(at))
         };
         oldest.map(forget).is_some()
+    }
+
+    /// The room of those that are not to be kept, and would be given up, in KiB.
+    pub fn size(&self) -> usize {
+        let chunks = self.chunks.lock();
+        let is_idle = |chunk: &&Chunk| chunk.to_keep.is_none() && !chunk.is_spared();
+        let given_up = chunks.iter().filter(is_idle);
+        let shares = given_up.filter_map(|chunk| chunk.buffer.share());
+        shares.map(Share::size).sum()
     }
 
     /// Those that are to be kept: they are the caller's now.
