@@ -146,7 +146,7 @@ fn check(file: &std::path::Path, online: bool) -> Outcome {
         }
     }
     let token = settings.admin.and_then(|admin| admin.token_file);
-    if let Some(complaint) = token.and_then(|file| server::token_complaint(&file)) {
+    for complaint in token.map(server::token_complaints).unwrap_or_default() {
         warn(&complaint);
     }
     println!("{}: no mistakes", file.display());

@@ -47,8 +47,8 @@ pub fn read_token(file: &Path) -> Result<String, NoToken> {
 
 /// Whether every user of this machine can read a file.
 pub fn is_open_to_all(file: &Path) -> bool {
-    let mode = std::fs::metadata(file).map(|file| file.permissions().mode());
-    mode.is_ok_and(|mode| mode & 0o004 != 0)
+    std::fs::metadata(file)
+        .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o004 != 0)
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ pub use handover::{HandoverError, say_failed};
 pub use inherited::InheritError;
 pub use run::{RunError, run};
 pub use settings::{Admin, Certificate, Listen, Server, Settings, Tls};
-pub use token::token_complaint;
+pub use token::token_complaints;
 
 use crate::{
     admin,

@@ -69,8 +69,8 @@ fn unusable(file: &Path, why: NoToken) -> String {
 }
 
 /// What is wrong with a token file that is configured.
-pub fn token_complaint(file: &Path) -> Option<String> {
-    read_token(file).err().map(|why| unusable(file, why))
+pub fn token_complaints(file: PathBuf) -> Vec<String> {
+    Seen::at(file).complaints()
 }
 
 impl TokenWatch {
@@ -169,7 +169,8 @@ mod tests {
         let said = seen.complaints();
         assert!(said[0].contains("/etc/token holds no token") && said[0].contains("write a token"));
         assert!(said[1].contains("/etc/token") && said[1].contains("chmod o-r"));
-        let said = token_complaint(Path::new("/dev/null")).unwrap();
-        assert!(said.contains("/dev/null holds no token"), "{said}");
+        let said = token_complaints("/dev/null".into());
+        assert!(said[0].contains("/dev/null holds no token"), "{said:?}");
+        assert_eq!(said.len(), 1);
     }
 }
