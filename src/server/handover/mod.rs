@@ -25,7 +25,8 @@
 //!   to be accepted when the old process stops accepting is accepted by the new one.
 //! * A connection over HTTP/1 that has been answered is kept for ten seconds more, so that a client
 //!   that only pauses does not send its next request into a closing one; the answer to that says
-//!   `Connection: close`. One over HTTP/2 gets a GOAWAY, and what it has asked is answered.
+//!   `Connection: close`. One over HTTP/2 gets a GOAWAY once it has asked
+//!   something, and what it has asked is answered.
 //! * So it is with the admin address. Whoever the old process has accepted there it answers before it
 //!   ends, as the address is answered on: ready. What changes the store it refuses by then, with 503:
 //!   that is the new process's to do.
@@ -72,14 +73,26 @@ pub enum HandoverError {
     /// The new process has said why it can't take over.
     #[error("the new process can't: {0}")]
     Refused(String),
-    /// The other process says something else, or nothing in time.
+    /// The other process says something else.
     #[error("the other process did not answer as expected: {0}")]
-    Conversation(#[from] io::Error),
+    Conversation(#[source] io::Error),
+    /// The other process says nothing in time.
+    #[error("the other process says nothing: it hangs, or is not a Tidegate that takes over")]
+    Silent,
     /// The variable is there, the other process is not.
     #[error(
         "{UPGRADE} is set, but standard input does not lead to a Tidegate that hands over; it is set by a running Tidegate that is sent SIGUSR2, and by nobody else"
     )]
     Nobody,
+}
+
+impl From<io::Error> for HandoverError {
+    fn from(e: io::Error) -> Self {
+        match e.kind() {
+            io::ErrorKind::WouldBlock => Self::Silent,
+            _ => Self::Conversation(e),
+        }
+    }
 }
 
 /// What tells a process that it takes over.
