@@ -9,7 +9,7 @@ use crate::{cache::Attendance, origin::Upstream};
 use async_trait::async_trait;
 use http::Version;
 use pingora_proxy::Session;
-use std::{sync::Arc, time::Duration};
+use std::{future::pending, sync::Arc, time::Duration};
 
 /// The client of one request.
 #[derive(Debug)]
@@ -31,6 +31,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// have their answer by then.
 const PROBE_AFTER: Duration = Duration::from_millis(250);
 
+/// How long it may wait before it is asked again: it may have left since.
+const PROBE_AGAIN: Duration = Duration::from_millis(750);
+
 #[async_trait]
 impl Attendance for Client {
     async fn gone(&self) {
@@ -42,17 +45,21 @@ impl Attendance for Client {
                 _ = self.link.closed() => return,
             }
         }
-        if self.link.closed().await == Closed::Whole {
-            return;
-        }
+        // What it has sent behind its request may hide that it has closed.
+        let hidden = async {
+            self.link.clogged().await;
+            if !self.is_found_gone().await {
+                pending::<()>().await;
+            }
+        };
         tokio::select! {
-            () = self.link.reset() => return,
-            () = tokio::time::sleep(PROBE_AFTER) => {}
+            closed = self.link.closed() => if closed == Closed::Whole {
+                return;
+            },
+            () = hidden => return,
         }
-        match self.link.probe() {
-            Some(Ok(())) => return self.link.reset().await,
-            Some(Err(_)) => return,
-            None => {}
+        if self.is_found_gone().await {
+            return;
         }
         while !self.upstream.is_waited_for() {
             tokio::select! {
@@ -71,15 +78,31 @@ impl Attendance for Client {
     }
 }
 
+impl Client {
+    /// Asks it whether it is there, again and again for as long as it can be asked; whether it is
+    /// gone.
+    async fn is_found_gone(&self) -> bool {
+        let mut patience = PROBE_AFTER;
+        loop {
+            tokio::select! {
+                () = self.link.reset() => return true,
+                () = tokio::time::sleep(patience) => {}
+            }
+            match self.link.probe() {
+                Some(Ok(())) => patience = PROBE_AGAIN,
+                Some(Err(_)) => return true,
+                None => return false,
+            }
+        }
+    }
+}
+
 /// Says whose answer is made next on the request's connection.
-pub fn await_answer(session: &Session, client: Option<Arc<dyn Attendance>>) {
+pub fn await_answer(session: &mut Session, client: Option<Arc<dyn Attendance>>) {
+    let has_body = !session.as_downstream_mut().is_body_empty();
     let link = Link::of(session).filter(|_| session.as_downstream().as_http1().is_some());
     if let (Some(link), Some(client)) = (link, client) {
-        let is_plain = session
-            .as_downstream()
-            .digest()
-            .is_some_and(|d| d.ssl_digest.is_none());
         let knows_interim = session.req_header().version == Version::HTTP_11;
-        link.serves(client, is_plain && knows_interim);
+        link.serves(client, knows_interim, has_body);
     }
 }

@@ -98,7 +98,7 @@ impl Door {
         let introduced = timeout_at(late, self.introduce(socket)).await;
         let (socket, client) = introduced.map_err(|_| Refusal::ProxyProtocol)??;
         ticket.identify(client.ip())?;
-        let link = Link::new(socket.reading_half());
+        let link = Link::new(socket.reading_half(), self.tls.is_some());
         let stream: Stream = match &self.tls {
             None => Box::new(socket),
             Some(tls) => {

@@ -5,7 +5,10 @@ use parking_lot::Mutex;
 use pingora_core::protocols::raw_connect::ProxyDigest;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::ioctl_fionread,
+};
 use std::{
     io,
     sync::{
@@ -23,6 +26,7 @@ use tokio::{
 #[derive(Debug)]
 pub struct Link {
     socket: Arc<OwnedReadHalf>,
+    is_enciphered: bool,
     reads_head: AtomicBool,
     /// Heads that have been expected so far.
     heads: AtomicUsize,
@@ -38,9 +42,10 @@ pub struct Link {
 struct Answer {
     /// Who waits for it.
     client: Option<Arc<dyn Attendance>>,
-    /// Something may be said before it: the client knows interim answers, and what it is sent is
-    /// not enciphered.
+    /// The client knows interim answers.
     may_be_preceded: bool,
+    /// Its request has a body, of which some may still have to come.
+    has_body: bool,
     has_begun: bool,
 }
 
@@ -61,11 +66,16 @@ pub enum Closed {
 /// waited for then.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
+/// Unread bytes behind which the end of what a client sends may not come in, as the system takes no
+/// more: less than it holds for any connection.
+const CLOGS: u64 = 16 << 10;
+
 impl Link {
-    /// The link of a connection over this socket.
-    pub fn new(socket: Arc<OwnedReadHalf>) -> Arc<Self> {
+    /// The link of a connection over this socket, enciphered or in the clear.
+    pub fn new(socket: Arc<OwnedReadHalf>, is_enciphered: bool) -> Arc<Self> {
         Arc::new(Self {
             socket,
+            is_enciphered,
             reads_head: AtomicBool::new(false),
             heads: AtomicUsize::new(0),
             has_begun: AtomicBool::new(false),
@@ -124,11 +134,15 @@ impl Link {
         let _ = tcp.peek(&mut [0]).await;
     }
 
-    /// An answer is made for this client, before which an interim one may be sent or not.
-    pub fn serves(&self, client: Arc<dyn Attendance>, may_be_preceded: bool) {
-        let mut answer = self.answer.lock();
-        answer.client = Some(client);
-        answer.may_be_preceded = may_be_preceded;
+    /// An answer is made for this client, before which an interim one may be sent or not, to a
+    /// request with a body or without.
+    pub fn serves(&self, client: Arc<dyn Attendance>, may_be_preceded: bool, has_body: bool) {
+        *self.answer.lock() = Answer {
+            client: Some(client),
+            may_be_preceded,
+            has_body,
+            has_begun: false,
+        };
     }
 
     /// Something of the answer is written, or of an interim one.
@@ -136,20 +150,23 @@ impl Link {
         self.answer.lock().has_begun = true;
     }
 
-    /// Finds out whether anybody is there who has closed one side, by sending something: if not,
-    /// the connection is reset. `None` where nothing can be sent.
+    /// Finds out whether anybody is there who may have closed, by sending something: if not, the
+    /// connection is reset. `None` where nothing can be sent.
     pub fn probe(&self) -> Option<io::Result<()>> {
         // Held while it is sent: the answer begins before or after.
         let answer = self.answer.lock();
-        if answer.client.is_none() || !answer.may_be_preceded || answer.has_begun {
+        let may_be_preceded = answer.may_be_preceded && !self.is_enciphered;
+        if answer.client.is_none() || !may_be_preceded || answer.has_begun {
             return None;
         }
         let tcp: &TcpStream = (*self.socket).as_ref();
         let sent = tcp.try_write(PROCESSING);
-        Some(sent.and_then(|sent| match sent == PROCESSING.len() {
-            true => Ok(()),
-            false => Err(io::ErrorKind::WriteZero.into()),
-        }))
+        Some(match sent {
+            Ok(sent) if sent < PROCESSING.len() => Err(io::ErrorKind::WriteZero.into()),
+            // What is still to be sent of the answer before does the same.
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            sent => sent.map(|_| ()),
+        })
     }
 
     /// The connection is over. Whoever it served knows it, and would keep it open.
@@ -161,6 +178,11 @@ impl Link {
         self.answer.lock().client.clone()
     }
 
+    /// Whether the request that is answered has a body.
+    pub(super) fn has_body(&self) -> bool {
+        self.answer.lock().has_body
+    }
+
     /// The number of the head that is expected, where one is.
     pub fn expected_head(&self) -> Option<usize> {
         let is_expected = self.reads_head.load(Relaxed);
@@ -168,6 +190,9 @@ impl Link {
     }
 
     /// Waits until the other side has closed. It may be dropped at any await.
+    ///
+    /// Over TLS who sends no more says so by an alert (RFC 8446, section 6.1). What ends the connection
+    /// behind it, or without it, closes both sides (RFC 9112, section 9.8).
     pub async fn closed(&self) -> Closed {
         loop {
             let Ok(ready) = self
@@ -181,8 +206,20 @@ impl Link {
                 return Closed::Whole;
             }
             if ready.is_read_closed() {
-                return Closed::Half;
+                return match self.is_enciphered {
+                    true => Closed::Whole,
+                    false => Closed::Half,
+                };
             }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// Waits until so much is unread that it may hide that the other side has closed. It may be
+    /// dropped at any await.
+    pub async fn clogged(&self) {
+        let tcp: &TcpStream = (*self.socket).as_ref();
+        while ioctl_fionread(tcp).is_ok_and(|unread| unread < CLOGS) {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     }

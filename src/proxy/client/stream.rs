@@ -54,7 +54,7 @@ pub struct ClientStream {
     has_refused: bool,
     carrier: Arc<ProxyDigest>,
     head: HeadRead,
-    /// The wait for a client that has closed its side to be gone.
+    /// The wait for a client to be gone.
     leaving: Leaving,
     /// What was read to see which protocol is spoken, to be read once more.
     ahead: Bytes,
@@ -152,21 +152,26 @@ impl ClientStream {
     }
 
     /// Reads while an answer is made. To Pingora the end of what a client sends is the client's
-    /// leaving; it may only have said all (RFC 9112, section 9.6). Where it still owes a part of a
-    /// body, its end is one: Pingora asks for that with room for more than the one byte with which
-    /// it looks at a client that owes nothing.
+    /// leaving; it may only have said all (RFC 9112, section 9.6). And of what comes behind a request
+    /// it reads one byte and looks no more, so that it misses the end. Where it looks at a client, for
+    /// which it has room for one byte, it is shown an end when the client is gone, and nothing before;
+    /// but where that one may be the last of a body.
     fn poll_beside_answer(
         &mut self,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let is_look = buffer.remaining() == 1;
-        ready!(self.poll_inner_read(cx, buffer))?;
-        let has_ended = buffer.remaining() == 1;
-        match self.link.served().filter(|_| is_look && has_ended) {
-            Some(client) => self.leaving.poll(cx, client).map(Ok),
-            None => Poll::Ready(Ok(())),
+        let Some(client) = self.link.served().filter(|_| is_look) else {
+            return self.poll_inner_read(cx, buffer);
+        };
+        if self.link.has_body() {
+            ready!(self.poll_inner_read(cx, buffer))?;
+            if buffer.remaining() == 0 {
+                return Poll::Ready(Ok(()));
+            }
         }
+        self.leaving.poll(cx, client).map(Ok)
     }
 
     /// Says why the head of a request is not waited for, as far as that goes out at once: whoever
@@ -449,7 +454,7 @@ mod tests {
     async fn link() -> Arc<Link> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let near = TcpStream::connect(listener.local_addr().unwrap()).await;
-        Link::new(Arc::new(near.unwrap().into_split().0))
+        Link::new(Arc::new(near.unwrap().into_split().0), false)
     }
 
     fn caller() -> Caller {

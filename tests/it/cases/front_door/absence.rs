@@ -2,15 +2,18 @@
 
 use crate::{
     client::{Client, H2, H2Asked, Request},
+    front::Authority,
     gate::{CHUNK, Gate},
     model::{Expected, Object},
     origin::{Origin, Script, State, Valve},
     patience::within,
 };
+use rustls::pki_types::ServerName;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
+use tidegate::server::{Certificate, Tls};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -285,4 +288,82 @@ async fn who_only_closes_is_told_from_who_has_said_all() {
     assert!(came.starts_with(b"HTTP/1.1 200 "));
     let log = origin.log();
     assert!(log[0].state == State::Left && log.len() == 2, "{log:#?}");
+}
+
+/// The closure alert and the end of what it sends: nobody who reads on sends the latter (RFC 9112, section
+/// 9.8), and it may be all that comes of a client that leaves.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_closes_over_tls_is_let_go_with_the_origin() {
+    let (directory, authority) = (tempfile::tempdir().unwrap(), Authority::new());
+    let (certificate, key) = authority.write_identity(directory.path(), "media.test");
+    let valve = Valve::at(0);
+    let origin = Origin::with(behind(&valve, true, 962)).await;
+    let gate = Gate::with(&origin, |settings| {
+        let certificates = vec![Certificate { certificate, key }];
+        settings.listen[0].tls = Some(Tls { certificates });
+    })
+    .await;
+    let mut clients = Vec::new();
+    for active in [1.0, 2.0] {
+        let stream = TcpStream::connect(gate.address()).await.unwrap();
+        let name = ServerName::try_from("media.test").unwrap();
+        let connecting = authority.connector(&["http/1.1"]).connect(name, stream);
+        let mut stream = within("a handshake", connecting).await.unwrap();
+        let request = b"GET /film HTTP/1.1\r\nHost: media.test\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        gate.until_active(active).await;
+        clients.push(stream);
+    }
+    for client in &mut clients {
+        client.shutdown().await.unwrap();
+    }
+    leave_but(&gate, (), 0.0).await;
+    origin
+        .wait_for("the origin to be let go", |log| log[0].state == State::Left)
+        .await;
+}
+
+/// The end of what a client sends is behind all that it has sent, which nobody reads before its turn,
+/// and which the system may not even take in.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_leaves_behind_more_than_is_read_is_let_go_with_the_origin() {
+    for length in [10, 100 << 10, 4 << 20] {
+        let valve = Valve::at(0);
+        let (origin, gate, _object) = scene(963, &valve, true).await;
+        let mut clients = Vec::new();
+        for active in [1.0, 2.0] {
+            let mut client = TcpStream::connect(gate.address()).await.unwrap();
+            let request = b"GET /film HTTP/1.1\r\nHost: media.test\r\n\r\n";
+            client.write_all(request).await.unwrap();
+            gate.until_active(active).await;
+            let (read, mut write) = client.into_split();
+            let sent = vec![b'x'; length];
+            // It may be stuck in it when it leaves.
+            let sending = tokio::spawn(async move { write.write_all(&sent).await });
+            clients.push((read, sending));
+        }
+        origin.wait_for("a request", |log| log.len() == 1).await;
+        for (read, sending) in clients {
+            sending.abort();
+            let _ = sending.await;
+            drop(read);
+        }
+        leave_but(&gate, (), 0.0).await;
+        origin
+            .wait_for("the origin to be let go", |log| log[0].state == State::Left)
+            .await;
+    }
+}
+
+/// A look at a client and the read of a body's last byte ask for the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_byte_of_a_body_may_come_by_itself() {
+    let origin = Origin::with(Script::new(964, 1000)).await;
+    let gate = Gate::before(&origin).await;
+    let mut client = gate.client().await;
+    let head = "POST /film HTTP/1.1\r\nHost: media.test\r\nContent-Length: 5\r\n\r\nhell";
+    client.send_raw("POST", head).await;
+    gate.until_active(1.0).await;
+    client.send_raw("POST", "o").await;
+    assert_eq!(client.answer().await.unwrap().status(), 200);
 }
