@@ -7,7 +7,7 @@ use crate::{
     fill::{Board, Body, Errand, Need, Tally, Visit},
     source::Detachable,
     store::{Mark, Object},
-    traffic::{Habit, Pace, Sending},
+    traffic::{Habit, Pace, Sending, Untaken},
 };
 use parking_lot::Mutex;
 use std::{
@@ -43,6 +43,8 @@ pub struct Order {
     pub sending: Sending,
     /// What its client is used to.
     pub habit: Arc<Habit>,
+    /// What all answers on its connection hold, where there may be many.
+    pub untaken: Option<Arc<Untaken>>,
     /// How fast, where not as fast as the client takes it.
     pub pace: Option<Pace>,
     /// Bytes given to this request, by where they came from.
@@ -108,6 +110,7 @@ impl Order {
             client: None,
             sending: Sending::default(),
             habit: Arc::default(),
+            untaken: None,
             pace: None,
             tally: Arc::default(),
             need: Arc::default(),

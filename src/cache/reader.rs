@@ -205,7 +205,8 @@ impl Reader {
             visit.come();
             let largest = order.sending.of(self.range.is_some()).segment;
             let cursor = Cursor::new(visit.clone(), self.range, order.closed, order.tally.clone());
-            let mut cursor = cursor.in_segments_of(largest, order.habit.clone());
+            let cursor = cursor.in_segments_of(largest, order.habit.clone());
+            let mut cursor = cursor.shares(order.untaken.clone());
             if let Some(run) = *order.brings.lock() {
                 cursor.owns(run);
             }

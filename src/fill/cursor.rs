@@ -14,7 +14,7 @@ use super::{
 use crate::{
     domain::{ByteRange, ChunkIndex, ChunkRun, chunk_at},
     store::{Read, SlowRead, Store},
-    traffic::{Habit, SegmentSize, Sending, Urgency, backoff},
+    traffic::{Habit, SegmentSize, Sending, Share, Untaken, Urgency, backoff},
 };
 use bytes::Bytes;
 use std::{
@@ -38,8 +38,10 @@ pub struct Cursor {
     has_begun: bool,
     ahead: ReadAhead,
     segment: SegmentSize,
+    /// What the connection's answers hold, where there may be many.
+    untaken: Option<Arc<Untaken>>,
     /// How much is to be given next, at most, since the last was given.
-    wanted: Option<usize>,
+    wanted: Option<Share>,
     slow: Option<SlowRead>,
     disk_ahead: DiskAhead,
     pause: Option<Pin<Box<Sleep>>>,
@@ -116,6 +118,7 @@ impl Cursor {
                 Sending::default().of(range.is_some()).segment,
                 Arc::default(),
             ),
+            untaken: None,
             wanted: None,
             slow: None,
             disk_ahead: DiskAhead::default(),
@@ -132,6 +135,12 @@ impl Cursor {
     /// Gives at most `largest` bytes at a time, by what the client is used to.
     pub fn in_segments_of(mut self, largest: usize, habit: Arc<Habit>) -> Self {
         self.segment = SegmentSize::new(largest, habit);
+        self
+    }
+
+    /// Counts what is given as held by a connection, and gives less where that holds much.
+    pub fn shares(mut self, untaken: Option<Arc<Untaken>>) -> Self {
+        self.untaken = untaken;
         self
     }
 
@@ -153,9 +162,12 @@ impl Cursor {
 
     /// The next bytes, at most `max` of them.
     pub async fn next_within(&mut self, max: usize) -> Result<Option<Bytes>, FillError> {
-        let next = || self.segment.next(now(), Store::bytes_given_out());
+        let next = || {
+            let size = self.segment.next(now(), Store::bytes_given_out());
+            Share::new(self.untaken.clone(), size)
+        };
         let wanted = self.wanted.get_or_insert_with(next);
-        let wanted = (*wanted).min(max).max(1);
+        let wanted = wanted.bytes().min(max).max(1);
         loop {
             self.finish_pause().await;
             if self.slow.is_some()
@@ -502,7 +514,7 @@ impl Cursor {
             true => Source::Origin,
             false => source,
         };
-        self.wanted = None;
+        let wanted = self.wanted.take();
         self.board().screen(self.position, &bytes);
         self.fetch_index();
         self.position += length;
@@ -517,7 +529,10 @@ impl Cursor {
             Source::Origin => &self.tally.origin,
         };
         counter.fetch_add(length, Relaxed);
-        bytes
+        match wanted {
+            Some(share) => share.hold(bytes),
+            None => bytes,
+        }
     }
 }
 

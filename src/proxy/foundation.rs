@@ -182,6 +182,7 @@ impl Proxy {
         let link = Link::of(session).filter(|_| session.subrequest_ctx.is_none());
         if let Some(link) = &link {
             order.habit = link.habit.clone();
+            order.untaken = stream.map(|_| link.untaken.clone());
         }
         order.client = link.map(|link| -> Arc<dyn Attendance> {
             Arc::new(Client {

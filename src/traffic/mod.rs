@@ -11,6 +11,7 @@ mod rate;
 pub mod recent;
 mod segment;
 mod sequel;
+mod untaken;
 mod urgency;
 
 pub use arriving::Arriving;
@@ -22,6 +23,7 @@ pub use queue::{Arrival, Queue, Ticket};
 pub use rate::{Meter, Meters, Rate};
 pub use segment::{Habit, Pieces, SegmentSize, Sending, UNSENT};
 pub use sequel::{Came, Row, Sequels};
+pub use untaken::{Share, Untaken};
 pub use urgency::{Class, Urgency};
 
 use std::time::Duration;

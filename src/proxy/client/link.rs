@@ -1,6 +1,9 @@
 //! What a request may know of the connection that it came over.
 
-use crate::{cache::Attendance, traffic::Habit};
+use crate::{
+    cache::Attendance,
+    traffic::{Habit, Untaken},
+};
 use parking_lot::Mutex;
 use pingora_core::protocols::raw_connect::ProxyDigest;
 use pingora_http::ResponseHeader;
@@ -34,6 +37,8 @@ pub struct Link {
     has_begun: AtomicBool,
     /// What its client takes at a time.
     pub habit: Arc<Habit>,
+    /// What its client has been given and not taken.
+    pub untaken: Arc<Untaken>,
     answer: Mutex<Answer>,
 }
 
@@ -80,6 +85,7 @@ impl Link {
             heads: AtomicUsize::new(0),
             has_begun: AtomicBool::new(false),
             habit: Arc::default(),
+            untaken: Arc::default(),
             answer: Mutex::default(),
         })
     }

@@ -176,16 +176,28 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     [&length[1..], &[kind, flags], &stream, payload].concat()
 }
 
+/// What a connection begins with: each stream may be sent so much, and all of them any amount.
+fn hello(window: u32) -> Vec<u8> {
+    let (settings, window_update) = (4, 8);
+    let initial_window = [&[0, 4], &window.to_be_bytes()[..]].concat();
+    [
+        &b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..],
+        &frame(settings, 0, 0, &initial_window),
+        &frame(window_update, 0, 0, &(1_u32 << 30).to_be_bytes()),
+    ]
+    .concat()
+}
+
+/// `GET http://media.test/film` in fields (RFC 7541): two of the table, two literal ones of which the
+/// table has the names.
+const GET_FILM: &[u8] = b"\x82\x86\x04\x05/film\x01\x0amedia.test";
+
 /// Heads that never end, frames that mean nothing: the connection ends, and it is counted why.
 #[tokio::test(flavor = "multi_thread")]
 async fn floods_of_frames_are_counted_as_what_they_are() {
-    let (data, headers, settings, continuation) = (0, 1, 4, 9);
+    let (data, headers, continuation) = (0, 1, 9);
     let (_origin, gate, object) = scene(Script::new(957, SIZE)).await;
-    let hello = [
-        &b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..],
-        &frame(settings, 0, 0, &[]),
-    ]
-    .concat();
+    let hello = hello(65_535);
     let endless = frame(continuation, 0, 1, b"").repeat(5000);
     for (reason, attack) in [
         ("flood", [frame(headers, 1, 1, b""), endless].concat()),
@@ -246,4 +258,22 @@ async fn an_answer_that_is_over_here_still_reaches_its_client_when_the_process_s
     let answer = async { asked.head().await.unwrap().whole().await };
     let (answer, ()) = tokio::join!(answer, stopping);
     assert_eq!((answer.cut, answer.body), (None, stored.body));
+}
+
+/// What is read for answers that nobody takes is held for all of a connection together, not for each.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_answers_that_are_not_taken_hold_little_more_than_a_few() {
+    const BODIES: &str = "response_body_bytes_total";
+    const HEADERS: u8 = 1;
+    let (_origin, gate, _object) = scene(Script::new(962, 4 << 20)).await;
+    gate.get("/film").await;
+    let before = gate.metric(BODIES).await;
+    let mut client = TcpStream::connect(gate.address()).await.unwrap();
+    let asked = (0..100).map(|nth| frame(HEADERS, 5, 2 * nth + 1, GET_FILM));
+    let asked = [hello(0), asked.collect::<Vec<_>>().concat()].concat();
+    client.write_all(&asked).await.unwrap();
+    gate.until_told("first_byte_seconds_count{outcome=\"hit\"} 100")
+        .await;
+    let read = gate.metric(BODIES).await - before;
+    assert!((1e5..1e6).contains(&read), "{read} bytes");
 }
