@@ -21,7 +21,7 @@ pub struct HeadLimits {
 
 /// Why a head is not waited for any longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Excess {
+pub enum Fault {
     /// It takes too long.
     #[error("the head of a request takes too long")]
     Time,
@@ -31,6 +31,9 @@ pub enum Excess {
     /// It has too many fields.
     #[error("the head of a request has too many fields")]
     Fields,
+    /// It does not begin with a method, a target and a version (RFC 9112, section 3).
+    #[error("the first line of a request is none")]
+    Line,
 }
 
 /// A head that comes in.
@@ -53,6 +56,16 @@ struct Lines {
     is_begun: bool,
     /// The empty one has come that ends the head.
     is_over: bool,
+    first: RequestLine,
+}
+
+/// The first line as it comes in. Pingora escapes what does not belong into a target, and goes on.
+#[derive(Debug, Default)]
+struct RequestLine {
+    spaces: usize,
+    /// The byte before.
+    last: Option<u8>,
+    is_malformed: bool,
 }
 
 /// The most fields that Pingora's parser makes something of.
@@ -94,35 +107,51 @@ impl HeadRead {
         began.map_or(Duration::ZERO, |began| now.saturating_duration_since(began))
     }
 
-    /// Some of it has come, or nothing; wakes the task when it is late.
-    pub fn check(&mut self, cx: &mut Context<'_>, came: &[u8], now: Instant) -> Result<(), Excess> {
+    /// Some of it has come, or nothing; gives how much of that is the head's. It wakes the task when
+    /// it is late.
+    pub fn check(
+        &mut self,
+        cx: &mut Context<'_>,
+        came: &[u8],
+        now: Instant,
+    ) -> Result<usize, Fault> {
         self.bytes += came.len();
-        self.lines.pass(came);
+        let of_head = self.lines.pass(came);
+        if self.lines.first.is_malformed {
+            return Err(Fault::Line);
+        }
         if self.lines.fields() > MOST_FIELDS {
-            return Err(Excess::Fields);
+            return Err(Fault::Fields);
         }
         if self.bytes > self.limits.bytes + BEYOND {
-            return Err(Excess::Bytes);
+            return Err(Fault::Bytes);
         }
         if self.bytes == 0 {
-            return Ok(());
+            return Ok(0);
         }
         let limit = now + self.limits.time;
         let late = self
             .late
             .get_or_insert_with(|| Box::pin(sleep_until(limit)));
         match late.as_mut().poll(cx) {
-            Poll::Ready(()) => Err(Excess::Time),
-            Poll::Pending => Ok(()),
+            Poll::Ready(()) => Err(Fault::Time),
+            Poll::Pending => Ok(of_head),
         }
     }
 }
 
 impl Lines {
-    fn pass(&mut self, bytes: &[u8]) {
-        for byte in bytes {
+    /// Gives how many of the bytes are the head's. Behind its end all are: it is for who parses it to
+    /// see where it ends otherwise.
+    fn pass(&mut self, bytes: &[u8]) -> usize {
+        if self.is_over {
+            return bytes.len();
+        }
+        for (at, byte) in bytes.iter().enumerate() {
+            if self.ended == 0 {
+                self.first.pass(*byte);
+            }
             match byte {
-                _ if self.is_over => return,
                 b'\r' => {}
                 b'\n' if self.is_begun => {
                     self.ended += 1;
@@ -132,7 +161,11 @@ impl Lines {
                 b'\n' => self.is_over = self.ended > 0,
                 _ => self.is_begun = true,
             }
+            if self.is_over {
+                return at + 1;
+            }
         }
+        bytes.len()
     }
 
     /// All of them but the request's own line.
@@ -141,16 +174,35 @@ impl Lines {
     }
 }
 
-impl Excess {
+impl RequestLine {
+    fn pass(&mut self, byte: u8) {
+        let is_first = matches!(self.last, None | Some(b'\n'));
+        let follows = |before: u8| self.last == Some(before);
+        self.is_malformed |= match byte {
+            b'\n' => false,
+            _ if follows(b'\r') => true,
+            b'\r' => false,
+            b' ' => {
+                self.spaces += 1;
+                is_first || follows(b' ') || self.spaces > 2
+            }
+            _ => byte.is_ascii_control(),
+        };
+        self.last = Some(byte);
+    }
+}
+
+impl Fault {
     /// What is wrong with the request.
     pub fn malformed(self) -> Malformed {
         match self {
             Self::Time => Malformed::TooSlow,
             Self::Bytes | Self::Fields => Malformed::TooLarge,
+            Self::Line => Malformed::Unreadable,
         }
     }
 
-    /// What the client is told (RFC 9110, section 15.5.9, and RFC 6585, section 5).
+    /// What the client is told (RFC 9110, sections 15.5.1 and 15.5.9, and RFC 6585, section 5).
     pub fn answer(self) -> &'static str {
         match self {
             Self::Time => {
@@ -159,17 +211,20 @@ impl Excess {
             Self::Bytes | Self::Fields => {
                 "HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
             }
+            Self::Line => {
+                "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+            }
         }
     }
 }
 
-impl From<Excess> for io::Error {
-    fn from(excess: Excess) -> Self {
-        let kind = match excess {
-            Excess::Time => io::ErrorKind::TimedOut,
-            Excess::Bytes | Excess::Fields => io::ErrorKind::InvalidData,
+impl From<Fault> for io::Error {
+    fn from(fault: Fault) -> Self {
+        let kind = match fault {
+            Fault::Time => io::ErrorKind::TimedOut,
+            Fault::Bytes | Fault::Fields | Fault::Line => io::ErrorKind::InvalidData,
         };
-        Self::new(kind, excess)
+        Self::new(kind, fault)
     }
 }
 
@@ -177,6 +232,30 @@ impl From<Excess> for io::Error {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_first_line_is_a_method_a_target_and_a_version() {
+        let table = [
+            ("GET / HTTP/1.1\r\n", true),
+            ("\r\n\nGET / HTTP/1.1\n", true),
+            ("GET /\u{e9} HTTP/1.1\r\n", true),
+            ("GET /\r\nA:  b\tc\r\n", true),
+            (" GET / HTTP/1.1\r\n", false),
+            ("\r\n GET / HTTP/1.1\r\n", false),
+            ("GET  / HTTP/1.1\r\n", false),
+            ("GET /a b HTTP/1.1\r\n", false),
+            ("GET / HTTP/1.1 \r\n", false),
+            ("GET /\t HTTP/1.1\r\n", false),
+            ("GET /\u{7f} HTTP/1.1\r\n", false),
+            ("GET /\r HTTP/1.1\r\n", false),
+            ("GET /\0", false),
+        ];
+        for (text, is_one) in table {
+            let mut lines = Lines::default();
+            lines.pass(text.as_bytes());
+            assert_eq!(!lines.first.is_malformed, is_one, "{text:?}");
+        }
+    }
 
     proptest! {
         #[test]
@@ -191,13 +270,19 @@ mod tests {
                 "\r\n".repeat(before),
                 "X: a\r\n".repeat(fields),
             );
+            let length = head.len() - body.len();
             let (mut lines, mut rest) = (Lines::default(), head.as_bytes());
             for cut in cuts {
                 let (piece, left) = rest.split_at(cut.min(rest.len()));
-                lines.pass(piece);
+                let sent = head.len() - rest.len();
+                let of_head = lines.pass(piece);
+                if sent < length {
+                    prop_assert_eq!(of_head, piece.len().min(length - sent));
+                }
                 rest = left;
             }
             lines.pass(rest);
+            prop_assert!(lines.is_over && !lines.first.is_malformed);
             prop_assert_eq!(lines.fields(), fields);
         }
     }

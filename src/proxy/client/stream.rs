@@ -11,7 +11,7 @@
 use super::{
     date_line::{Date, DateLine},
     farewell::Farewell,
-    head_read::{Excess, HeadLimits, HeadRead},
+    head_read::{Fault, HeadLimits, HeadRead},
     held_head::HeldHead,
     http2::Http2Stream,
     link::Link,
@@ -56,7 +56,7 @@ pub struct ClientStream {
     head: HeadRead,
     /// The wait for a client to be gone.
     leaving: Leaving,
-    /// What was read to see which protocol is spoken, to be read once more.
+    /// What was read to see which protocol is spoken or where a head ends, to be read once more.
     ahead: Bytes,
     /// The answer whose head comes next.
     next: Mutex<Option<NextHead>>,
@@ -151,6 +151,15 @@ impl ClientStream {
         Poll::Ready(Ok(()))
     }
 
+    /// What has come behind a head is read in its turn: it may be another, with bounds of its own.
+    fn keep_behind(&mut self, buffer: &mut ReadBuf<'_>, end: usize) {
+        let behind = &buffer.filled()[end..];
+        if !behind.is_empty() {
+            self.ahead = [behind, &self.ahead].concat().into();
+            buffer.set_filled(end);
+        }
+    }
+
     /// Reads while an answer is made. To Pingora the end of what a client sends is the client's
     /// leaving; it may only have said all (RFC 9112, section 9.6). And of what comes behind a request
     /// it reads one byte and looks no more, so that it misses the end. Where it looks at a client, for
@@ -176,12 +185,12 @@ impl ClientStream {
 
     /// Says why the head of a request is not waited for, as far as that goes out at once: whoever
     /// sends so little, or so much, may not read it.
-    fn refuse(&mut self, cx: &mut Context<'_>, excess: Excess) -> io::Error {
-        let answer = excess.answer();
+    fn refuse(&mut self, cx: &mut Context<'_>, fault: Fault) -> io::Error {
+        let answer = fault.answer();
         let _ = Pin::new(&mut self.inner).poll_write(cx, answer.as_bytes());
         let _ = Pin::new(&mut self.inner).poll_flush(cx);
-        self.note_refused(excess.malformed());
-        excess.into()
+        self.note_refused(fault.malformed());
+        fault.into()
     }
 
     /// An answer is about to be written. While the head of a request is expected that is Pingora's
@@ -356,8 +365,11 @@ impl AsyncRead for ClientStream {
             self.link.head_begins();
         }
         match self.head.check(cx, came, Instant::now()) {
-            Ok(()) => read,
-            Err(excess) => Poll::Ready(Err(self.refuse(cx, excess))),
+            Ok(of_head) => {
+                self.keep_behind(buffer, before + of_head);
+                read
+            }
+            Err(fault) => Poll::Ready(Err(self.refuse(cx, fault))),
         }
     }
 }

@@ -77,6 +77,35 @@ async fn what_could_be_read_in_two_ways_is_refused_and_never_forwarded() {
     assert_eq!(gate.get("/film").await.status(), 200);
 }
 
+/// A target ends at the first space (RFC 9112, section 3.2): what is behind it belongs to no request, and
+/// is not to be guessed at.
+#[tokio::test(flavor = "multi_thread")]
+async fn request_lines_that_are_none_are_refused_and_never_forwarded() {
+    let (origin, gate) = scene().await;
+    let good = "GET /film HTTP/1.1\r\nHost: media.test\r\n\r\n";
+    for line in [
+        "GET /fi lm HTTP/1.1",
+        "GET /film HTTP/1.1 HTTP/1.1",
+        "GET  /film HTTP/1.1",
+        "GET /film  HTTP/1.1",
+        "GET /film HTTP/1.1 ",
+        "GET\t/film HTTP/1.1",
+        "GET /fi\tlm HTTP/1.1",
+        "GET /fi\0lm HTTP/1.1",
+        "GET /fi\x7flm HTTP/1.1",
+        "GET /fi\rlm HTTP/1.1",
+    ] {
+        let request = format!("{line}\r\nHost: media.test\r\n\r\n");
+        let answer = exchange(&gate, request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{line:?}: {answer}");
+        // Also behind another, in one piece with it.
+        let answer = exchange(&gate, format!("{good}{request}").as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{line:?}: {answer}");
+        assert!(answer.contains("HTTP/1.1 400 "), "{line:?}: {answer}");
+    }
+    assert_eq!(origin.log().len(), 1, "{:#?}", origin.log());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn heads_that_are_too_large_are_refused() {
     let (origin, gate) = scene().await;
