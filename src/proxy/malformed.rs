@@ -52,11 +52,13 @@ pub enum Ended {
     Protocol,
     /// Too many of its requests were malformed.
     Malformed,
+    /// The head of a request has not come in time.
+    Slow,
 }
 
 impl Ended {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Flood, Self::Protocol, Self::Malformed];
+    pub const ALL: [Self; 4] = [Self::Flood, Self::Protocol, Self::Malformed, Self::Slow];
 
     /// The value of the label `reason` in the metrics.
     pub fn label(self) -> &'static str {
@@ -64,6 +66,7 @@ impl Ended {
             Self::Flood => "flood",
             Self::Protocol => "protocol",
             Self::Malformed => "malformed",
+            Self::Slow => "slow",
         }
     }
 }

@@ -145,7 +145,7 @@ impl Default for Stats {
             ),
             ended: counter(
                 "tidegate_http2_connections_ended_total",
-                "HTTP/2 connections that were ended for what their clients did, by reason: flood (more frames, resets or continuations than any use needs), protocol (frames that mean nothing), malformed (too many requests of which nothing could be made). A rise of flood says that somebody attacks; clients.max_connections_per_address bounds what one address can do.",
+                "HTTP/2 connections that were ended for what their clients did, by reason: flood (more frames, resets or continuations than any use needs), protocol (frames that mean nothing), malformed (too many requests of which nothing could be made), slow (a head that did not end in time). A rise of flood says that somebody attacks; clients.max_connections_per_address bounds what one address can do.",
                 "reason",
             ),
             purges: IntCounterVec::new(

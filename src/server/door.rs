@@ -254,6 +254,7 @@ fn http2_limits(clients: &Clients) -> Http2Limits {
     Http2Limits {
         streams: clients.max_http2_streams as u32,
         header: clients.max_header_size as u32,
+        header_time: clients.header_timeout,
         idle: clients.idle_timeout,
     }
 }

@@ -13,12 +13,12 @@ use super::{
     farewell::Farewell,
     head_read::{Fault, HeadLimits, HeadRead},
     held_head::HeldHead,
-    http2::Http2Stream,
+    http2::{FieldBlockRead, Http2Stream},
     link::Link,
 };
 use crate::{
     cache::Attendance,
-    proxy::malformed::{Caller, Malformed, Refused},
+    proxy::malformed::{Caller, Ended, Malformed, Refused},
 };
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -54,6 +54,8 @@ pub struct ClientStream {
     has_refused: bool,
     carrier: Arc<ProxyDigest>,
     head: HeadRead,
+    /// The same over HTTP/2.
+    field_block: Option<FieldBlockRead>,
     /// The wait for a client to be gone.
     leaving: Leaving,
     /// What was read to see which protocol is spoken or where a head ends, to be read once more.
@@ -98,6 +100,7 @@ impl ClientStream {
             caller,
             has_refused: false,
             head: HeadRead::new(limits),
+            field_block: None,
             leaving: Leaving::default(),
             ahead: Bytes::new(),
             next: Mutex::default(),
@@ -131,6 +134,31 @@ impl ClientStream {
         let is_http2 = first == PREFACE;
         self.ahead = first.freeze();
         Ok(is_http2)
+    }
+
+    /// HTTP/2 is spoken from now on. No head may take longer than this.
+    pub(super) fn expect_frames(&mut self, limit: Duration) {
+        self.field_block = Some(FieldBlockRead::new(limit, PREFACE.len()));
+    }
+
+    /// Reads what HTTP/2 makes its frames of.
+    fn poll_frames(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = self.poll_inner_read(cx, buffer);
+        let Some(field_block) = &mut self.field_block else {
+            return read;
+        };
+        if read.is_ready() {
+            field_block.pass(&buffer.filled()[before..]);
+            return read;
+        }
+        ready!(field_block.poll_late(cx));
+        self.caller.note_ended(Ended::Slow);
+        Poll::Ready(Err(Fault::Time.into()))
     }
 
     /// The protocol that TLS was negotiated for.
@@ -354,6 +382,9 @@ impl AsyncRead for ClientStream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.field_block.is_some() {
+            return self.poll_frames(cx, buffer);
+        }
         let Some(number) = self.link.expected_head() else {
             return self.poll_beside_answer(cx, buffer);
         };

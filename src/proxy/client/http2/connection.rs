@@ -44,6 +44,8 @@ pub struct Http2Limits {
     pub streams: u32,
     /// The head of a request, in bytes.
     pub header: u32,
+    /// How long it may take.
+    pub header_time: Duration,
     /// How long it is kept without a request.
     pub idle: Duration,
 }
@@ -78,7 +80,7 @@ impl Http2Limits {
 /// still waited for: whoever has only just come knows nothing of that, and is owed an answer.
 pub async fn serve<A>(
     app: Arc<A>,
-    client: ClientStream,
+    mut client: ClientStream,
     limits: Http2Limits,
     shutdown: ShutdownWatch,
     stops: impl Future<Output = Duration>,
@@ -86,6 +88,7 @@ pub async fn serve<A>(
     A: HttpServerApp + Send + Sync + 'static,
 {
     let (digest, caller) = (digest(&client), client.caller().clone());
+    client.expect_frames(limits.header_time);
     let greeted = timeout(limits.idle, limits.options().handshake(client)).await;
     let Ok(Ok(mut connection)) = greeted else {
         return;

@@ -13,12 +13,14 @@
 mod answer;
 mod body;
 mod connection;
+mod field_block;
 mod request;
 mod session;
 mod stream;
 mod wakers;
 
 pub use connection::{Http2Limits, serve};
+pub(super) use field_block::FieldBlockRead;
 pub(in crate::proxy) use stream::Http2Stream;
 
 use std::{future::Future, time::Duration};

@@ -277,3 +277,40 @@ async fn a_hundred_answers_that_are_not_taken_hold_little_more_than_a_few() {
     let read = gate.metric(BODIES).await - before;
     assert!((1e5..1e6).contains(&read), "{read} bytes");
 }
+
+/// A head may take its time, in whatever frames it comes, and no more.
+#[tokio::test(flavor = "multi_thread")]
+async fn heads_that_do_not_end_are_not_waited_for() {
+    let (headers, continuation) = (1, 9);
+    let origin = Origin::with(Script::new(963, 1000)).await;
+    let gate = Gate::with(&origin, |settings| {
+        settings.clients.header_timeout = Duration::from_millis(300);
+    })
+    .await;
+    let whole = frame(headers, 5, 1, GET_FILM);
+    let begun = frame(headers, 1, 1, &GET_FILM[..5]);
+    for (begun, drip) in [
+        (begun.clone(), Vec::new()),
+        (begun, frame(continuation, 0, 1, b"")),
+        (whole[..12].to_vec(), Vec::new()),
+    ] {
+        let mut stream = TcpStream::connect(gate.address()).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let begun = [hello(65_535), begun].concat();
+        stream.write_all(&begun).await.unwrap();
+        let (mut read, mut write) = stream.into_split();
+        let dripping = tokio::spawn(async move {
+            while !drip.is_empty() && write.write_all(&drip).await.is_ok() {
+                // h2 takes no more than a few.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            write
+        });
+        let mut said = Vec::new();
+        let _ = within("it to be closed", read.read_to_end(&mut said)).await;
+        dripping.abort();
+    }
+    let slow = "connections_ended_total{reason=\"slow\"} 3";
+    gate.until_told(slow).await;
+    assert!(origin.log().is_empty(), "{:#?}", origin.log());
+}
