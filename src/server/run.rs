@@ -183,8 +183,7 @@ impl<'a> Process<'a> {
                         tokio::select! {
                             handed = &mut handed => handed,
                             () = self.signals.stop() => {
-                                // Left off, the new process ends: it waits for this one's word.
-                                if decision.take() {
+                                if decision.call_off() {
                                     log::info!("upgrade: called off, as this process is to stop");
                                     break;
                                 }

@@ -8,6 +8,7 @@ use crate::{
     server::{Running, notify},
     store::{Given, Superseded},
 };
+use parking_lot::Mutex;
 use std::{
     io,
     os::fd::AsFd,
@@ -28,21 +29,35 @@ struct Heir {
 }
 
 /// A process that is killed unless it is let go.
-struct OnTrial(Option<Child>);
+#[derive(Clone, Debug, Default)]
+struct OnTrial(Arc<Mutex<Option<Child>>>);
 
 /// Whether the new process is to be the one that counts: decided once, by whoever comes first.
 #[derive(Clone, Debug, Default)]
-pub(in crate::server) struct Decision(Arc<AtomicBool>);
+pub(in crate::server) struct Decision {
+    is_taken: Arc<AtomicBool>,
+    process: OnTrial,
+}
 
 impl Decision {
     /// Whether it is the caller's.
-    pub fn take(&self) -> bool {
-        !self.0.swap(true, SeqCst)
+    fn take(&self) -> bool {
+        !self.is_taken.swap(true, SeqCst)
+    }
+
+    /// Has the new process not be the one that counts, if it is not yet. It is killed: one that hangs
+    /// would keep the sockets that nobody else listens on any more.
+    pub fn call_off(&self) -> bool {
+        let is_ours = self.take();
+        if is_ours && let Some(process) = self.process.0.lock().as_mut() {
+            let _ = process.kill();
+        }
+        is_ours
     }
 }
 
 /// Has the file at `program` take over with this process's arguments. An error leaves everything as
-/// it was. Whoever takes the decision before has the new process end, and may drop this.
+/// it was. Whoever calls it off before has the new process end, and may drop this.
 pub(in crate::server) async fn hand_over(
     running: &Running,
     program: &Path,
@@ -63,9 +78,9 @@ async fn hand_all_over(
     decision: &Decision,
 ) -> Result<(), HandoverError> {
     let sockets = running.sockets()?;
-    let program = program.to_owned();
+    let (program, process) = (program.to_owned(), decision.process.clone());
     let heir = blocking(move || {
-        let heir = Heir::start(&program, is_drained)?;
+        let heir = Heir::start(&program, is_drained, process)?;
         heir.ask(|channel| {
             channel.send(GREETING, None)?;
             for socket in &sockets {
@@ -87,8 +102,8 @@ async fn hand_all_over(
         heir.let_go(&decision)
     });
     match taken.await {
-        Ok(channel) => {
-            tokio::task::spawn_blocking(move || tell(&channel, writes));
+        Ok(heir) => {
+            tokio::task::spawn_blocking(move || tell(&heir.channel, writes));
             Ok(())
         }
         Err(why) => {
@@ -123,7 +138,7 @@ fn tell(channel: &Channel, mut writes: mpsc::Receiver<Superseded>) {
 }
 
 impl Heir {
-    fn start(program: &Path, is_drained: bool) -> Result<Self, HandoverError> {
+    fn start(program: &Path, is_drained: bool, process: OnTrial) -> Result<Self, HandoverError> {
         let (channel, other) = Channel::pair()?;
         channel.set_patience(Some(PATIENCE))?;
         let mut command = Command::new(program);
@@ -135,21 +150,18 @@ impl Heir {
         for variable in ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_PID"] {
             command.env_remove(variable);
         }
-        let process = command.spawn();
-        let process = process.map_err(|source| HandoverError::Spawn {
+        let started = command.spawn();
+        let started = started.map_err(|source| HandoverError::Spawn {
             file: program.to_owned(),
             source,
         })?;
-        log::info!("upgrade: process {} is to take over", process.id());
-        let process = OnTrial(Some(process));
+        log::info!("upgrade: process {} is to take over", started.id());
+        *process.0.lock() = Some(started);
         Ok(Self { channel, process })
     }
 
     /// Goes on with the conversation. Where it ends because the process has, that is the reason.
-    fn ask<T>(
-        mut self,
-        talk: impl FnOnce(&Channel) -> io::Result<T>,
-    ) -> Result<Self, HandoverError> {
+    fn ask<T>(self, talk: impl FnOnce(&Channel) -> io::Result<T>) -> Result<Self, HandoverError> {
         let Err(why) = talk(&self.channel) else {
             return Ok(self);
         };
@@ -163,24 +175,24 @@ impl Heir {
     }
 
     /// From here on the new process is the one that counts, unless it has been decided otherwise.
-    fn let_go(mut self, decision: &Decision) -> Result<Channel, HandoverError> {
+    fn let_go(self, decision: &Decision) -> Result<Self, HandoverError> {
         if !decision.take() {
             return Err(io::Error::from(io::ErrorKind::Interrupted).into());
         }
-        if let Some(process) = &self.process.0 {
+        if let Some(process) = &*self.process.0.lock() {
             notify::tell(&format!("MAINPID={}", process.id()));
         }
         self.channel.send(GO, None)?;
         // It is not waited for: it outlives this process.
-        self.process.0 = None;
-        Ok(self.channel)
+        *self.process.0.lock() = None;
+        Ok(self)
     }
 }
 
 impl OnTrial {
     /// Sees to it that the process is dead, and tells how it ended where it did so by itself.
-    fn end(&mut self) -> Option<String> {
-        let mut process = self.0.take()?;
+    fn end(&self) -> Option<String> {
+        let mut process = self.0.lock().take()?;
         let late = Instant::now() + LAST_MOMENTS;
         loop {
             if let Ok(Some(status)) = process.try_wait() {
@@ -200,9 +212,9 @@ impl OnTrial {
 /// How long a process that has said its last is given to end by itself.
 const LAST_MOMENTS: Duration = Duration::from_secs(1);
 
-impl Drop for OnTrial {
+impl Drop for Heir {
     fn drop(&mut self) {
-        self.end();
+        self.process.end();
     }
 }
 
@@ -213,7 +225,7 @@ mod tests {
     /// A new process, and its end of the conversation.
     fn heir() -> (Heir, Channel) {
         let (channel, other) = Channel::pair().unwrap();
-        let process = OnTrial(None);
+        let process = OnTrial::default();
         (Heir { channel, process }, Channel::of(other))
     }
 
@@ -221,7 +233,7 @@ mod tests {
     fn what_is_called_off_hears_no_go() {
         let decision = Decision::default();
         let (heir, other) = heir();
-        assert!(decision.take());
+        assert!(decision.call_off());
         assert!(heir.let_go(&decision).is_err());
         assert!(other.receive().is_err());
     }
@@ -230,8 +242,8 @@ mod tests {
     fn what_has_gone_on_is_not_called_off() {
         let decision = Decision::default();
         let (heir, other) = heir();
-        let _channel = heir.let_go(&decision).unwrap();
-        assert!(!decision.take());
+        let _heir = heir.let_go(&decision).unwrap();
+        assert!(!decision.call_off());
         other.expect(GO).unwrap();
     }
 }

@@ -401,6 +401,25 @@ async fn an_order_to_stop_calls_off_an_upgrade() {
     tidegate.first_ended().await;
 }
 
+/// One that hangs would keep the sockets: clients would be accepted by nobody, and nobody could listen.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_amid_an_upgrade_leaves_no_process_behind_that_hangs() {
+    let (scene, _film, mut tidegate) = Scene::with_film(801).await;
+    scene.install_script("#!/bin/sh\nexec sleep 600\n");
+    tidegate.signal(tidegate.current(), "USR2");
+    let new = tidegate.heir().await;
+    tidegate.signal(tidegate.current(), "TERM");
+    tidegate.first_ended().await;
+    let new = Path::new("/proc").join(new.to_string());
+    let ended = async {
+        while std::fs::read(new.join("cmdline")).is_ok_and(|line| !line.is_empty()) {
+            tokio::task::yield_now().await;
+        }
+    };
+    within("the new process to end", ended).await;
+    assert!(Client::try_connect(tidegate.address).await.is_none());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn where_the_new_process_fails_the_old_one_goes_on_and_keeps_its_store() {
     let scene = Scene::new("1GiB").await;
