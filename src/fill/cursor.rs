@@ -291,7 +291,9 @@ impl Cursor {
         match board.claim(chunk, self.end_of_window(chunk), now()) {
             Claim::Lost => {
                 self.visit.fills().withdraw(&board);
-                Err(FillError::Lost)
+                // What has brought it may have failed before this reader came.
+                let (_, failure) = board.failures(chunk);
+                Err(failure.unwrap_or(FillError::Lost))
             }
             Claim::Wait => self.wait(board.changed(chunk)).await,
             Claim::Fetch(run, flight) => {
