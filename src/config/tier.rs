@@ -142,9 +142,12 @@ fn url(at: &Spot) -> Option<String> {
     const EXPECTED: &str = "a URL such as http://127.0.0.1:9000";
     let text = text(at, EXPECTED)?;
     let parsed = url::Url::parse(text).ok();
-    let is_http =
-        parsed.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    match is_http {
+    // A password would be shown wherever the place is named.
+    let is_fit = parsed.is_some_and(|url| {
+        let is_secret = !url.username().is_empty() || url.password().is_some();
+        matches!(url.scheme(), "http" | "https") && url.has_host() && !is_secret
+    });
+    match is_fit {
         true => Some(text.trim_end_matches('/').to_owned()),
         false => at.expected(EXPECTED),
     }
