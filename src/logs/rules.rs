@@ -101,7 +101,8 @@ fn name(parameter: &str) -> Cow<'_, [u8]> {
 
 /// Names that parameters have which let their bearers in, in whatever case. The rest of a signed
 /// URL's parameters are told by these beside them.
-const KNOWN: [&str; 42] = [
+const KNOWN: [&str; 44] = [
+    "__token__",
     "access_token",
     "accesstoken",
     "api_key",
@@ -121,6 +122,7 @@ const KNOWN: [&str; 42] = [
     "idtoken",
     "jsessionid",
     "jwt",
+    "md5",
     "otp",
     "pass",
     "passwd",
@@ -175,6 +177,7 @@ mod tests {
             ("token", ""),
             ("", ""),
             ("key=1&hash=2&St=3&PIN=4", "key=1"),
+            ("md5=1&__token__=2&w", "w"),
             ("to=https%3A%2F%2Fx%2F%3Ftoken%3Dabc&w=1", "w=1"),
             ("to=https://x/?token=abc&w=1", "w=1"),
             ("to=https%3A%2F%2Fx%2F%3Fto%3Dy%253FTOKEN%253Dabc&w", "w"),
