@@ -115,8 +115,9 @@ async fn who_waits_for_room_to_gather_gets_it_from_the_tier() {
     all_at_once(first.address(), &films).await;
     fleet.uploaded(8 * SIZE).await;
     let asked = fleet.origin.log().len();
+    let patient = |config: &mut Config| config.patience = config.timeout;
     let second = fleet
-        .edge_set(|_| (), |settings| settings.fill.in_flight = CHUNK)
+        .edge_set(patient, |settings| settings.fill.in_flight = CHUNK)
         .await;
     all_at_once(second.address(), &films).await;
     assert_eq!(fleet.origin.log().len(), asked);
