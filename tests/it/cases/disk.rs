@@ -163,6 +163,7 @@ async fn what_was_whole_is_there_after_a_restart() {
 async fn a_damaged_chunk_is_healed_and_counted() {
     let (origin, mut gate, object) = scene(Script::new(122, SIZE)).await;
     check(&gate, "/film", &object).await;
+    gate.until_stored(SIZE).await;
     let asked = origin.settled().await.len();
     gate.stop().await;
     for offset in [3 * CHUNK + 500, 8 * CHUNK + 7] {
