@@ -115,7 +115,10 @@ async fn who_waits_for_room_to_gather_gets_it_from_the_tier() {
     all_at_once(first.address(), &films).await;
     fleet.uploaded(8 * SIZE).await;
     let asked = fleet.origin.log().len();
-    let patient = |config: &mut Config| config.patience = config.timeout;
+    let patient = |config: &mut Config| {
+        config.timeout = Duration::from_secs(60);
+        config.patience = config.timeout;
+    };
     let second = fleet
         .edge_set(patient, |settings| settings.fill.in_flight = CHUNK)
         .await;
