@@ -4,8 +4,7 @@
 use super::Attendance;
 use crate::{
     domain::{ByteRange, ChunkRun, Sizes},
-    fill::{Board, Body, Errand, Need, Tally, Visit},
-    source::Detachable,
+    fill::{Board, Body, Detachable, Errand, Need, Tally, Visit},
     store::{Mark, Object},
     traffic::{Habit, Pace, Sending, Untaken},
 };

@@ -33,7 +33,7 @@ mod verdict;
 mod visit;
 mod workers;
 
-pub use crate::source::{Body, Need};
+pub use crate::source::{Body, Detachable, Need};
 pub use anteroom::Anteroom;
 pub use board::{Board, Coverage};
 pub use catalogue::Catalogue;
