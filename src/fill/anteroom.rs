@@ -1,5 +1,6 @@
 //! Room for chunks that may not come in before all of them is here.
 
+use super::budget::take;
 use prometheus::IntCounter;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -35,11 +36,7 @@ impl Anteroom {
     /// waits puts a deadline on it.
     pub async fn take(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
         let share = u32::try_from(bytes.div_ceil(1024).min(self.most)).ok()?;
-        if let Ok(taken) = self.room.clone().try_acquire_many_owned(share) {
-            return Some(taken);
-        }
-        self.waits.inc();
-        self.room.clone().acquire_many_owned(share).await.ok()
+        take(&self.room, share, || self.waits.inc()).await
     }
 }
 

@@ -432,12 +432,12 @@ impl Board {
         }
     }
 
-    /// What lacks of it can't be asked for again: lookups are not to find it any more.
+    /// Lookups are not to find it any more: see [`Board::is_withdrawn`].
     pub(super) fn withdraw(&self) {
         self.withdrawn.store(true, SeqCst);
     }
 
-    /// Whether it has turned out that this object is not to be kept. Those who read it read on;
+    /// Whether it has turned out that this object is not to be kept, or never whole. Those who read it read on;
     /// lookups are not to find it, and it goes with its last reader.
     pub fn is_withdrawn(&self) -> bool {
         self.withdrawn.load(SeqCst)

@@ -195,12 +195,22 @@ impl Fills {
         room: &Arc<Semaphore>,
         share: u32,
     ) -> Option<OwnedSemaphorePermit> {
-        if let Ok(taken) = room.clone().try_acquire_many_owned(share) {
-            return Some(taken);
-        }
-        self.stats.waits.with_label_values(&[budget]).inc();
-        room.clone().acquire_many_owned(share).await.ok()
+        let waits = || self.stats.waits.with_label_values(&[budget]).inc();
+        take(room, share, waits).await
     }
+}
+
+/// Takes room, and says so where that has to be waited for.
+pub(super) async fn take(
+    room: &Arc<Semaphore>,
+    share: u32,
+    waits: impl FnOnce(),
+) -> Option<OwnedSemaphorePermit> {
+    if let Ok(taken) = room.clone().try_acquire_many_owned(share) {
+        return Some(taken);
+    }
+    waits();
+    room.clone().acquire_many_owned(share).await.ok()
 }
 
 /// A chunk's share, in KiB.
