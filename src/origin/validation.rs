@@ -54,9 +54,9 @@ pub(super) async fn send(
     asked.remove_header(&header::IF_NONE_MATCH);
     asked.remove_header(&header::IF_MODIFIED_SINCE);
     let answered = send_on(attempts(), ask, &asked, interim).await?;
-    match judge(answered.head.status, &answered.head.headers, &asked.headers) {
-        Word::Unasked => Err(unasked(answered)),
-        Word::Fit | Word::OfAnother => Ok(answered),
+    match answered.head.status {
+        StatusCode::NOT_MODIFIED => Err(unasked(answered)),
+        _ => Ok(answered),
     }
 }
 
