@@ -77,6 +77,7 @@ impl Readings {
             Box::new(stored.checksum_failures.clone()),
             Box::new(stored.disk_errors.clone()),
             Box::new(stored.lost.clone()),
+            Box::new(stored.refusing.clone()),
             Box::new(stored.reads_waiting.clone()),
             Box::new(stored.read_ahead_dropped.clone()),
             Box::new(stored.purged_objects.clone()),

@@ -124,14 +124,11 @@ pub struct Done<'a> {
     pub handling: Handling,
     /// It joined another's transfer.
     pub collapsed: bool,
-    /// What came in for it can't be kept.
-    pub unkept: bool,
+    /// Why what came in for it can't be kept.
+    pub unkept: Option<&'static str>,
     /// What else there is to say.
     pub detail: Option<&'a str>,
 }
-
-/// What is said where nothing can be kept and there is nothing else to say.
-const DISK_GONE: &str = "disk-gone";
 
 impl<'a> Done<'a> {
     /// It was answered by this process itself.
@@ -161,11 +158,11 @@ impl<'a> Done<'a> {
             out.extend(words.iter().copied());
         };
         let stores = self.handling.leads() || self.handling == Handling::Partial;
-        let unkept = (stores && self.unkept).then_some(DISK_GONE);
+        let unkept = self.unkept.filter(|_| stores);
         if let Some(forwarded) = self.forwarded() {
             say(&[forwarded]);
         }
-        if stores && !self.unkept && !self.collapsed {
+        if stores && unkept.is_none() && !self.collapsed {
             say(&["stored"]);
         }
         if self.collapsed {
@@ -237,7 +234,7 @@ mod tests {
         for (handling, expected) in table {
             let done = Done {
                 handling,
-                unkept: true,
+                unkept: Some("disk-gone"),
                 ..Done::default()
             };
             assert_eq!(done.say(), expected);

@@ -76,8 +76,8 @@ pub struct Context {
     pub handling: Handling,
     /// Whether it joined another's transfer.
     pub collapsed: bool,
-    /// What comes in for it can't be kept.
-    pub unkept: bool,
+    /// Why what comes in for it can't be kept.
+    pub unkept: Option<&'static str>,
     /// What scripts on the page that it comes from may do, where its route says that.
     pub cors: Option<Lines>,
     /// What is to be said of it beyond that.
@@ -184,7 +184,7 @@ impl Context {
             order: None,
             handling: Handling::default(),
             collapsed: false,
-            unkept: false,
+            unkept: None,
             cors: None,
             detail: None,
             contact: Contact::default(),

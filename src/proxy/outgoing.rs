@@ -7,6 +7,7 @@ use super::{
     foundation::Proxy,
     headers,
 };
+use crate::store::Obstacle;
 use http::{HeaderValue, Method, StatusCode, header};
 use pingora_cache::CachePhase;
 use pingora_core::{Error, ErrorType, Result};
@@ -22,7 +23,8 @@ impl Proxy {
         ctx: &mut Context,
     ) -> Result<()> {
         ctx.conclude(session);
-        ctx.unkept = self.storage.fills().store().is_lost();
+        let obstacle = self.storage.fills().store().obstacle();
+        ctx.unkept = obstacle.map(Obstacle::label);
         self.hold_back(session, response, ctx).await?;
         // Pingora applies conditions and ranges only to what is stored.
         if ctx.kept_back && !session.cache.enabled() && response.status == StatusCode::OK {

@@ -133,6 +133,7 @@ impl Store {
         // There is nothing to be learned, and nobody waits for that.
         self.recovered.send_replace(true);
         self.stats.lost.set(1);
+        self.stats.refusing.set(0);
         self.absence.said.lock().clear();
         log::error!(
             "cache directory {} is gone; clients are served from the origins and nothing is kept until it is there again",

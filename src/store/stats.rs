@@ -19,6 +19,8 @@ pub struct Stats {
     pub disk_errors: IntCounter,
     /// 1 while the directory is gone.
     pub lost: IntGauge,
+    /// 1 while the last chunk that was to be written was refused by the disk.
+    pub refusing: IntGauge,
     /// Readers that wait for their turn at the disk.
     pub reads_waiting: IntGauge,
     /// Chunks that were not read ahead, as the disk had enough to do.
@@ -54,6 +56,11 @@ impl Default for Stats {
             lost: IntGauge::new(
                 "tidegate_store_lost",
                 "1 while the cache directory is gone (removed, or its disk unmounted): clients are served from the origins and nothing is kept, until it is there again; 0 otherwise.",
+            )
+            .expect("names of metrics are well-formed"),
+            refusing: IntGauge::new(
+                "tidegate_store_refusing",
+                "1 while the disk has refused the last chunk that was to be written: clients are served from the origins and what comes in is not kept, until one is taken; 0 otherwise.",
             )
             .expect("names of metrics are well-formed"),
             reads_waiting: IntGauge::new(

@@ -76,6 +76,11 @@ impl Store {
             self.create_files(object)?;
             Ok(object.write_chunk(chunk, segments, checksum)?)
         });
+        match &done {
+            Ok(()) => self.stats.refusing.set(0),
+            Err(KeepError::Disk(_)) => self.stats.refusing.set(1),
+            Err(_) => {}
+        }
         if let Err(KeepError::Disk(e)) = &done {
             self.stats.disk_error("write", e);
             self.absence.suspect(e);

@@ -9,6 +9,7 @@ use crate::{
     cache::ChunkStorage,
     origin::{self, Client},
     proxy::{self, Answerer, SOURCES},
+    store::Obstacle,
     tier,
     traffic::Class,
 };
@@ -95,10 +96,12 @@ impl Rooms {
                 bytes: store.size(),
                 limit: store.max_size(),
             },
-            directory: match (store.is_lost(), store.is_being_read()) {
-                (true, _) => Directory::Lost,
-                (false, true) => Directory::Reading,
-                (false, false) => Directory::Known,
+            directory: match store.obstacle() {
+                Some(Obstacle::Gone) => Directory::Lost,
+                Some(Obstacle::Refuses) => Directory::Refusing,
+                Some(Obstacle::Another) => Directory::Another,
+                None if store.is_being_read() => Directory::Reading,
+                None => Directory::Known,
             },
             objects: objects as u64,
             tags: tags as u64,

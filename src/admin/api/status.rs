@@ -57,6 +57,11 @@ pub enum Directory {
     Reading,
     /// It is gone: clients are served from the origins and nothing is kept.
     Lost,
+    /// It refuses what is to be written: clients are served from the origins and what comes in is not
+    /// kept.
+    Refusing,
+    /// Another process has it, or is being given it: this one keeps nothing any more.
+    Another,
 }
 
 /// Bytes of a budget.
@@ -167,6 +172,8 @@ impl fmt::Display for Status {
             Directory::Known => "",
             Directory::Reading => "; the directory is still being read",
             Directory::Lost => "; the directory is gone",
+            Directory::Refusing => "; the disk refuses what is to be written",
+            Directory::Another => "; another process has the directory",
         };
         line(
             "store",

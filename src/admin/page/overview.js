@@ -156,7 +156,7 @@ function room(status) {
     line("Store", amount(now.store), share(now.store)),
     line("In flight", amount(now.in_flight), share(now.in_flight), share(now.in_flight) > 0.9),
     line("Evicted lately", many(recent.evictions, "chunk", "chunks")),
-    line("Disk", `${{ known: "", reading: "being read, ", lost: "directory gone, " }[now.directory]}${many(now.disk_queue, "reader waits", "readers wait")}, ${many(recent.disk_failures, "failure", "failures")} lately`),
+    line("Disk", `${{ known: "", reading: "being read, ", lost: "directory gone, ", refusing: "refuses writes, ", another: "handed over, " }[now.directory]}${many(now.disk_queue, "reader waits", "readers wait")}, ${many(recent.disk_failures, "failure", "failures")} lately`),
     line("Memory of the process", now.memory === null ? "–" : size(now.memory)),
     ...(now.tier ? [line("Tier", tierText(now.tier))] : []));
 }

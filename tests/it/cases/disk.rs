@@ -8,8 +8,10 @@ use crate::{
     origin::{Framing, Origin, Script, Tag},
     patience::within,
 };
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::{
     fs,
+    os::unix::fs::symlink,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -284,6 +286,21 @@ async fn a_directory_that_vanished_is_made_again_and_filled() {
     assert_eq!(origin.log().len(), asked, "{:#?}", origin.log());
 }
 
+/// What is asked for is not said to be stored, but why it is not.
+async fn is_missed_for(origin: &Origin, gate: &Gate, why: &str) {
+    // Another each time: who asks while the last reader goes gets what that one had in memory.
+    for (seed, path) in [(187, "/second"), (188, "/third")] {
+        let script = Script::new(seed, SIZE);
+        let object = Object::from(&script);
+        origin.put(path, script);
+        let answer = gate.get(path).await;
+        object.verify(&Expected::Whole, &answer).unwrap();
+        let status = answer.head.cache_status();
+        assert!(!status.has("stored") && !status.is_hit(), "{answer}");
+        assert!(status.has(&format!("detail={why}")), "{answer}");
+    }
+}
+
 /// Nothing is said to be stored that can't be, and it is again as soon as it can.
 #[tokio::test(flavor = "multi_thread")]
 async fn cache_status_tells_of_a_directory_that_is_gone() {
@@ -293,19 +310,42 @@ async fn cache_status_tells_of_a_directory_that_is_gone() {
     fs::rename(&directory, directory.with_extension("away")).unwrap();
     fs::write(&directory, "in the way").unwrap();
     gate.until("store_lost", 1.0).await;
-    for _ in 0..2 {
-        let answer = gate.get("/film").await;
-        object.verify(&Expected::Whole, &answer).unwrap();
-        let status = answer.head.cache_status();
-        assert!(!status.has("stored") && !status.is_hit(), "{answer}");
-        assert!(status.has("detail=disk-gone"), "{answer}");
-        origin.settled().await;
-    }
+    is_missed_for(&origin, &gate, "disk-gone").await;
     fs::remove_file(&directory).unwrap();
     fs::rename(directory.with_extension("away"), &directory).unwrap();
     gate.until("store_lost", 0.0).await;
     let answer = gate.get("/film").await;
     object.verify(&Expected::Whole, &answer).unwrap();
+    assert!(answer.head.cache_status().is_hit(), "{answer}");
+}
+
+/// What is to be written has to go somewhere where nobody may make a file, root neither.
+#[tokio::test(flavor = "multi_thread")]
+async fn cache_status_tells_of_a_disk_that_refuses_writes() {
+    let (origin, gate, object) = scene(Script::new(186, SIZE)).await;
+    let objects = gate.cache_directory().join("objects");
+    let others = objects.with_extension("others");
+    fs::create_dir(&others).unwrap();
+    for byte in 0..=u8::MAX {
+        symlink("/proc/self", others.join(format!("{byte:02x}"))).unwrap();
+    }
+    // In one step: folders that lack are made.
+    let exchange = || renameat_with(CWD, &objects, CWD, &others, RenameFlags::EXCHANGE).unwrap();
+    exchange();
+    // The first is asked for before the disk has refused anything.
+    check(&gate, "/film", &object).await;
+    gate.until("store_refusing", 1.0).await;
+    is_missed_for(&origin, &gate, "disk-refuses").await;
+
+    exchange();
+    let script = Script::new(189, SIZE);
+    let other = Object::from(&script);
+    origin.put("/other", script);
+    check(&gate, "/other", &other).await;
+    gate.until("store_refusing", 0.0).await;
+    gate.until_stored(SIZE).await;
+    let answer = gate.get("/other").await;
+    other.verify(&Expected::Whole, &answer).unwrap();
     assert!(answer.head.cache_status().is_hit(), "{answer}");
 }
 
