@@ -36,13 +36,12 @@ impl AccessLog {
 
     /// Path and query as they may be written down.
     pub fn cleaned<'a>(&self, path: &'a str, query: Option<&str>) -> Cow<'a, str> {
-        let Some(query) = query else {
-            return Cow::Borrowed(path);
-        };
-        let query = self.rules.read().cleaned(query, &self.secrets.read());
-        match query.is_empty() {
-            true => Cow::Borrowed(path),
-            false => Cow::Owned(format!("{path}?{query}")),
+        let (rules, secrets) = (self.rules.read(), self.secrets.read());
+        let path = rules.cleaned_path(path, &secrets);
+        let query = query.map(|query| rules.cleaned(query, &secrets));
+        match query.filter(|query| !query.is_empty()) {
+            Some(query) => Cow::Owned(format!("{path}?{query}")),
+            None => path,
         }
     }
 

@@ -30,7 +30,7 @@ pub use access::AccessLog;
 pub use config::{Access, Config, Destination, Format};
 pub use entry::Entry;
 pub use logger::Logger;
-pub use rules::{Gist, Rules};
+pub use rules::{Gist, Rules, cleaned_path};
 pub use stats::Stats;
 
 use sink::Sink;

@@ -49,16 +49,10 @@ impl Rules {
     pub fn cleaned<'q>(&self, query: &'q str, secrets: &[String]) -> Cow<'q, str> {
         let names: Vec<_> = query.split('&').map(name).collect();
         let signatures = Signatures::among(&names);
-        let is_named = |name: &[u8]| {
-            let among = |list: &[String]| list.iter().any(|known| known.as_bytes() == name);
-            let is_known = KNOWN
-                .iter()
-                .any(|known| name.eq_ignore_ascii_case(known.as_bytes()));
-            is_known || signatures.have(name) || among(secrets) || among(&self.redacted)
-        };
+        let is_named = |name: &[u8]| signatures.have(name) || self.names_secret(name, secrets);
         let parameters = || query.split('&').zip(&names);
         let is_secret = |(parameter, name): &(&str, &Cow<[u8]>)| {
-            is_named(name) || bears(value(parameter).as_bytes(), &is_named, DEEPEST)
+            is_named(name) || bears_within(parameter, &is_named)
         };
         if !parameters().any(|parameter| is_secret(&parameter)) {
             return Cow::Borrowed(query);
@@ -67,7 +61,45 @@ impl Rules {
         let kept: Vec<_> = kept.map(|(parameter, _)| parameter).collect();
         Cow::Owned(kept.join("&"))
     }
+
+    /// A path without the parameters of its segments (`;name=value`, RFC 3986, section 3.3) that are
+    /// secrets. Of a segment that is one itself, as in `/hdnts=…/film`, nothing but [`REMOVED`] is left.
+    pub fn cleaned_path<'p>(&self, path: &'p str, secrets: &[String]) -> Cow<'p, str> {
+        let is_named = |name: &[u8]| self.names_secret(name, secrets);
+        let is_secret = |part: &str| bears_within(part, &is_named);
+        if !is_secret(path) && !path.split(['/', ';']).any(is_secret) {
+            return Cow::Borrowed(path);
+        }
+        let cleaned = |segment: &str| {
+            let (own, parameters) = segment.split_once(';').unwrap_or((segment, ""));
+            let mut out = String::from(if is_secret(own) { REMOVED } else { own });
+            let kept = parameters.split(';').filter(|part| !is_secret(part));
+            for part in kept.filter(|part| !part.is_empty()) {
+                out.push(';');
+                out.push_str(part);
+            }
+            out
+        };
+        let segments: Vec<_> = path.split('/').map(cleaned).collect();
+        Cow::Owned(segments.join("/"))
+    }
+
+    fn names_secret(&self, name: &[u8], secrets: &[String]) -> bool {
+        let among = |list: &[String]| list.iter().any(|known| known.as_bytes() == name);
+        let mut known = KNOWN.iter();
+        known.any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+            || among(secrets)
+            || among(&self.redacted)
+    }
 }
+
+/// [`Rules::cleaned_path`] for messages, by the names that are known everywhere.
+pub fn cleaned_path(path: &str) -> Cow<'_, str> {
+    Rules::default().cleaned_path(path, &[])
+}
+
+/// What stands in the place of a segment of a path that is a secret.
+const REMOVED: &str = "(removed)";
 
 /// Whether a value has a secret in it, as a URL or a query that is encoded once more. What is encoded
 /// more often than `depth` says counts as one.
@@ -85,13 +117,15 @@ fn bears(value: &[u8], is_named: &impl Fn(&[u8]) -> bool, depth: u8) -> bool {
     has_name || is_encoded && (depth == 0 || bears(&decoded, is_named, depth - 1))
 }
 
+/// The same of what may be a parameter, and of its value.
+fn bears_within(parameter: &str, is_named: &impl Fn(&[u8]) -> bool) -> bool {
+    let bears = |text: &str| bears(text.as_bytes(), is_named, DEEPEST);
+    let value = parameter.split_once('=').map(|(_, value)| value);
+    bears(parameter) || value.is_some_and(bears)
+}
+
 /// Redirects go through a few hands, each of which encodes what it was given.
 const DEEPEST: u8 = 4;
-
-/// The value of a parameter, as it stands.
-fn value(parameter: &str) -> &str {
-    parameter.split_once('=').map_or("", |(_, value)| value)
-}
 
 /// The name of a parameter, decoded.
 fn name(parameter: &str) -> Cow<'_, [u8]> {
@@ -186,9 +220,46 @@ mod tests {
                 "to=https%3A%2F%2Fx%2F%3Fkey%3Da%26b%3Dtoken",
             ),
             ("a=100%25&b=token", "a=100%25&b=token"),
+            ("a;token=x&w", "w"),
+            ("a%3Btoken=x&w", "w"),
         ];
         for (query, expected) in table {
             assert_eq!(cleaned(query), expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_left_out_of_paths() {
+        let table = [
+            ("/films/a;v=1/b", "/films/a;v=1/b"),
+            ("/films/token/a=b", "/films/token/a=b"),
+            ("/a;jsessionid=x/b;v=1;Token=y;w", "/a/b;v=1;w"),
+            ("/hdnts=exp=1~hmac=2/film", "/(removed)/film"),
+            ("/a%3Btoken=x/film", "/(removed)/film"),
+            ("/a;b=c%3Bown=x/film", "/a/film"),
+            ("/a;b=token=x/b", "/a/b"),
+            ("/;mine=x/", "//"),
+            ("/", "/"),
+            ("*", "*"),
+        ];
+        let rules = Rules {
+            redacted: vec!["own".into()],
+            ..Rules::default()
+        };
+        for (path, expected) in table {
+            assert_eq!(rules.cleaned_path(path, &["mine".into()]), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_secret_never_shows_wherever_it_stands_in_a_path(
+            before in "/[a-d;=/%]{0,4}[;/]", name in "token|%74oken|mine|Sig",
+            after in "([;/][a-d;=/]{0,4})?",
+        ) {
+            let path = format!("{before}{name}=SECRET{after}");
+            let cleaned = Rules::default().cleaned_path(&path, &["mine".into()]).into_owned();
+            prop_assert!(!cleaned.contains("SECRET"), "{} {}", path, cleaned);
         }
     }
 

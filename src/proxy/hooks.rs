@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     fill::FinishWhen,
+    logs::cleaned_path,
     origin::{self, digest},
 };
 use async_trait::async_trait;
@@ -119,7 +120,8 @@ impl ProxyHttp for Proxy {
             None => Ok(true),
             Some(why) => {
                 if journal::is_news(&why) {
-                    log::warn!("{}{}: {why}", ctx.host, session.req_header().uri.path());
+                    let path = cleaned_path(session.req_header().uri.path());
+                    log::warn!("{}{path}: {why}", ctx.host);
                 }
                 ctx.lacked = Some(why.label());
                 error::answer_for_fill(session, ctx, &why).await?;
@@ -388,7 +390,8 @@ impl ProxyHttp for Proxy {
     fn request_summary(&self, session: &Session, ctx: &Context) -> String {
         // Not the query: it may hold secrets.
         let request = session.req_header();
-        format!("{} {}{}", request.method, ctx.host, request.uri.path())
+        let path = cleaned_path(request.uri.path());
+        format!("{} {}{path}", request.method, ctx.host)
     }
 
     fn suppress_error_log(&self, _session: &Session, _ctx: &Context, _error: &Error) -> bool {

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     cache::{FillError, id_of},
-    logs::{AccessLog, Entry, Gist},
+    logs::{AccessLog, Entry, Gist, cleaned_path},
     origin,
 };
 use http::{Version, header};
@@ -43,7 +43,8 @@ impl Proxy {
                 None => origin::brief(error),
             };
             let request = session.req_header();
-            let (method, path) = (&request.method, request.uri.path());
+            let method = &request.method;
+            let path = cleaned_path(request.uri.path());
             let level = match failure.cause {
                 Cause::Internal => log::Level::Error,
                 _ => log::Level::Warn,

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     cache::{ChunkStorage, How, Object, PurgeError, Purged, id_of},
     domain::{BadValue, LONGEST_TAG, ObjectKey, Selector, is_relayed, split_target, tag_of},
+    logs::cleaned_path,
     traffic::is_among,
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -149,7 +150,7 @@ impl Purger {
         let store = self.storage.fills().store();
         if let Err(why) = store.supersede(place, id).await {
             // Its query may hold secrets.
-            let url = url.split('?').next().unwrap_or(url);
+            let url = cleaned_path(url.split('?').next().unwrap_or(url));
             log::error!("{url} was changed, but what is stored of it can't all be removed: {why}");
         }
     }

@@ -60,6 +60,10 @@ impl Tracer {
         Some(Arc::new(Trace::new(from, queue, clock)))
     }
 
+    fn path(&self, path: &str) -> String {
+        self.hidden.cleaned_path(path, &self.secrets).into_owned()
+    }
+
     fn query(&self, query: &str) -> String {
         self.hidden.cleaned(query, &self.secrets).into_owned()
     }
@@ -126,7 +130,7 @@ fn say_asked(said: &mut Attributes, tracer: &Tracer, session: &Session, ctx: &Co
     };
     say("url.scheme", scheme(session));
     say("server.address", without_port(&ctx.host));
-    say("url.path", request.uri.path());
+    say("url.path", &tracer.path(request.uri.path()));
     let query = request.uri.query().map(|query| tracer.query(query));
     say("url.query", &query.unwrap_or_default());
     say("network.protocol.version", version(request.version));

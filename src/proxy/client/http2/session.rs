@@ -1,6 +1,7 @@
 //! One exchange as Pingora's hooks see it.
 
 use super::{answer::Answer, body::RequestBody, stream::Http2Stream};
+use crate::logs::cleaned_path;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{Stream, stream};
@@ -151,7 +152,7 @@ impl server::Session for Session {
     fn request_summary(&self) -> String {
         let (method, uri) = (&self.request.method, &self.request.uri);
         let host = uri.authority().map_or("", |authority| authority.as_str());
-        format!("{method} {}, Host: {host}", uri.path())
+        format!("{method} {}, Host: {host}", cleaned_path(uri.path()))
     }
 
     fn digest(&self) -> Option<&Digest> {
