@@ -6,7 +6,7 @@
 //! an error at node *n*: cheap enough for the few nodes that are wrong, free for files that are right.
 
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, Visitor};
-use std::{cell::Cell, fmt};
+use std::{borrow::Cow, cell::Cell, fmt};
 
 /// One value of the tree.
 #[derive(Clone, Debug)]
@@ -215,11 +215,25 @@ impl fmt::Display for Value {
     }
 }
 
-/// A text in quotes, escaped, cut where it would flood the message.
+/// A text in quotes, escaped, cut where it would flood the message, and without the user name and
+/// password of a URL: a message goes into the log.
 pub(super) fn quoted(text: &str) -> String {
+    let text = &*without_user(text);
     const SHOWN: usize = 80;
     match text.char_indices().nth(SHOWN) {
         None => format!("{text:?}"),
         Some((end, _)) => format!("{:?}…", &text[..end]),
+    }
+}
+
+fn without_user(text: &str) -> Cow<'_, str> {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return Cow::Borrowed(text);
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, beyond) = rest.split_at(end);
+    match authority.rsplit_once('@') {
+        Some((_, place)) => Cow::Owned(format!("{scheme}://(removed)@{place}{beyond}")),
+        None => Cow::Borrowed(text),
     }
 }

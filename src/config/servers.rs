@@ -32,7 +32,7 @@ pub(super) fn servers(at: &Spot) -> Option<Vec<ServerConfig>> {
 }
 
 fn url(at: &Spot) -> Option<Uri> {
-    const EXPECTED: &str = "an http:// or https:// URL without path or query";
+    const EXPECTED: &str = "an http:// or https:// URL without user name, path or query";
     let text = text(at, EXPECTED)?;
     base(text).or_else(|| at.expected(EXPECTED))
 }

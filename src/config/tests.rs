@@ -162,7 +162,7 @@ const WRONG: &[(&str, &str)] = &[
     ("clients: {request_id: {trust: yes}}", "clients.request_id.trust: expected trusted_proxies, everybody or nobody, found \"yes\""),
     ("clients: {request_id: {trust: all}}", "clients.request_id.trust: expected trusted_proxies, everybody or nobody, found \"all\""),
     ("traces: {}", "traces.endpoint: required, but missing"),
-    ("traces: {endpoint: \"127.0.0.1:4318\"}", "traces.endpoint: expected the http:// or https:// URL of a collector without query, such as http://127.0.0.1:4318, found \"127.0.0.1:4318\""),
+    ("traces: {endpoint: \"127.0.0.1:4318\"}", "traces.endpoint: expected the http:// or https:// URL of a collector without user name or query, such as http://127.0.0.1:4318, found \"127.0.0.1:4318\""),
     ("traces: {endpoint: \"http://a\", sample: 0.1}", "traces.sample: expected a percentage from 0% to 100%, such as 10% or 0.1%, found 0.1"),
     ("traces: {endpoint: \"http://a\", trust: me}", "traces.trust: expected trusted_proxies, everybody or nobody, found \"me\""),
     ("traces: {endpoint: \"http://a\", headers: {Content-Type: a}}", "traces.headers.Content-Type: content-type cannot be changed: it is that of what is sent"),
@@ -227,7 +227,8 @@ const WRONG: &[(&str, &str)] = &[
     ("origins: {media: }", "origins.media.servers: required, but missing"),
     ("origins: {media: {servers: []}}", "origins.media.servers: expected a list of at least one server, found an empty list"),
     ("origins: {media: {servers: [{}]}}", "origins.media.servers[0].url: required, but missing"),
-    ("origins: {media: {servers: [{url: \"ftp://x\"}]}}", "origins.media.servers[0].url: expected an http:// or https:// URL without path or query, found \"ftp://x\""),
+    ("origins: {media: {servers: [{url: \"http://me:secret@x/\"}]}}", "origins.media.servers[0].url: expected an http:// or https:// URL without user name, path or query, found \"http://(removed)@x/\""),
+    ("origins: {media: {servers: [{url: \"ftp://x\"}]}}", "origins.media.servers[0].url: expected an http:// or https:// URL without user name, path or query, found \"ftp://x\""),
     ("origins: {media: {servers: [{url: \"http://x\"}, {url: \"http://X/\"}]}}", "origins.media.servers[1]: http://X/ stands earlier in this list already"),
     ("origins: {media: {servers: [{url: \"http://x\"}]}, a b: {servers: [{url: \"http://x\"}]}}", "origins.\"a b\": expected a name of at most 64 letters, digits, \"-\", \"_\" and \".\""),
     ("origins: {media: {servers: [{url: \"http://x\"}]}, media: {servers: [{url: \"http://x\"}]}}", "origins.media: given more than once; a key may stand only once"),
@@ -316,7 +317,7 @@ configuration: 11 mistakes
   cache.directory: required, but missing (line 7)
   cache.max_size: expected a size such as 64KiB or 10GiB, found \"10 gigs\" (line 7)
   cache.chunk_size: expected a power of two from 64KiB to 64MiB, found 1000 (line 8)
-  origins.media.servers[0].url: expected an http:// or https:// URL without path or query, found \"ftp://x\" (line 12)
+  origins.media.servers[0].url: expected an http:// or https:// URL without user name, path or query, found \"ftp://x\" (line 12)
   origins.media.read_timeout: expected a duration such as 250ms, 10s or 5m, found 15 (line 13)
   origins.media.read_timeout: given more than once; a key may stand only once (line 14)
   routes[0].path: expected the beginning of a path, from its \"/\" on and without query, found \"videos\" (line 16)

@@ -139,7 +139,7 @@ fn prefix(at: &Spot) -> Option<String> {
 }
 
 fn url(at: &Spot) -> Option<String> {
-    const EXPECTED: &str = "a URL such as http://127.0.0.1:9000";
+    const EXPECTED: &str = "a URL without user name, such as http://127.0.0.1:9000";
     let text = text(at, EXPECTED)?;
     let parsed = url::Url::parse(text).ok();
     // A password would be shown wherever the place is named.

@@ -33,8 +33,7 @@ pub(super) fn traces(at: &Spot) -> Option<Config> {
 
 /// The base of a collector's URLs.
 fn endpoint(at: &Spot) -> Option<Uri> {
-    const EXPECTED: &str =
-        "the http:// or https:// URL of a collector without query, such as http://127.0.0.1:4318";
+    const EXPECTED: &str = "the http:// or https:// URL of a collector without user name or query, such as http://127.0.0.1:4318";
     let text = text(at, EXPECTED)?;
     base(text).or_else(|| at.expected(EXPECTED))
 }
