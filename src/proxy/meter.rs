@@ -8,6 +8,10 @@ use crate::cache::Tally;
 pub struct Meter {
     counted: [u64; SOURCES.len() - 1],
     passed: u64,
+    /// The source that was read last.
+    last: usize,
+    /// Bytes that were read and, as the answer was cut, not sent.
+    unsent: u64,
 }
 
 impl Meter {
@@ -28,11 +32,21 @@ impl Meter {
             stats.sent(PASSED, total.saturating_sub(self.passed));
             self.passed = total;
         }
+        let read: u64 = self.counted.iter().sum();
+        self.unsent = read.saturating_sub(total);
     }
 
-    /// What has been counted, with the names of the sources.
+    /// What has been counted, with the names of the sources. What a cut answer did not send is taken
+    /// from the source that was read last, and from the others where that is not enough.
     pub fn by_source(&self) -> [(&'static str, u64); SOURCES.len()] {
-        let counted = |at: usize| self.counted.get(at).copied().unwrap_or(self.passed);
+        let mut sent = self.counted;
+        let mut unsent = self.unsent;
+        for at in std::iter::once(self.last).chain(0..sent.len()) {
+            let less = unsent.min(sent[at]);
+            sent[at] -= less;
+            unsent -= less;
+        }
+        let counted = |at: usize| sent.get(at).copied().unwrap_or(self.passed);
         std::array::from_fn(|at| (SOURCES[at], counted(at)))
     }
 
@@ -42,6 +56,7 @@ impl Meter {
             if read > self.counted[at] {
                 stats.sent(at, read - self.counted[at]);
                 self.counted[at] = read;
+                self.last = at;
             }
         }
     }
@@ -73,5 +88,23 @@ mod tests {
         passed.finish(&stats, None, 42);
         let counted = SOURCES.map(|source| stats.sent.with_label_values(&[source]).get());
         assert_eq!(counted, [0, 150, 0, 7, 42]);
+    }
+
+    #[test]
+    fn what_a_cut_answer_did_not_send_counts_nowhere() {
+        let (stats, tally) = (Stats::default(), Tally::default());
+        let sent = |total| {
+            let mut meter = Meter::default();
+            tally.disk.store(100, Relaxed);
+            tally.origin.store(0, Relaxed);
+            meter.advance(&stats, Some(&tally), 100);
+            tally.origin.store(40, Relaxed);
+            meter.finish(&stats, Some(&tally), total);
+            meter.by_source().map(|(_, bytes)| bytes)
+        };
+        assert_eq!(sent(140), [0, 100, 0, 40, 0]);
+        assert_eq!(sent(110), [0, 100, 0, 10, 0]);
+        assert_eq!(sent(30), [0, 30, 0, 0, 0]);
+        assert_eq!(sent(0), [0; 5]);
     }
 }
