@@ -143,6 +143,7 @@ pub struct Store {
     writes: Semaphore,
     queue: Semaphore,
     reads: Arc<Semaphore>,
+    manifests: Arc<Semaphore>,
     recovered: watch::Sender<bool>,
     /// Whether the walk met a folder or an object that it could not read.
     is_blind: AtomicBool,
@@ -227,6 +228,10 @@ const LOADS: usize = 3;
 /// Locks on the files of objects: enough that writers seldom share one.
 const FILE_LOCKS: usize = 64;
 
+/// How many manifests are read and written for requests at a time. A disk that hangs has so many of
+/// the threads that may block, and not all of them.
+const MANIFESTS: usize = 64;
+
 /// How many purges may be under way at a time. What they do to the table is one step each; the
 /// files of a large one take their time, and a small one need not wait for that.
 const PURGES: usize = 8;
@@ -260,6 +265,7 @@ impl Store {
             writes: Semaphore::new(config.writes),
             queue: Semaphore::new(config.write_queue),
             reads: Arc::new(Semaphore::new(config.reads)),
+            manifests: Arc::new(Semaphore::new(MANIFESTS)),
             recovered: watch::Sender::new(false),
             is_blind: AtomicBool::new(false),
             index: Mutex::default(),
@@ -369,12 +375,25 @@ impl Store {
         if let Some(open) = self.open_object(id) {
             return Some(open);
         }
-        let store = self.clone();
-        let found = tokio::task::spawn_blocking(move || store.find_on_disk(id));
-        tokio::time::timeout(DISK_PATIENCE, found)
-            .await
-            .ok()?
-            .ok()?
+        self.in_turn(move |store| store.find_on_disk(id)).await?
+    }
+
+    /// Has something done with a manifest on disk, behind others for which that is done. What is not
+    /// done in time, and has begun, goes on for nobody.
+    async fn in_turn<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> Option<T> {
+        let done = async {
+            let turn = self.manifests.clone().acquire_owned().await.ok()?;
+            let store = self.clone();
+            let work = move || {
+                let _turn = turn;
+                work(&store)
+            };
+            tokio::task::spawn_blocking(work).await.ok()
+        };
+        tokio::time::timeout(DISK_PATIENCE, done).await.ok()?
     }
 
     /// Loads an object and makes it the one instance, unless it was replaced or removed
@@ -509,14 +528,14 @@ impl Store {
 
     /// A disk that does not answer in time is not waited for.
     async fn write_manifest_behind(self: &Arc<Self>, object: &Arc<Object>) {
-        let (store, object) = (self.clone(), object.clone());
-        let written = tokio::task::spawn_blocking(move || {
+        let object = object.clone();
+        let write = move |store: &Self| {
             let written = object.is_on_disk().then(|| store.write_manifest(&object));
             if let Some(Err(e)) = written {
                 store.stats.disk_error("manifest", &e);
             }
-        });
-        let _ = tokio::time::timeout(DISK_PATIENCE, written).await;
+        };
+        let _ = self.in_turn(write).await;
     }
 
     /// Takes an object out, if it is still the one stored under its key. Its readers keep what

@@ -4,6 +4,7 @@ use super::{manifest::tests::sample, *};
 use crate::domain::{ByteRange, ChunkIndex, Grid};
 use bytes::Bytes;
 use futures_util::FutureExt;
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 
 const CHUNK: u32 = 65536;
@@ -476,4 +477,43 @@ async fn a_chunk_that_is_read_whole_is_hot_as_well() {
     let range = ByteRange::new(0, u64::from(CHUNK)).unwrap();
     let again = store.read(&object, ChunkIndex(0), range);
     assert!(matches!(again, Read::Memory(hot) if hot == bytes));
+}
+
+/// A manifest that is a pipe is what a disk that hangs looks like: who opens it waits.
+#[test]
+fn a_disk_that_hangs_leaves_threads_for_others() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .max_blocking_threads(MANIFESTS + 1)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let (bench, id) = Bench::with_one().await;
+        let store = bench.open();
+        let manifest = store.paths.manifest(id);
+        std::fs::remove_file(&manifest).unwrap();
+        let mode = Mode::from_raw_mode(0o600);
+        mknodat(CWD, &manifest, FileType::Fifo, mode, 0).unwrap();
+        let finders: Vec<_> = (0..3 * MANIFESTS)
+            .map(|_| {
+                let store = store.clone();
+                tokio::spawn(async move { store.find_by_id(id).await.is_some() })
+            })
+            .collect();
+        for finder in finders {
+            assert!(!finder.await.unwrap());
+        }
+        assert_eq!(store.manifests.available_permits(), 0);
+        let other = tokio::task::spawn_blocking(|| 7);
+        let other = tokio::time::timeout(DISK_PATIENCE, other).await;
+        // Who opened it goes on now, and finds nothing in it.
+        let pipe = std::fs::OpenOptions::new().write(true).open(&manifest);
+        std::fs::remove_file(&manifest).unwrap();
+        drop(pipe);
+        assert_eq!(other.unwrap().unwrap(), 7);
+        let all = store.manifests.acquire_many(MANIFESTS as u32);
+        let all = tokio::time::timeout(DISK_PATIENCE, all).await;
+        assert!(all.is_ok());
+    });
 }
