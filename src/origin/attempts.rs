@@ -8,7 +8,7 @@ use super::{
     failure::Cause,
     limit::{Permit, Refused},
     retry::pause,
-    server::Attempt,
+    server::{Attempt, Server},
     session::Report,
     stats::{Again, Purpose},
     upstream::Leg,
@@ -312,16 +312,21 @@ impl Attempts {
                 origin.name()
             );
             if attempt.failed(failure.cause, now) {
-                stats.tripped(origin.name(), server.name());
-                log::warn!(
-                    "origin {}: {} is left alone for {:?}, after failures",
-                    origin.name(),
-                    server.name(),
-                    origin.config().breaker.open
-                );
+                self.tripped(&origin, &server);
             }
         }
         self.note(failure);
+    }
+
+    fn tripped(&self, origin: &Origin, server: &Server) {
+        let stats = self.upstream.client().stats();
+        stats.tripped(origin.name(), server.name());
+        log::warn!(
+            "origin {}: {} is left alone for {:?}, after failures",
+            origin.name(),
+            server.name(),
+            origin.config().breaker.open
+        );
     }
 
     /// A failure of a server says more than that another was not asked.
@@ -388,9 +393,17 @@ impl Attempts {
         Some(Second { attempt, permit })
     }
 
-    /// The second server has won.
+    /// The second server has won. The first may be slow for this object, or dead: where it has failed
+    /// nobody knows, so that it counts as having failed for this object.
     pub fn take(&mut self, second: Second) {
         let at = self.leg_index();
+        if let Some((_, first)) = &mut self.current
+            && first.outrun(super::now())
+        {
+            let origin = self.upstream.legs()[at].origin.clone();
+            let server = first.server().clone();
+            self.tripped(&origin, &server);
+        }
         self.held = Some((at, second.permit));
         self.current = Some((at, second.attempt));
     }

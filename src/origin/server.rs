@@ -239,6 +239,15 @@ impl Attempt {
         }
     }
 
+    /// Another server, asked later, has answered before it. Whether that opened its breaker.
+    pub fn outrun(&mut self, now: Instant) -> bool {
+        let Some(ticket) = self.ticket.take() else {
+            return false;
+        };
+        let mut record = self.server.record.lock();
+        record.breaker.failed(ticket, self.key, now)
+    }
+
     /// The server has failed, also where its answer had begun well. Whether that opened its
     /// breaker.
     pub fn failed(&mut self, cause: Cause, now: Instant) -> bool {

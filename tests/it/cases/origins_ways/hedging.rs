@@ -106,3 +106,51 @@ async fn no_second_server_is_asked_where_that_is_off() {
     assert_eq!(scene.asked(), 1);
     assert_eq!(sample(&scene.gate, HEDGES, "").await, 0.0);
 }
+
+/// It would cost every chunk the time that others wait for it to begin, and the other server's help.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_only_loses_is_left_alone() {
+    const FILMS: u64 = 16;
+    let servers = [Origin::start().await, Origin::start().await];
+    let valve = Valve::at(0);
+    let is_dead = Arc::new(AtomicBool::new(false));
+    let configs = servers.each_ref().map(|origin| server(origin, 1));
+    let gate = Gate::with(&servers[0], |settings| {
+        settings.origins[0].servers = configs.into();
+        settings.origins[0].retry.budget = 1.0;
+        settings.routes[0].features.hedging = true;
+    })
+    .await;
+    let film = |number: u64| Script::new(390 + number, SIZE);
+    for (at, origin) in servers.iter().enumerate() {
+        for number in 0..FILMS {
+            let (is_dead, hangs) = (is_dead.clone(), valve.clone());
+            let script = film(number).twisted(move |_, script| {
+                if at == 0 && is_dead.load(SeqCst) {
+                    (script.valve, script.holds_head) = (Some(hangs.clone()), true);
+                }
+            });
+            origin.put(&format!("/{number}"), script);
+        }
+        for number in 0..60 {
+            origin.put(&format!("/small/{number}"), Script::new(number, 100));
+        }
+    }
+    for number in 0..60 {
+        gate.get(&format!("/small/{number}")).await;
+    }
+    for number in 0..FILMS {
+        gate.bytes(&format!("/{number}"), 0, 9).await;
+    }
+    is_dead.store(true, SeqCst);
+    for number in 0..FILMS {
+        let object = Object::from(&film(number));
+        let answer = gate.ask(Request::get(&format!("/{number}")).range(RANGE));
+        let expected = object.expected(Some(RANGE), None);
+        verify(&object, &expected, &answer.await);
+    }
+    assert_eq!(sample(&gate, HEDGES, "outcome=\"won\"").await, 5.0);
+    let trips = sample(&gate, "tidegate_origin_breaker_trips_total", "").await;
+    assert_eq!(trips, 1.0);
+    valve.open();
+}
