@@ -247,5 +247,8 @@ async fn send(
     announce(session, None);
     session
         .write_response_header(Box::new(response), true)
-        .await
+        .await?;
+    // Whatever becomes of the connection: over HTTP/2 a stream without an end is reset when it is
+    // dropped, and some clients take that for no answer at all.
+    session.write_response_body(None, true).await
 }

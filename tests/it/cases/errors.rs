@@ -48,6 +48,26 @@ async fn an_answer_that_ends_its_connection_says_so() {
     assert_eq!(answer.head.header("connection"), Some("close"), "{answer}");
 }
 
+/// Some clients take a stream that is reset behind its head for no answer at all.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_is_a_whole_answer_over_http_2_too() {
+    let origin = Origin::start().await;
+    let gate = Gate::before(&origin).await;
+    drop(origin);
+    let client = crate::client::H2::connect(gate.address(), 1 << 20).await;
+    for request in [
+        Request::get("/film"),
+        Request::get("/film").bytes(5, 9),
+        Request::head("/film"),
+        Request::new("DELETE", "/film"),
+    ] {
+        let answer = client.ask(&request).await;
+        // The breaker may have opened by now.
+        let has_failed = [502, 503].contains(&answer.status());
+        assert!(has_failed && answer.is_whole(), "{answer}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cut_body_is_an_aborted_answer_and_its_whole_chunks_stay() {
     let (origin, gate, object) = scene(cut_then_down(90, End::Close, Framing::Length)).await;
