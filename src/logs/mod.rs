@@ -59,21 +59,21 @@ impl Logs {
     /// Opens what is to be written to.
     pub fn open(config: &Config) -> Result<Self, OpenError> {
         let stats = Arc::new(Stats::default());
-        let open = |to: &Destination| {
-            let sink = Sink::open(to, config.format, stats.clone());
+        let open = |to: &Destination, format| {
+            let sink = Sink::open(to, format, stats.clone());
             sink.map(Arc::new).map_err(|reason| OpenError {
                 path: to.path().unwrap_or_else(|| "standard error".into()),
                 reason,
             })
         };
-        let messages = open(&config.to)?;
+        let messages = open(&config.to, config.format)?;
         let access = match &config.access {
             None => None,
             Some(access) => {
                 // Two writers of one file would write into each other's lines.
                 let sink = match access.to == config.to {
                     true => messages.clone(),
-                    false => open(&access.to)?,
+                    false => open(&access.to, access.format)?,
                 };
                 Some(Arc::new(AccessLog::new(sink, access)))
             }
@@ -123,5 +123,40 @@ impl Logs {
         if let Some(access) = &self.access {
             access.sink().flush(LAST_LINES);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::BufRead;
+
+    /// A pipe that nobody reads stands for a disk that hangs.
+    #[test]
+    fn what_is_said_of_missing_lines_is_written_as_the_lines_are() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        let mut options = std::fs::OpenOptions::new();
+        let reader = options.read(true).write(true).open(&path).unwrap();
+        let logs = Logs::open(&Config {
+            access: Some(Access {
+                format: Format::Json,
+                to: Destination::File(path),
+                rules: Rules::default(),
+            }),
+            ..Config::default()
+        });
+        let logs = logs.unwrap();
+        let line = format!("{{\"path\":\"{}\"}}\n", "x".repeat(1000));
+        for _ in 0..5000 {
+            logs.access().unwrap().sink().push(line.as_bytes());
+        }
+        let lines = std::io::BufReader::new(reader).lines();
+        let mut lines = lines.map(Result::unwrap);
+        let remark = lines.find(|line| line.contains("lines are missing here"));
+        let remark: serde_json::Value = remark.unwrap().parse().expect("it is JSON");
+        assert_eq!(remark["level"], "WARN");
     }
 }
