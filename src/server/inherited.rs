@@ -4,7 +4,10 @@
 //! They are told apart by their addresses, not by names, so that the configuration stays the one
 //! place that says where Tidegate listens. An address that no socket came for is bound as usual.
 
-use super::listener::{self, BindError, BoundListener};
+use super::{
+    StartError,
+    listener::{self, BindError, BoundListener},
+};
 use std::{
     io,
     net::{SocketAddr, TcpListener},
@@ -31,6 +34,16 @@ pub enum InheritError {
         "systemd passed a socket for {0}, but no entry under listen, nor admin.address, is that address; name it there, or take it out of the .socket unit"
     )]
     Unclaimed(SocketAddr),
+    /// A socket is there that takes the port of an address, and is not that address.
+    #[error(
+        "cannot listen on {wanted}: systemd passed a socket for {passed}, which takes the port; write both alike, here and in the .socket unit"
+    )]
+    Other {
+        /// The address in the configuration.
+        wanted: SocketAddr,
+        /// That of the socket.
+        passed: SocketAddr,
+    },
 }
 
 impl Inherited {
@@ -57,17 +70,32 @@ impl Inherited {
 
     /// The socket that listens on an address, or a new one. With port 0 any port of the process
     /// before will do.
-    pub fn listen(&mut self, address: SocketAddr) -> Result<BoundListener, BindError> {
+    pub fn listen(&mut self, address: SocketAddr) -> Result<BoundListener, StartError> {
         let any_port = address.port() == 0 && !self.is_strict;
         let fits = |socket: &TcpListener| {
             let own = socket.local_addr();
             own.is_ok_and(|own| own == address || any_port && own.ip() == address.ip())
         };
-        match self.sockets.iter().position(fits) {
+        let bound = match self.sockets.iter().position(fits) {
             Some(at) => listener::adopt(self.sockets.remove(at))
                 .map_err(|source| BindError { address, source }),
             None => listener::bind(address),
-        }
+        };
+        bound.map_err(|failure| match self.in_the_way_of(address) {
+            Some(passed) if failure.is_taken() => InheritError::Other {
+                wanted: address,
+                passed,
+            }
+            .into(),
+            _ => failure.into(),
+        })
+    }
+
+    /// The address of a socket from systemd that has the same port.
+    fn in_the_way_of(&self, address: SocketAddr) -> Option<SocketAddr> {
+        let mut others = self.sockets.iter().filter(|_| self.is_strict);
+        let own = |socket: &TcpListener| socket.local_addr().ok();
+        others.find_map(|other| own(other).filter(|own| own.port() == address.port()))
     }
 
     /// To be asked when all have been claimed.
@@ -100,7 +128,8 @@ mod tests {
         let bound = inherited.listen(wildcard).unwrap();
         assert_ne!(bound.address().port(), 0);
         // It is somebody's, and not ours to claim again.
-        assert!(inherited.listen(at_first).unwrap_err().is_taken());
+        let taken = inherited.listen(at_first).unwrap_err();
+        assert!(matches!(taken, StartError::Bind(e) if e.is_taken()));
     }
 
     #[test]
@@ -115,5 +144,20 @@ mod tests {
         assert!(wrong.contains(&address.to_string()), "{wrong}");
         let _claimed = strict.listen(address).unwrap();
         strict.check_rest().unwrap();
+    }
+
+    /// `ListenStream=8080` is `[::]:8080`, and takes the port of `0.0.0.0:8080`.
+    #[test]
+    fn a_port_that_what_systemd_passed_has_taken_is_not_another_process_s() {
+        let socket = any();
+        let passed = socket.local_addr().unwrap();
+        let mut strict = Inherited {
+            sockets: vec![any(), socket],
+            is_strict: true,
+        };
+        let everywhere = SocketAddr::from(([0, 0, 0, 0], passed.port()));
+        let wrong = strict.listen(everywhere).unwrap_err().to_string();
+        let words = format!("cannot listen on {everywhere}: systemd passed a socket for {passed}");
+        assert!(wrong.starts_with(&words), "{wrong}");
     }
 }

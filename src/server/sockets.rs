@@ -1,10 +1,6 @@
 //! All sockets that a process listens on.
 
-use super::{
-    Settings, StartError,
-    inherited::Inherited,
-    listener::{BindError, BoundListener},
-};
+use super::{Settings, StartError, inherited::Inherited, listener::BoundListener};
 use std::{
     io,
     net::{SocketAddr, TcpListener},
@@ -23,7 +19,7 @@ impl Sockets {
     pub fn claim(settings: &Settings, mut inherited: Inherited) -> Result<Self, StartError> {
         let clients = settings.listen.iter();
         let clients = clients.map(|listen| inherited.listen(listen.address));
-        let clients = clients.collect::<Result<_, BindError>>()?;
+        let clients = clients.collect::<Result<_, _>>()?;
         let admin = settings.admin.as_ref();
         let admin = admin.map(|admin| inherited.listen(admin.address));
         let admin = admin.transpose()?;
