@@ -6,7 +6,7 @@
 use super::{
     FIRST_WORDS,
     count::{Count, Counted},
-    proxy_protocol::{self, Spoken},
+    proxy_protocol::{self, Spoken, Unspoken},
 };
 use crate::{
     origin::Sessions,
@@ -121,13 +121,22 @@ impl Door {
         let Some(balancers) = &self.balancers else {
             return Ok((socket, peer));
         };
+        // Said by the address alone: the same from other ports is the same, and of that little is said.
+        let peer_ip = peer.ip().to_canonical();
         if !is_among(balancers, peer.ip()) {
+            log::warn!("closed a connection from {peer_ip}: it is not in proxy_protocol");
             return Err(Refusal::ProxyProtocol);
         }
         match proxy_protocol::read(&mut socket).await {
             Ok(Spoken::For(client)) => Ok((socket.on_behalf_of(client), client)),
             Ok(Spoken::ForItself) => Ok((socket, peer)),
-            Err(e) => {
+            Err(Unspoken::Malformed) => {
+                log::warn!(
+                    "closed a connection from {peer_ip}: it does not begin with a PROXY header"
+                );
+                Err(Refusal::ProxyProtocol)
+            }
+            Err(Unspoken::Io(e)) => {
                 log::debug!("PROXY protocol from {peer}: {e}");
                 Err(Refusal::ProxyProtocol)
             }

@@ -1,6 +1,7 @@
 //! The PROXY protocol: load balancers say whose a connection is.
 
 use crate::{
+    child::{Tidegate, binary},
     client::{Client, Request},
     gate::Gate,
     origin::{Origin, Script},
@@ -79,4 +80,37 @@ async fn without_a_header_or_from_elsewhere_nothing_is_served() {
     let header = b"PROXY TCP4 192.0.2.7 10.0.0.1 8080 80\r\n";
     assert!(is_closed(connect(&elsewhere, header).await).await);
     assert!(origin.log().is_empty());
+}
+
+/// A balancer that is not listed, or does not say whose its connections are, would else be found by
+/// nothing but a counter.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_closed_for_that_is_said() {
+    let said_of = async |network: &str, bytes: &[u8], words: &str| {
+        let directory = tempfile::tempdir().unwrap();
+        let config = directory.path().join("tidegate.yaml");
+        let text = format!(
+            "listen: [{{address: 127.0.0.1:0, proxy_protocol: [{network}]}}]\n\
+             admin: {{address: 127.0.0.1:0}}\n\
+             cache: {{directory: cache}}\n\
+             origins: {{media: {{servers: [{{url: \"http://127.0.0.1:1\"}}]}}}}\n\
+             routes: [{{path: /, origins: [media]}}]\n"
+        );
+        std::fs::write(&config, text).unwrap();
+        let mut tidegate = Tidegate::run(&binary(), &config).await;
+        // Whoever is listed and only looks whether the port is open is nobody to speak of.
+        drop(TcpStream::connect(tidegate.address).await.unwrap());
+        let mut stream = TcpStream::connect(tidegate.address).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        assert!(is_closed(stream).await);
+        tidegate.said(words, 1).await;
+        tidegate.log()
+    };
+    let header = b"PROXY TCP4 192.0.2.7 10.0.0.1 8080 80\r\n";
+    let unlisted = "closed a connection from 127.0.0.1: it is not in proxy_protocol";
+    said_of("10.0.0.0/8", header, unlisted).await;
+    let silent = "closed a connection from 127.0.0.1: it does not begin with a PROXY header";
+    let lines = said_of("127.0.0.0/8", b"GET / HTTP/1.1\r\n\r\n", silent).await;
+    let closed = lines.iter().filter(|line| line.contains("closed a"));
+    assert_eq!(closed.count(), 1, "{lines:#?}");
 }
