@@ -13,6 +13,8 @@ use std::sync::LazyLock;
 /// The document, and the policy that goes with it.
 struct Document {
     html: String,
+    /// The same for who can read nothing without the token.
+    shut: String,
     policy: HeaderValue,
 }
 
@@ -36,13 +38,19 @@ static DOCUMENT: LazyLock<Document> = LazyLock::new(|| {
         source(&script),
         source(STYLE)
     );
+    let html = FRAME
+        .replacen("/* style */", STYLE, 1)
+        .replacen("/* script */", &script, 1);
     Document {
-        html: FRAME
-            .replacen("/* style */", STYLE, 1)
-            .replacen("/* script */", &script, 1),
+        shut: html.replacen(ADMITTED, NEEDS_TOKEN, 1),
+        html,
         policy: HeaderValue::try_from(policy).expect("it is ASCII"),
     }
 });
+
+/// What the script is told of who has loaded the page.
+const ADMITTED: &str = r#"data-reader="admitted""#;
+const NEEDS_TOKEN: &str = r#"data-reader="needs-token""#;
 
 /// How a policy names a text (CSP level 3, section 2.3.1).
 fn source(text: &str) -> String {
@@ -50,9 +58,10 @@ fn source(text: &str) -> String {
     format!("'sha256-{}'", BASE64_STANDARD.encode(digest))
 }
 
-/// The page.
-pub(super) fn page() -> Answer {
-    let Document { html, policy } = &*DOCUMENT;
+/// The page, for who needs the token to read anything or does not.
+pub(super) fn page(needs_token: bool) -> Answer {
+    let Document { html, shut, policy } = &*DOCUMENT;
+    let html = if needs_token { shut } else { html };
     Answer::of("text/html; charset=utf-8", html.clone().into_bytes())
         .with_value(header::CONTENT_SECURITY_POLICY, policy.clone())
         .with(HeaderName::from_static("x-frame-options"), "DENY")

@@ -62,7 +62,11 @@ impl Pages {
         };
         let asked = asked.map_err(Answer::bad)?;
         match endpoint {
-            Endpoint::Page => Ok(page::page()),
+            Endpoint::Page => {
+                let fields = &session.req_header().headers;
+                let read = self.guard.admit_reader(peer_of(session), fields);
+                Ok(page::page(read == Err(Stranger::NoToken)))
+            }
             Endpoint::Status => Ok(self.status(session)),
             Endpoint::History => {
                 let after = asked.number("after").map_err(Answer::bad)?;

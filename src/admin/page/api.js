@@ -1,7 +1,13 @@
 "use strict";
 
-// What the page knows; the token is nowhere else and goes with the page.
-const known = { token: null, change: "refused", paused: false };
+// What the page knows; the token is nowhere else and goes with the page. Where it will be asked for
+// is said with the page: the browser writes down each refusal as an error.
+const known = {
+  token: null,
+  change: "refused",
+  paused: false,
+  isShut: document.documentElement.dataset.reader === "needs-token",
+};
 
 const at = (id) => document.getElementById(id);
 
@@ -57,6 +63,7 @@ async function tryToken(token) {
     throw error;
   }
   known.token = token;
+  known.isShut = false;
   return true;
 }
 
@@ -121,6 +128,7 @@ async function keepDoing(every, work) {
     const { token } = known;
     if (!known.paused && !document.hidden) {
       try {
+        if (known.isShut) await enterToken();
         await work();
         if (complains) notice(null);
         complains = false;

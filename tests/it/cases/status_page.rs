@@ -137,6 +137,8 @@ async fn from_elsewhere_the_token_shows_everything_at_once() {
     let mut browser = Browser::open_as(&url, &[("X-Forwarded-For", "203.0.113.5")]).await;
     let open = "document.getElementById('enter')?.open === true";
     browser.until("the question", open).await;
+    // Nothing was asked in vain, which the browser would write down as an error.
+    assert_eq!(browser.complaints(), [] as [String; 0]);
 
     // Who leaves it can come back to it.
     browser
