@@ -37,6 +37,20 @@ fn build(program: &Path, version: &str, folder: &Path) -> PathBuf {
     packages.next().expect("a package is made").path()
 }
 
+/// Who builds elsewhere says so to the package's script as well.
+#[test]
+fn the_program_is_where_cargo_puts_it() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("package/deb");
+    let nowhere = tempfile::tempdir().unwrap();
+    let output = Command::new(script)
+        .env("CARGO_TARGET_DIR", nowhere.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    let program = nowhere.path().join("release/tidegate");
+    assert!(said.contains(program.to_str().unwrap()), "{said}");
+}
+
 struct Root {
     directory: tempfile::TempDir,
 }
