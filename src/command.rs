@@ -15,6 +15,7 @@ use std::{
 use tidegate::{
     admin::{Ask, Fleet, Order, Outcome, read_token},
     config,
+    domain::count_of,
     tier::Report,
 };
 
@@ -269,10 +270,7 @@ fn told(outcome: &Outcome) -> String {
         (false, true) => "made stale",
         (false, false) => "purged",
     };
-    let objects = match outcome.objects {
-        1 => "1 object".to_owned(),
-        many => format!("{many} objects"),
-    };
+    let objects = count_of(outcome.objects, "object");
     let fleet = match outcome.fleet {
         None => String::new(),
         Some(Fleet {

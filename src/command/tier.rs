@@ -9,6 +9,7 @@ use std::{
 };
 use tidegate::{
     config,
+    domain::count_of,
     tier::{self, Erase, Report, Stats, Task},
 };
 
@@ -125,7 +126,8 @@ pub fn erase_purged(config: &Path) -> Result<Report, Box<dyn std::error::Error>>
 /// What was erased, in a line.
 pub fn erased(report: &Report) -> String {
     let size = bytesize::ByteSize(report.erased_bytes).display().iec();
-    format!("{} objects ({size}) erased from the tier\n", report.purged)
+    let objects = count_of(report.purged, "object");
+    format!("{objects} ({size}) erased from the tier\n")
 }
 
 /// Goes through the tier of a configuration, and tells who looks on how far it has come.
@@ -178,8 +180,8 @@ pub fn check_tier(config: Option<tier::Config>) -> Done {
 fn progress(so_far: &Report) {
     let _ = write!(
         std::io::stderr(),
-        "\r\x1b[K{} objects, {} …",
-        so_far.objects + so_far.purged + so_far.outdated,
+        "\r\x1b[K{}, {} …",
+        count_of(so_far.objects + so_far.purged + so_far.outdated, "object"),
         bytesize::ByteSize(so_far.bytes).display().iec()
     );
 }

@@ -10,7 +10,7 @@
 //! files or memory would sweep away its cache otherwise. The store knows that it is blind then.
 
 use super::{Object, ObjectId, Store, purges::Force};
-use crate::domain::Grid;
+use crate::domain::{Grid, count_of};
 use std::{
     collections::HashSet,
     io,
@@ -42,10 +42,12 @@ pub(super) fn walk(store: &Store) {
             Err(e) => miss(store, "reading a folder", &e),
         }
     }
-    log::info!("{objects} objects found on disk, {} bytes", store.size());
+    let found = count_of(objects as u64, "object");
+    log::info!("{found} found on disk, {} bytes", store.size());
     if unreadable > 0 {
+        let unreadable = count_of(unreadable as u64, "object");
         log::warn!(
-            "{unreadable} objects on disk were damaged or of another version of Tidegate, and are removed; they are fetched again"
+            "removed {unreadable} from disk, damaged or of another version of Tidegate: to be fetched again"
         );
     }
 }

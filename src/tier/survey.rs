@@ -8,6 +8,7 @@ use super::{
     purge_log,
     remote::{Put, Remote, Trouble},
 };
+use crate::domain::count_of;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use object_store::{ObjectMeta, PutMode, path::Path};
 use serde::Serialize;
@@ -538,10 +539,11 @@ impl fmt::Display for Report {
         if let Some(why) = &self.unusable {
             writeln!(f, "unusable     {why}")?;
         }
-        writeln!(f, "objects      {} in {} runs", self.objects, self.runs)?;
+        let runs = count_of(self.runs, "run");
+        writeln!(f, "objects      {} in {runs}", self.objects)?;
         writeln!(f, "bytes        {}", size(self.bytes))?;
         for (version, objects) in &self.versions {
-            writeln!(f, "  version {version}  {objects} objects")?;
+            writeln!(f, "  version {version}  {}", count_of(*objects, "object"))?;
         }
         writeln!(
             f,
@@ -549,27 +551,29 @@ impl fmt::Display for Report {
             self.purges, self.last_purge
         )?;
         let useless = [
-            ("purged", self.purged, "objects out of service"),
+            ("purged", self.purged, "object", " out of service"),
             (
                 "outdated",
                 self.outdated,
-                "objects of earlier versions, or too old",
+                "object",
+                " of earlier versions, or too old",
             ),
             (
                 "strays",
                 self.strays,
-                "runs that no manifest names (uploads under way among them)",
+                "run",
+                " that no manifest names (uploads under way among them)",
             ),
-            ("unreadable", self.unreadable, "manifests"),
+            ("unreadable", self.unreadable, "manifest", ""),
         ];
-        for (name, count, what) in useless.iter().filter(|(_, count, _)| *count > 0) {
-            writeln!(f, "{name:<12} {count} {what}")?;
+        for (name, count, thing, which) in useless.iter().filter(|(_, count, _, _)| *count > 0) {
+            writeln!(f, "{name:<12} {}{which}", count_of(*count, thing))?;
         }
         if self.verified > 0 || !self.damaged.is_empty() {
             writeln!(
                 f,
-                "verified     {} runs, {} damaged",
-                self.verified,
+                "verified     {}, {} damaged",
+                count_of(self.verified, "run"),
                 self.damaged.len()
             )?;
         }
@@ -579,8 +583,8 @@ impl fmt::Display for Report {
         if self.renewed > 0 {
             writeln!(
                 f,
-                "renewed      {} manifests, which have survived what is forgotten",
-                self.renewed
+                "renewed      {}, which have survived what is forgotten",
+                count_of(self.renewed, "manifest")
             )?;
         }
         if self.useless > 0 {

@@ -1,6 +1,7 @@
 //! `GET /api/status`: how a process is doing, on one page.
 
 use super::{Quantiles, Window};
+use crate::domain::count_of;
 use bytesize::ByteSize;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -161,10 +162,10 @@ impl fmt::Display for Status {
         line(
             "streams",
             format!(
-                "{} on {} connections, {} fills, {} waiting for origins",
+                "{} on {}, {}, {} waiting for origins",
                 now.streams,
-                now.connections,
-                now.fills,
+                count_of(now.connections, "connection"),
+                count_of(now.fills, "fill"),
                 now.queued.sum()
             ),
         )?;
@@ -177,7 +178,11 @@ impl fmt::Display for Status {
         };
         line(
             "store",
-            format!("{}, {} objects{directory}", now.store, now.objects),
+            format!(
+                "{}, {}{directory}",
+                now.store,
+                count_of(now.objects, "object")
+            ),
         )?;
         line("in flight", now.in_flight.to_string())?;
         if let Some(memory) = now.memory {
@@ -208,10 +213,10 @@ impl fmt::Display for TierUse {
             TierState::LeftAlone => "left alone for a while, as it fails",
             TierState::NotInUse => "not in use: tidegate check --online says why",
         })?;
-        write!(f, ", {} uploads waiting", self.uploads_waiting)?;
+        write!(f, ", {} waiting", count_of(self.uploads_waiting, "upload"))?;
         match self.purges_untold {
             0 => Ok(()),
-            untold => write!(f, ", {untold} purges not told to the fleet"),
+            untold => write!(f, ", {} not told to the fleet", count_of(untold, "purge")),
         }
     }
 }

@@ -259,3 +259,28 @@ async fn who_asks_at_another_port_hears_what_is_there() {
         "{said}"
     );
 }
+
+/// What `tidegate` with these arguments prints, where it succeeds.
+async fn printed(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_tidegate"))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = within("the command to end", output).await.unwrap();
+    assert!(output.status.success(), "{arguments:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_object_is_one_object() {
+    let origin = Origin::with(Script::new(954, CHUNK)).await;
+    let gate = Gate::before(&origin).await;
+    gate.get("/film").await;
+    gate.until_stored(CHUNK).await;
+    let admin = format!("http://{}", gate.admin_address());
+    let said = printed(&["stats", "--admin", &admin]).await;
+    assert!(said.contains(", 1 object\n"), "{said}");
+    let said = printed(&["purge", "--all", "--admin", &admin]).await;
+    assert!(said.starts_with("1 object purged, "), "{said}");
+}

@@ -1089,7 +1089,7 @@ async fn what_was_purged_is_erased_and_how_much_is_said() {
     );
     purge_reaches(&fleet, &first).await;
     let (_, said) = fleet.command(&["tier", "gc", "--dry-run"]).await;
-    assert!(said.contains("1 objects out of service"), "{said}");
+    assert!(said.contains("1 object out of service"), "{said}");
     assert_eq!(fleet.runs(), 3);
     let (status, said) = fleet.command(&["tier", "gc"]).await;
     assert_eq!(status, Some(0), "{said}");
@@ -1137,7 +1137,7 @@ async fn who_purges_hears_whether_the_fleet_knows_and_may_erase_for_good() {
     let (status, said) = fleet.command(&erase).await;
     assert_eq!(status, Some(0), "{said}");
     assert!(
-        said.contains("1 objects") && said.contains("erased from the tier"),
+        said.contains("1 object ") && said.contains("erased from the tier"),
         "{said}"
     );
     // To programs it is one document.
