@@ -3,6 +3,7 @@
 use super::Done;
 use clap::{Args, ValueEnum};
 use clap_complete::Shell;
+use clap_mangen::Man;
 use std::{
     fs::{self, OpenOptions},
     io::{self, Write},
@@ -31,8 +32,9 @@ pub fn run_generate(asked: Generate, mut program: clap::Command) -> Done {
     fs::create_dir_all(&asked.directory)?;
     match asked.what {
         What::Man => {
-            clap_mangen::generate_to(program, &asked.directory)?;
-            complete(&asked.directory)?;
+            let mut program = program.disable_help_subcommand(true);
+            program.build();
+            pages(program, &asked.directory)?;
         }
         What::Completions => {
             for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
@@ -44,17 +46,23 @@ pub fn run_generate(asked: Generate, mut program: clap::Command) -> Done {
     Ok(())
 }
 
-/// Adds to the pages what the arguments don't tell.
-fn complete(directory: &Path) -> io::Result<()> {
-    for page in fs::read_dir(directory)? {
-        let page = page?.path();
-        let name = page.file_stem().unwrap_or_default().to_string_lossy();
-        if name.starts_with("tidegate") {
-            let mut file = OpenOptions::new().append(true).open(&page)?;
-            file.write_all(sections(&name).concat().as_bytes())?;
-        }
+/// Writes the page of a command, and those of its own commands.
+fn pages(mut command: clap::Command, directory: &Path) -> io::Result<()> {
+    let inner = command.get_subcommands().filter(|own| !own.is_hide_set());
+    for own in inner.cloned().collect::<Vec<_>>() {
+        pages(own, directory)?;
     }
-    Ok(())
+    // As `--help` has it: with what options take.
+    let usage = command.render_usage().to_string();
+    let usage = usage.trim_start_matches("Usage: ").to_owned();
+    let page = Man::new(command.override_usage(usage))
+        .source(concat!("tidegate ", env!("CARGO_PKG_VERSION")))
+        .manual("Tidegate");
+    let written = page.generate_to(directory)?;
+    // What the arguments don't tell.
+    let name = written.file_stem().unwrap_or_default().to_string_lossy();
+    let mut file = OpenOptions::new().append(true).open(&written)?;
+    file.write_all(sections(&name).concat().as_bytes())
 }
 
 /// The further sections of a page, in roff.

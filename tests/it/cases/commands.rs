@@ -284,3 +284,35 @@ async fn one_object_is_one_object() {
     let said = printed(&["purge", "--all", "--admin", &admin]).await;
     assert!(said.starts_with("1 object purged, "), "{said}");
 }
+
+/// Each page on its own says what a command takes, and which version it is of.
+#[tokio::test(flavor = "multi_thread")]
+async fn manual_pages_say_what_options_take() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    printed(&["generate", "man", at.to_str().unwrap()]).await;
+    let page = |name: &str| {
+        let page = std::fs::read_to_string(at.join(name)).unwrap();
+        page.replace('\\', "")
+    };
+    for (name, usage) in [
+        ("tidegate.1", "fBtidegatefR <COMMAND>"),
+        ("tidegate-run.1", "fBtidegate runfR --config <FILE>"),
+        (
+            "tidegate-purge.1",
+            "fBtidegate purgefR [OPTIONS] <--url <URL>|--prefix <URL>|--tag <TAG>|--all>",
+        ),
+        (
+            "tidegate-tier-gc.1",
+            "fBtidegate tier gcfR [OPTIONS] --config <FILE>",
+        ),
+    ] {
+        let page = page(name);
+        assert!(page.contains(usage), "{name}: {page}");
+        let version = concat!("tidegate ", env!("CARGO_PKG_VERSION"));
+        let title = page.lines().find(|line| line.starts_with(".TH"));
+        assert!(title.unwrap().contains(version), "{name}: {title:?}");
+        assert_eq!(page.matches("SH SYNOPSIS").count(), 1);
+    }
+    assert!(!at.join("tidegate-generate.1").exists());
+}
