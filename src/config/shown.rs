@@ -15,7 +15,10 @@ const REMOVED: &str = "(removed)";
 const OPEN: [&str; 2] = ["pattern", "response_headers"];
 
 /// Sections in which every text of a mapping is taken out.
-const HIDDEN: [&str; 2] = ["request_headers", "headers"];
+const HIDDEN: [&str; 1] = ["request_headers"];
+
+/// Sections of fields: their texts are taken out likewise, but not where a secret is.
+const FIELDS: [&str; 1] = ["headers"];
 
 /// Parts of a key's name that say that its text is not for everybody.
 const TELLING: [&str; 6] = [
@@ -44,6 +47,10 @@ enum Look {
     Open,
     /// Taken out.
     Hidden,
+    /// A mapping of fields, or a list of their names.
+    Fields,
+    /// What a field says: taken out, unless it is where a secret is.
+    Field,
 }
 
 impl Look {
@@ -51,10 +58,18 @@ impl Look {
         let key = key.to_ascii_lowercase();
         match self {
             Self::Hidden | Self::Open => self,
+            Self::Fields => Self::Field,
+            // A file or a variable.
+            Self::Field => Self::Open,
             Self::Plain if OPEN.contains(&&*key) => Self::Open,
             Self::Plain if HIDDEN.contains(&&*key) => Self::Hidden,
+            Self::Plain if FIELDS.contains(&&*key) => Self::Fields,
             Self::Plain => Self::Plain,
         }
+    }
+
+    fn hides_numbers(self) -> bool {
+        matches!(self, Self::Hidden | Self::Field)
     }
 
     fn text(self, key: &str, text: &str) -> Json {
@@ -64,7 +79,7 @@ impl Look {
         let telling = !names && TELLING.iter().any(|word| key.contains(word));
         match (self, text.split_once('?')) {
             (Self::Open, _) => text.into(),
-            (Self::Hidden, _) => REMOVED.into(),
+            (Self::Hidden | Self::Fields | Self::Field, _) => REMOVED.into(),
             (Self::Plain, _) if telling => REMOVED.into(),
             (Self::Plain, Some((path, query))) if query.contains('=') => {
                 format!("{path}?{REMOVED}").into()
@@ -82,7 +97,7 @@ fn named(key: &str, node: &Node, look: Look) -> Json {
     match &node.value {
         Value::Null => Json::Null,
         Value::Bool(switch) => (*switch).into(),
-        Value::Integer(_) | Value::Float(_) if look == Look::Hidden => REMOVED.into(),
+        Value::Integer(_) | Value::Float(_) if look.hides_numbers() => REMOVED.into(),
         Value::Integer(number) => match i64::try_from(*number) {
             Ok(number) => number.into(),
             Err(_) => number.to_string().into(),
@@ -91,10 +106,9 @@ fn named(key: &str, node: &Node, look: Look) -> Json {
         Value::Text(text) => look.text(key, text),
         // The items of a list of names are no values of them.
         Value::List(items) => {
-            let look = if look == Look::Hidden {
-                Look::Open
-            } else {
-                look
+            let look = match look {
+                Look::Hidden | Look::Fields => Look::Open,
+                look => look,
             };
             items.iter().map(|item| json(item, look)).collect()
         }
@@ -127,16 +141,22 @@ mod tests {
                 credentials: {bearer: {file: media.token}}
             routes:
               - pattern: "^/(?<id>a=b)$"
-                request_headers: {set: {X-Any: hunter2, X-Number: 7}, remove: [Cookie]}
+                request_headers: {set: {X-Any: hunter2, X-Number: 7, File: hunter2}, remove: [Cookie]}
                 response_headers: {set: {X-Cache: "a?b=c"}}
                 origins: [{origin: media, path: "/${id}?sig=hunter2"}]
                 access: {signed: {cookie: ticket, keys: [{secret: {env: KEY}}]}}
+            traces:
+              headers: {Authorization: {file: traces.token}, X-Key: {env: TRACES}, X-Any: hunter2, File: hunter2}
             api_token: hunter2
         "#;
         let shown = shown(text);
         assert!(!shown.to_string().contains("hunter2"), "{shown:#}");
         let at = |path: &str| shown.pointer(path).unwrap().clone();
         assert_eq!(at("/origins/media/servers/0/url"), "http://a:1");
+        let told = |field: &str| at(&format!("/traces/headers/{field}"));
+        assert_eq!(told("Authorization/file"), "traces.token");
+        assert_eq!(told("X-Key/env"), "TRACES");
+        assert_eq!(told("File"), "(removed)");
         assert_eq!(at("/origins/media/check/path"), "/health?(removed)");
         assert_eq!(at("/origins/media/credentials/bearer/file"), "media.token");
         let route = |path: &str| at(&format!("/routes/0/{path}"));
