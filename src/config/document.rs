@@ -3,6 +3,7 @@
 use super::{
     address::Taken,
     clients::clients,
+    in_force,
     logs::log,
     mistakes::Reading,
     node::Node,
@@ -24,7 +25,7 @@ pub(super) fn read(node: &Node, reading: &Reading) -> Option<Settings> {
     root.refuse_duplicates();
     let settings = settings(&root)?;
     Some(Settings {
-        shown: shown::without_secrets(node),
+        shown: shown::without_secrets(&in_force::with_defaults(node)),
         ..settings
     })
 }

@@ -2,31 +2,25 @@
 //! its defaults are the real ones, and it knows every key.
 
 use super::{
-    document, mistakes::Reading, node, node::Node, node::Value, parse, read, tests::MINIMAL,
+    document,
+    in_force::{DEFAULT, documented},
+    mistakes::Reading,
+    node,
+    node::Node,
+    node::Value,
+    parse, read,
+    tests::MINIMAL,
 };
 use crate::origin::Check;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
-const DOCUMENTED: &str = include_str!("../../conf/tidegate.yaml");
-
-/// The documented file with lines brought to life that begin with one of the marks.
-pub(super) fn with(marks: &[&str]) -> String {
-    let line = |line: &str| {
-        let (indent, rest) = line.split_at(line.len() - line.trim_start().len());
-        let bare = marks.iter().find_map(|mark| rest.strip_prefix(mark));
-        format!("{indent}{}\n", bare.unwrap_or(rest))
-    };
-    DOCUMENTED.lines().map(line).collect()
-}
-
-pub(super) const DEFAULT: &str = "# ";
 pub(super) const EXAMPLE: &str = "#: ";
 
 #[test]
 fn it_is_valid_as_it_stands_and_with_its_comments_taken_off() {
     for marks in [&[][..], &[DEFAULT], &[EXAMPLE], &[DEFAULT, EXAMPLE]] {
-        if let Err(mistakes) = parse(&with(marks)) {
+        if let Err(mistakes) = parse(&documented(marks)) {
             panic!("with {marks:?}: {mistakes}");
         }
     }
@@ -41,19 +35,23 @@ fn its_defaults_are_the_real_ones() {
         format!("{settings:#?}")
     };
     let minimal = format!("{MINIMAL}admin: {{address: 127.0.0.1:9090}}\n");
-    assert_eq!(show(&with(&[])), show(&minimal));
-    assert_eq!(show(&with(&[DEFAULT])), show(&minimal));
+    assert_eq!(show(&documented(&[])), show(&minimal));
+    assert_eq!(show(&documented(&[DEFAULT])), show(&minimal));
 }
 
 #[test]
 fn every_commented_default_is_another_key() {
     // A default that is not brought to life would pass the test above unseen.
     let live = |text: &str| keys(&node::parse(text).unwrap());
-    let commented = DOCUMENTED
+    let bare = documented(&[]);
+    let commented = bare
         .lines()
         .filter(|line| line.trim_start().starts_with(DEFAULT))
         .count();
-    assert_eq!(live(&with(&[DEFAULT])), live(DOCUMENTED) + commented);
+    assert_eq!(
+        live(&documented(&[DEFAULT])),
+        live(&documented(&[])) + commented
+    );
 }
 
 fn keys(node: &Node) -> usize {
@@ -67,7 +65,7 @@ fn keys(node: &Node) -> usize {
 /// Asks each section for the keys that it knows, by way of one that it cannot know.
 #[test]
 fn it_has_every_key_that_is_known() {
-    let text = with(&[DEFAULT, EXAMPLE]);
+    let text = documented(&[DEFAULT, EXAMPLE]);
     let mut root = node::parse(&text).unwrap();
     let mut seen = Vec::new();
     plant(&mut root, &mut seen);
@@ -128,14 +126,14 @@ pub(super) fn general(path: &str) -> String {
 
 #[test]
 fn the_check_that_is_shown_has_the_defaults() {
-    let settings = parse(&with(&[EXAMPLE])).unwrap();
+    let settings = parse(&documented(&[EXAMPLE])).unwrap();
     let check = Check::of("/healthz".into());
     assert_eq!(settings.origins[0].check, Some(check));
 }
 
 #[test]
 fn the_tier_that_is_shown_has_the_defaults() {
-    let settings = parse(&with(&[EXAMPLE])).unwrap();
+    let settings = parse(&documented(&[EXAMPLE])).unwrap();
     let tier = settings.tier.unwrap();
     assert_eq!(tier, crate::tier::Config::at(tier.place.clone()));
 }
@@ -177,7 +175,7 @@ proptest! {
         length in 0..20usize,
         by in "[a-z0-9/$ \n:\\-\\[\\]{}]{0,8}",
     ) {
-        let whole: Vec<char> = with(&[DEFAULT, EXAMPLE]).chars().collect();
+        let whole: Vec<char> = documented(&[DEFAULT, EXAMPLE]).chars().collect();
         let from = (whole.len() as f64 * from) as usize;
         let to = (from + length).min(whole.len());
         let before = whole[..from].iter().copied();

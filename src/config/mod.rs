@@ -27,6 +27,7 @@
 //! | `delivery.rs` | how a route's answers are sent |
 //! | `key.rs`, `variants.rs`, `scale.rs` | what tells a route's objects apart, and the derivatives of one |
 //! | `document.rs` | the sections put together |
+//! | `in_force.rs` | the document with the defaults of what it leaves out |
 //! | `shown.rs` | the document as an operator may see it |
 
 mod access;
@@ -41,6 +42,7 @@ mod files;
 mod freshness;
 mod guard;
 mod hosts;
+mod in_force;
 mod key;
 mod legs;
 mod logs;

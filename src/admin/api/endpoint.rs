@@ -232,7 +232,7 @@ impl Endpoint {
             Self::Object => "One object: what it is, which chunks are there, who reads it",
             Self::Origins => "The origins in force, their health, breakers and queues",
             Self::Fills => "What is being brought in from origins",
-            Self::Config => "The configuration in force as it was written, without secrets",
+            Self::Config => "The configuration in force, with all defaults and without secrets",
             Self::OpenApi => "This description",
             Self::Drain => "Send load balancers elsewhere, or call them back",
             Self::Purge => "Take objects out of the cache, or make them stale",

@@ -2,7 +2,8 @@
 
 use super::super::{
     document,
-    documented::{DEFAULT, EXAMPLE, general, with},
+    documented::{EXAMPLE, general},
+    in_force::{DEFAULT, documented},
     mistakes::Reading,
     node::{self, Node, Value},
 };
@@ -113,7 +114,7 @@ fn replace(node: &mut Node, number: usize, value: &Value) {
 
 #[test]
 fn every_key_changes_or_is_named() {
-    let root = node::parse(&with(&[DEFAULT, EXAMPLE])).unwrap();
+    let root = node::parse(&documented(&[DEFAULT, EXAMPLE])).unwrap();
     let base = read(&root).unwrap();
     let mut named = BTreeSet::new();
     let mut check = |path: &str, new: Settings| {
