@@ -107,9 +107,8 @@ pub fn run_tier(asked: Tier) -> Done {
     };
     let report = go_through(&common.config, &task)?;
     print(common.json, &report)?;
-    match report.unusable {
-        Some(why) if task.verify => return Err(why.into()),
-        _ => {}
+    if let Some(why) = report.unusable {
+        return Err(why.into());
     }
     match report.damaged.is_empty() || task.repair {
         true => Ok(()),

@@ -4,6 +4,7 @@ mod away;
 mod refused;
 mod replaced;
 mod room;
+mod unfit;
 
 use crate::{
     child::{Tidegate, binary},

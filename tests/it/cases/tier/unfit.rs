@@ -1,0 +1,25 @@
+//! What operators hear of a tier that their configuration does not fit.
+
+use super::{Fleet, said_by};
+use crate::s3::BUCKET;
+use std::fs;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_looks_at_a_tier_that_is_of_no_use_to_him_fails() {
+    let fleet = Fleet::new().await;
+    let _first = fleet.filled().await;
+    let file = fleet.written(BUCKET);
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text + "  fleet: another\n").unwrap();
+    for command in [
+        &["tier", "status"][..],
+        &["tier", "status", "--json"],
+        &["tier", "verify"],
+        &["tier", "gc", "--dry-run"],
+        &["tier", "gc"],
+    ] {
+        let (status, said) = said_by(command, &file).await;
+        assert_eq!(status, Some(1), "{command:?}: {said}");
+        assert!(said.contains("this edge is of"), "{command:?}: {said}");
+    }
+}
