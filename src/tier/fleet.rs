@@ -79,7 +79,11 @@ pub async fn inspect(remote: &Remote, fleet: &str) -> Result<(), Stranger> {
         Some((there, _)) => {
             judge(&there, fleet).unwrap_or(Err(Stranger::Unreadable(path.to_string())))
         }
-        None => Err(Stranger::Nobody),
+        None => {
+            // Nothing is found in a bucket that is not there either; a list of it says so.
+            remote.list_all(&remote.layout().purges(), None).await?;
+            Err(Stranger::Nobody)
+        }
     }
 }
 

@@ -23,3 +23,14 @@ async fn who_looks_at_a_tier_that_is_of_no_use_to_him_fails() {
         assert!(said.contains("this edge is of"), "{command:?}: {said}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_removes_from_a_bucket_that_is_missing_hears_that_it_is() {
+    let fleet = Fleet::new().await;
+    for command in [&["tier", "gc"][..], &["tier", "verify", "--repair"]] {
+        let (status, said) = fleet.command_for("elsewhere", command).await;
+        assert_eq!(status, Some(1), "{said}");
+        assert!(said.contains("elsewhere"), "{said}");
+        assert!(!said.contains("under this prefix"), "{said}");
+    }
+}
