@@ -555,7 +555,15 @@ impl Remote {
             Ok(Err(Error::AlreadyExists { .. } | Error::Precondition { .. })) => {
                 Ok((None, "conflict"))
             }
-            Ok(Err(e)) => Err((self.trouble(&e), "failed")),
+            Ok(Err(e)) => {
+                let trouble = self.trouble(&e);
+                // It is found out by trying: who does not know conditions on writes is well.
+                let outcome = match trouble {
+                    Trouble::Unsupported(_) => "unsupported",
+                    _ => "failed",
+                };
+                Err((trouble, outcome))
+            }
         };
         match answer {
             Ok((done, outcome)) => {

@@ -79,7 +79,7 @@ impl Default for Stats {
         Self {
             requests: counters(
                 "tidegate_tier_requests_total",
-                "Requests to the tier, by operation and outcome (ok, absent, conflict, failed, late, open). What the service bills; a rise of failed or late says that it throttles or fails.",
+                "Requests to the tier, by operation and outcome (ok, absent, conflict, unsupported, failed, late, open). What the service bills; a rise of failed or late says that it throttles or fails.",
                 &["operation", "outcome"],
             ),
             bytes: counters(

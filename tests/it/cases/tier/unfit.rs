@@ -3,6 +3,7 @@
 use super::{Fleet, said_by};
 use crate::s3::BUCKET;
 use std::fs;
+use tidegate::tier::Place;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_looks_at_a_tier_that_is_of_no_use_to_him_fails() {
@@ -33,4 +34,23 @@ async fn who_removes_from_a_bucket_that_is_missing_hears_that_it_is() {
         assert!(said.contains("elsewhere"), "{said}");
         assert!(!said.contains("under this prefix"), "{said}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_directory_does_not_know_is_no_failure_of_it() {
+    let fleet = Fleet::new().await;
+    let shared = tempfile::tempdir().unwrap();
+    let path = shared.path().to_owned();
+    let edge = fleet
+        .edge_with(|config| config.place = Place::Directory { path })
+        .await;
+    let told = edge.metrics().await;
+    assert!(told.contains("tidegate_tier_ready 1"), "{told}");
+    let requests = |outcome: &str| {
+        let label = format!("outcome=\"{outcome}\"");
+        let ours = |line: &&str| line.starts_with("tidegate_tier_requests_total");
+        let lines = told.lines().filter(ours);
+        lines.filter(|line| line.contains(&label)).count()
+    };
+    assert_eq!((requests("failed"), requests("unsupported")), (0, 1));
 }
