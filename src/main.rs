@@ -57,7 +57,7 @@ enum Command {
         /// The configuration to check
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
-        /// Also see whether the disk has room for cache.max_size, and speak with the tier: the keys, the rights, conditional writes, whose it is, its clock
+        /// Also see whether the disk has room for cache.max_size, and speak with the tier: the keys, the rights, conditional writes, whose it is, its clock, how large its chunks are
         #[arg(long)]
         online: bool,
     },
@@ -135,7 +135,7 @@ fn check(file: &std::path::Path, online: bool) -> Outcome {
         return Err(mistakes.join("\ntidegate: ").into());
     }
     if online {
-        command::tier::check_tier(settings.tier)?;
+        command::tier::check_tier(&settings)?;
         let room = store::Room::of(&settings.store.directory);
         match room.map(|room| room.doubt(settings.store.max_size)) {
             Ok(None) => println!("cache.max_size: there is room for it"),

@@ -10,6 +10,7 @@ use std::{
 use tidegate::{
     config,
     domain::count_of,
+    server::Settings,
     tier::{self, Erase, Report, Stats, Task},
 };
 
@@ -159,13 +160,17 @@ fn go_through(config: &Path, task: &Task) -> Result<Report, Box<dyn std::error::
 }
 
 /// Tries the tier of a configuration, if it has one.
-pub fn check_tier(config: Option<tier::Config>) -> Done {
-    let Some(config) = config else {
+pub fn check_tier(settings: &Settings) -> Done {
+    let Some(config) = &settings.tier else {
         return Ok(());
     };
+    let stored = tier::Stored {
+        version: settings.cache_version,
+        chunk_sizes: settings.chunk_sizes_in_tier(),
+    };
     wait_for(async {
-        let remote = tier::open(&config, Stats::default())?;
-        let findings = tier::probe(&remote, &config).await;
+        let remote = tier::open(config, Stats::default())?;
+        let findings = tier::probe(&remote, config, &stored).await;
         for warning in &findings.warnings {
             eprintln!("tidegate: tier: warning: {warning}");
         }

@@ -6,7 +6,7 @@ use crate::{
 };
 use ipnet::IpNet;
 use serde_json::Value;
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, time::Duration};
 
 /// The checked configuration of one process.
 #[derive(Clone, Debug)]
@@ -42,6 +42,13 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The sizes of chunks, in bytes, in which routes bring objects into the second tier.
+    pub fn chunk_sizes_in_tier(&self) -> BTreeSet<u32> {
+        let routes = self.routes.iter().filter(|route| route.tier);
+        let sizes = routes.map(|route| route.chunk_size.unwrap_or(self.store.chunk_size));
+        sizes.collect()
+    }
+
     /// The parts that decide what a URL gets.
     pub fn configured(&self) -> Configured {
         Configured {

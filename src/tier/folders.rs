@@ -69,7 +69,7 @@ pub async fn walk(
 }
 
 /// Version, object and name of what is part of an object.
-fn parts(path: &Path) -> Option<(u32, ObjectId, String)> {
+pub(super) fn parts(path: &Path) -> Option<(u32, ObjectId, String)> {
     let mut parts = path.as_ref().rsplit('/');
     let name = parts.next()?;
     let id = ObjectId::parse(parts.next()?)?;

@@ -60,7 +60,7 @@ pub use entry::{Entry, Run};
 pub use fleet::Stranger;
 pub use layout::Layout;
 pub use open::{OpenError, open};
-pub use probe::{Findings, probe};
+pub use probe::{Findings, Stored, probe};
 pub use remote::{Remote, Trouble};
 pub use source::Tiered;
 pub use stats::{Condition, Stats};

@@ -1,6 +1,6 @@
 //! What operators hear of a tier that their configuration does not fit.
 
-use super::{Fleet, said_by};
+use super::{CHUNK, Fleet, said_by};
 use crate::s3::BUCKET;
 use std::fs;
 use tidegate::tier::Place;
@@ -33,6 +33,25 @@ async fn who_removes_from_a_bucket_that_is_missing_hears_that_it_is() {
         assert_eq!(status, Some(1), "{said}");
         assert!(said.contains("elsewhere"), "{said}");
         assert!(!said.contains("under this prefix"), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chunks_of_another_size_are_found_when_it_is_checked() {
+    let fleet = Fleet::new().await;
+    let _first = fleet.filled().await;
+    let file = fleet.written(BUCKET);
+    let (status, said) = said_by(&["check", "--online"], &file).await;
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains("in chunks of 64.0 KiB"), "{said}");
+    // The size of one route will do: which objects are whose is not known.
+    let text = fs::read_to_string(&file).unwrap();
+    let ours = format!("chunk_size: {CHUNK}, origins: [media]");
+    fs::write(&file, text.replace("origins: [media]", &ours)).unwrap();
+    for file in [file, fleet.written_to_run()] {
+        let (status, said) = said_by(&["check", "--online"], &file).await;
+        assert_eq!(status, Some(0), "{said}");
+        assert!(!said.contains("in chunks of"), "{said}");
     }
 }
 
