@@ -60,7 +60,7 @@ pub struct Report {
     pub runs: u64,
     /// Bytes of all that lies there.
     pub bytes: u64,
-    /// Objects by the version of the cache.
+    /// Objects by the version of the cache: those in use, and the purged and outdated ones.
     pub versions: BTreeMap<u32, u64>,
     /// Purges of the fleet that are kept.
     pub purges: u64,
@@ -270,9 +270,12 @@ async fn look(
     let mut found = Report::default();
     let report = &mut found;
     report.bytes += folder.bytes();
-    *report.versions.entry(folder.version).or_default() += 1;
     let entry = manifest_of(remote, task, &folder, report).await?;
     let fate = fate_of(task, purges, &folder, entry.as_ref(), now);
+    // What only strays are left of is none.
+    if entry.is_some() || fate != Fate::Kept {
+        *report.versions.entry(folder.version).or_default() += 1;
+    }
     let mut is_dealt_with = true;
     let mut gone: Vec<&ObjectMeta> = Vec::new();
     match fate {
@@ -543,7 +546,12 @@ impl fmt::Display for Report {
         writeln!(f, "objects      {} in {runs}", self.objects)?;
         writeln!(f, "bytes        {}", size(self.bytes))?;
         for (version, objects) in &self.versions {
-            writeln!(f, "  version {version}  {}", count_of(*objects, "object"))?;
+            let others = match self.purged + self.outdated {
+                0 => "",
+                _ => ", in use or not",
+            };
+            let objects = count_of(*objects, "object");
+            writeln!(f, "  version {version}  {objects}{others}")?;
         }
         writeln!(
             f,
@@ -713,6 +721,33 @@ mod tests {
         let done = gc(&remote, 2).await;
         assert_eq!((done.erased, done.useless), (told.useless, 0));
         assert_eq!(done.erased_bytes, told.useless_bytes);
+    }
+
+    #[tokio::test]
+    async fn objects_of_all_versions_are_those_in_use_and_those_of_no_use() {
+        let remote = tier().await;
+        for nth in 1..=3 {
+            put(&remote, nth, 0).await;
+        }
+        purge(&remote, 1, 2, false).await;
+        // What no manifest names is no object, but where all of its version goes.
+        for version in 0..=1 {
+            let path = remote.layout().run(version, ObjectId([7; 16]), "0-a");
+            remote.put(&path, vec![7].into()).await.unwrap();
+        }
+        let look = Task {
+            erase: Erase::Nothing,
+            ..GC
+        };
+        let report = survey(&remote, &look, SystemTime::now(), |_| ()).await;
+        let report = report.unwrap();
+        assert_eq!((report.objects, report.purged, report.outdated), (2, 1, 1));
+        assert_eq!(report.versions, BTreeMap::from([(0, 1), (1, 3)]));
+        let said = report.to_string();
+        assert!(
+            said.contains("version 1  3 objects, in use or not"),
+            "{said}"
+        );
     }
 
     #[tokio::test]
