@@ -11,7 +11,7 @@ use tidegate::{
     config,
     domain::count_of,
     server::Settings,
-    tier::{self, Erase, Report, Stats, Task},
+    tier::{self, Erase, Report, SoFar, Stats, Task},
 };
 
 /// What to do with it.
@@ -181,11 +181,11 @@ pub fn check_tier(settings: &Settings) -> Done {
     })
 }
 
-fn progress(so_far: &Report) {
+fn progress(so_far: SoFar) {
     let _ = write!(
         std::io::stderr(),
         "\r\x1b[K{}, {} …",
-        count_of(so_far.objects + so_far.purged + so_far.outdated, "object"),
+        count_of(so_far.objects, "object"),
         bytesize::ByteSize(so_far.bytes).display().iec()
     );
 }

@@ -64,7 +64,7 @@ pub use probe::{Findings, Stored, probe};
 pub use remote::{Remote, Trouble};
 pub use source::Tiered;
 pub use stats::{Condition, Stats};
-pub use survey::{Erase, Report, Task, survey};
+pub use survey::{Erase, Report, SoFar, Task, survey};
 
 use crate::{fill::Anteroom, store::Store};
 use hearsay::Hearsay;

@@ -13,7 +13,8 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use object_store::{ObjectMeta, PutMode, path::Path};
 use serde::Serialize;
 use std::{
-    collections::{BTreeMap, HashSet},
+    cell::{Cell, RefCell},
+    collections::{BTreeMap, HashMap, HashSet},
     fmt,
     time::{Duration, SystemTime},
 };
@@ -90,6 +91,22 @@ pub struct Report {
     pub erased_bytes: u64,
 }
 
+/// How far it has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SoFar {
+    /// Objects that are dealt with.
+    pub objects: u64,
+    /// Bytes of these, and of the runs that were read of others.
+    pub bytes: u64,
+}
+
+/// Tells how far it has come: with each object, and with each run that is read, as a film may take
+/// longer than all else.
+struct Tally<T> {
+    so_far: Cell<SoFar>,
+    tell: RefCell<T>,
+}
+
 /// What is younger may belong to an upload under way.
 const YOUNG: Duration = Duration::from_secs(60 * 60);
 /// Objects that are looked at at a time. Each has a few requests one after another.
@@ -159,6 +176,27 @@ impl Report {
     }
 }
 
+impl<T: FnMut(SoFar)> Tally<T> {
+    fn new(tell: T) -> Self {
+        Self {
+            so_far: Cell::default(),
+            tell: RefCell::new(tell),
+        }
+    }
+
+    fn add(&self, objects: u64, bytes: u64) {
+        let SoFar {
+            objects: others,
+            bytes: before,
+        } = self.so_far.get();
+        self.so_far.set(SoFar {
+            objects: others + objects,
+            bytes: before + bytes,
+        });
+        (self.tell.borrow_mut())(self.so_far.get());
+    }
+}
+
 impl Task {
     /// Whether anything is changed.
     fn changes(&self) -> bool {
@@ -174,8 +212,9 @@ pub async fn survey(
     remote: &Remote,
     task: &Task,
     now: SystemTime,
-    mut tell: impl FnMut(&Report),
+    tell: impl FnMut(SoFar),
 ) -> Result<Report, Stranger> {
+    let tally = Tally::new(tell);
     let mut report = Report::default();
     match fleet::inspect(remote, &task.fleet).await {
         Ok(()) => {}
@@ -195,7 +234,6 @@ pub async fn survey(
         let (found, is_dealt_with) = found?;
         report.add(found);
         all_dealt_with &= is_dealt_with;
-        tell(&report);
         Ok::<_, Trouble>(())
     };
     walk(remote, &all, async |folder| {
@@ -204,7 +242,7 @@ pub async fn survey(
         {
             take(found)?;
         }
-        looks.push(look(remote, task, &purges, folder, now));
+        looks.push(look(remote, task, &purges, folder, now, &tally));
         Ok(())
     })
     .await?;
@@ -266,6 +304,7 @@ async fn look(
     purges: &Purges,
     folder: Folder,
     now: SystemTime,
+    tally: &Tally<impl FnMut(SoFar)>,
 ) -> Result<(Report, bool), Trouble> {
     let mut found = Report::default();
     let report = &mut found;
@@ -277,6 +316,7 @@ async fn look(
         *report.versions.entry(folder.version).or_default() += 1;
     }
     let mut is_dealt_with = true;
+    let mut told = 0;
     let mut gone: Vec<&ObjectMeta> = Vec::new();
     match fate {
         Fate::Kept => {
@@ -292,7 +332,7 @@ async fn look(
                     is_dealt_with = renew(remote, purges, &folder, now, report).await?;
                 }
                 if task.verify {
-                    verify(remote, task, &folder, entry, report).await?;
+                    told = verify(remote, task, &folder, entry, report, tally).await?;
                 }
             }
         }
@@ -319,6 +359,7 @@ async fn look(
         report.useless += gone.len() as u64;
         report.useless_bytes += gone.iter().map(|meta| meta.size).sum::<u64>();
     }
+    tally.add(1, folder.bytes().saturating_sub(told));
     Ok((found, is_dealt_with))
 }
 
@@ -458,15 +499,22 @@ async fn repair_manifest(
     Ok(())
 }
 
-/// Reads all runs of an object; those that are damaged leave its manifest, if they are to.
+/// Reads all runs of an object; those that are damaged leave its manifest, if they are to. Comes back
+/// with the bytes of which the tally has been told.
 async fn verify(
     remote: &Remote,
     task: &Task,
     folder: &Folder,
     entry: Entry,
     report: &mut Report,
-) -> Result<(), Trouble> {
-    let mut bad = Vec::new();
+    tally: &Tally<impl FnMut(SoFar)>,
+) -> Result<u64, Trouble> {
+    let sizes: HashMap<&Path, u64> = folder
+        .others
+        .iter()
+        .map(|meta| (&meta.location, meta.size))
+        .collect();
+    let (mut bad, mut told) = (Vec::new(), 0);
     for run in &entry.runs {
         let path = remote.layout().run(folder.version, folder.id, &run.name);
         report.verified += 1;
@@ -474,16 +522,19 @@ async fn verify(
             report.found_damaged(&path);
             bad.push(run.name.clone());
         }
+        let size = sizes.get(&path).copied().unwrap_or(0);
+        tally.add(0, size);
+        told += size;
     }
     if bad.is_empty() || !task.repair {
-        return Ok(());
+        return Ok(told);
     }
     let path = remote.layout().manifest(folder.version, folder.id);
     let Some((document, version)) = remote.get(&path).await? else {
-        return Ok(());
+        return Ok(told);
     };
     let Some(mut there) = Entry::decode(&document, folder.id, None) else {
-        return Ok(());
+        return Ok(told);
     };
     there.runs.retain(|run| !bad.contains(&run.name));
     let document = there.encode().into();
@@ -502,7 +553,7 @@ async fn verify(
             }
         }
     }
-    Ok(())
+    Ok(told)
 }
 
 async fn is_sound(remote: &Remote, path: &Path, entry: &Entry, run: &Run) -> Result<bool, Trouble> {
@@ -849,6 +900,14 @@ mod tests {
         for nth in 1..=2 {
             assert!(found.damaged.contains(&path(nth).to_string()), "{found}");
         }
+        // Each is told of for itself, and so is each object, with what is left of it.
+        let mut told: Vec<SoFar> = Vec::new();
+        let task = verify(false);
+        let again = survey(&remote, &task, now, |so_far| told.push(so_far)).await;
+        let bytes = again.unwrap().bytes;
+        assert_eq!(told.len(), 8);
+        assert!(told.is_sorted_by_key(|so_far| (so_far.objects, so_far.bytes)));
+        assert_eq!(told.last(), Some(&SoFar { objects: 4, bytes }));
         let done = survey(&remote, &verify(true), now, |_| ()).await.unwrap();
         assert_eq!(done.erased, 2);
         let left = survey(&remote, &verify(false), now, |_| ()).await.unwrap();
