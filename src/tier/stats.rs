@@ -101,7 +101,7 @@ impl Default for Stats {
             ),
             uploads: counters(
                 "tidegate_tier_uploads_total",
-                "Uploads, each of runs of chunks of one object that were due together, by outcome: stored, known (another edge had brought them), gone (not here any more), grid (what lies there is in chunks of another size, and stays), later (the tier did not take them; tried again, after 10 minutes at most), failed (given up after a day of that, or at the end of the process), full (too many waited: single runs that came, or an upload that was to be tried again). A rise of grid says that cache.chunk_size, or chunk_size of a route, is not the same on all edges; of later that the tier can't be written to; of full, that it does not keep up. Bytes that went up are in tidegate_tier_bytes_total.",
+                "Uploads, each of runs of chunks of one object that were due together, by outcome: stored, known (another edge had brought them), gone (not here any more), unwanted (too small, or not asked for often enough so far, by tier.min_size and tier.min_requests; or without a validator), grid (what lies there is in chunks of another size, and stays), later (the tier did not take them; tried again, after 10 minutes at most), failed (given up after a day of that, or at the end of the process), full (too many waited: single runs that came, or an upload that was to be tried again). A rise of grid says that cache.chunk_size, or chunk_size of a route, is not the same on all edges; of later that the tier can't be written to; of full, that it does not keep up. Bytes that went up are in tidegate_tier_bytes_total.",
                 &["outcome"],
             ),
             waiting: gauge(

@@ -67,8 +67,10 @@ impl Sink for Tier {
 /// Why a run did not go up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Left {
-    /// It is not here any more, or is not to go up (yet).
+    /// It is not here any more.
     Gone,
+    /// By the settings it is not to go up, or not yet; or it can't be told from other versions.
+    Unwanted,
     /// It is there already, in chunks of another size.
     CutOtherwise,
     /// The tier did not take it.
@@ -141,6 +143,7 @@ impl Tier {
                 "stored"
             }
             Err(Left::Gone) => "gone",
+            Err(Left::Unwanted) => "unwanted",
             Err(Left::CutOtherwise) => "grid",
             Err(Left::Failed) => match pending.failed(of, Instant::now()) {
                 Failed::Later => "later",
@@ -158,13 +161,14 @@ impl Tier {
         self.calm().await;
         let object = self.store().find_by_id(id).await.ok_or(Left::Gone)?;
         let manifest = object.manifest().ok_or(Left::Gone)?;
-        let is_meant = object.generation() == generation
-            && !object.is_retired()
-            && object.is_versioned()
+        if object.generation() != generation || object.is_retired() {
+            return Err(Left::Gone);
+        }
+        let is_wanted = object.is_versioned()
             && object.total() >= Some(self.config().min_size)
             && object.found().0 + 1 >= self.config().min_requests;
-        if !is_meant {
-            return Err(Left::Gone);
+        if !is_wanted {
+            return Err(Left::Unwanted);
         }
         let known = self.lookup().find(id, Some(object.key()), None).await;
         if let Some((there, _)) = known

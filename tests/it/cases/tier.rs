@@ -253,7 +253,7 @@ async fn what_is_wanted_twice_goes_up_where_that_is_asked() {
         while !first
             .metrics()
             .await
-            .contains("uploads_total{outcome=\"gone\"}")
+            .contains("uploads_total{outcome=\"unwanted\"}")
         {
             sleep(Duration::from_millis(20)).await;
         }
