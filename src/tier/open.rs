@@ -125,6 +125,8 @@ pub(super) fn service(config: &Config) -> Result<Arc<dyn ObjectStore>, OpenError
             Ok(Arc::new(builder.build().map_err(settings)?))
         }
         Place::Directory { path } => {
+            // The client does not say why it can't.
+            fs::canonicalize(path).map_err(|why| unmounted(path, &why))?;
             let local = LocalFileSystem::new_with_prefix(path).map_err(settings)?;
             Ok(Arc::new(local.with_automatic_cleanup(true)))
         }
@@ -169,6 +171,13 @@ fn retry(config: &Config) -> RetryConfig {
         max_retries: 2,
         retry_timeout: config.timeout,
     }
+}
+
+fn unmounted(path: &Path, why: &std::io::Error) -> OpenError {
+    let path = path.display();
+    OpenError::Settings(format!(
+        "the directory {path} can't be had: {why}; make it, or mount what is to be there"
+    ))
 }
 
 /// A secret, from where it is.

@@ -872,6 +872,7 @@ async fn a_directory_that_is_missing_is_done_without() {
     (config.place, config.on_error) = (place, OnError::Refuse);
     let why = Gate::refused(&fleet.origin, |settings| settings.tier = Some(config)).await;
     assert!(why.contains("not-mounted"), "{why}");
+    assert!(why.contains("No such file"), "{why}");
     let file = fleet.written(BUCKET);
     let text = fs::read_to_string(&file).unwrap();
     let (rest, _) = text.split_once("tier:").unwrap();
