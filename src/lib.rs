@@ -64,6 +64,30 @@
 //!   until its last reader has left.
 //! * **Not stored.** What may not be stored passes by, and the next such request does not wait.
 //!
+//! # Words
+//!
+//! The terms of HTTP are those of RFC 9110 and 9111. The house's own, from the ground up:
+//!
+//! | word | what is meant |
+//! |---|---|
+//! | key, place | what a request's object is stored under; of it, host, path and query, by which purges find it |
+//! | variant | one of several objects of a place: by `Vary`, by a derivative of it, by the cache's version |
+//! | generation | one version of an object, with a number of its own: bytes of two never mix |
+//! | grid, chunk | a generation is cut at multiples of `chunk_size`; a chunk is there as a whole or not at all |
+//! | manifest, body | the two files of a generation: what it is, and its chunks at their places |
+//! | segment | what is read for a client at a time, and held until its socket has taken it |
+//! | fill | the bringing in of chunks that lack, whoever caused it |
+//! | flight | one answer on its way in, and the run of chunks that it is to bring |
+//! | claim | a reader's question for a chunk that is not there: it begins a flight, waits for one, or hears that it is lost |
+//! | intake | the way of an answer's bytes into chunks: to the readers at once, to the disk behind |
+//! | board | what goes on around one generation: its flights, chunks coming in, readers |
+//! | cursor | one reader's way through a generation |
+//! | share | the bytes of `fill.in_flight` that a chunk holds until it is on disk |
+//! | window | the chunks that a first request, or reading ahead, asks for beyond what is wanted at once |
+//! | server, origin, leg | who is asked; servers with the same content; an origin in a route's list |
+//! | hedge | a second server asked for the same, as the first is late (Dean and Barroso, The Tail at Scale, 2013) |
+//! | run | neighbouring chunks that lie in the tier as one object |
+//!
 //! # To add a source
 //!
 //! Chunks come from a [`source::Source`]: the origins are one, and the tier is one that stands before

@@ -90,7 +90,10 @@ impl Socket {
 }
 
 /// Pingora's stream can't be taken apart, but its socket has another handle soon.
-#[allow(unsafe_code)]
+#[expect(
+    unsafe_code,
+    reason = "a borrowed descriptor is what there is of the socket"
+)]
 fn duplicate(stream: &Stream) -> io::Result<TcpStream> {
     // SAFETY: the stream is open for as long as this borrows its descriptor.
     let fd = unsafe { BorrowedFd::borrow_raw(stream.id()) };
