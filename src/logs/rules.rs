@@ -63,7 +63,7 @@ impl Rules {
     }
 
     /// A path without the parameters of its segments (`;name=value`, RFC 3986, section 3.3) that are
-    /// secrets. Of a segment that is one itself, as in `/hdnts=…/film`, nothing but [`REMOVED`] is left.
+    /// secrets. Of a segment that is one itself, as in `/hdnts=…/film`, nothing but `(removed)` is left.
     pub fn cleaned_path<'p>(&self, path: &'p str, secrets: &[String]) -> Cow<'p, str> {
         let is_named = |name: &[u8]| self.names_secret(name, secrets);
         let is_secret = |part: &str| bears_within(part, &is_named);
