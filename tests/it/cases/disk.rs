@@ -152,6 +152,7 @@ async fn what_was_whole_is_there_after_a_restart() {
     let (origin, mut gate, object) = scene(Script::new(121, SIZE)).await;
     check(&gate, "/film", &object).await;
     let asked = origin.settled().await.len();
+    gate.until_stored(SIZE).await;
     for _ in 0..2 {
         gate.restart().await;
         let hit = gate.get("/film").await;
