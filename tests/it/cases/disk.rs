@@ -388,6 +388,7 @@ async fn another_chunk_size_loses_nothing() {
         .iter()
         .map(|seen| seen.sent)
         .sum::<u64>();
+    gate.until_stored(4 * CHUNK).await;
     gate.stop().await;
     gate.settings().store.chunk_size *= 2;
     gate.start_again().await;
