@@ -17,7 +17,7 @@ mod storage;
 mod writer;
 
 pub use crate::fill::{Catalogue, Coverage, Errand, FillError, Gathered, Tally};
-pub use crate::store::{How, Object, PurgeError, Purged};
+pub use crate::store::{How, Object, Obstacle, PurgeError, Purged};
 pub use attendance::{ABSENT, Attendance};
 pub use lock::{ContactLock, OF_THE_REQUEST};
 pub use order::{Incoming, Order};

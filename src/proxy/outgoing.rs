@@ -7,7 +7,7 @@ use super::{
     foundation::Proxy,
     headers,
 };
-use crate::store::Obstacle;
+use crate::cache::Obstacle;
 use http::{HeaderValue, Method, StatusCode, header};
 use pingora_cache::CachePhase;
 use pingora_core::{Error, ErrorType, Result};
