@@ -2,9 +2,7 @@
 
 use super::remote::{Remote, Trouble};
 use crate::store::ObjectId;
-use futures_util::StreamExt;
 use object_store::{ObjectMeta, path::Path};
-use tokio::time::timeout;
 
 /// What lies there of one object.
 #[derive(Clone, Debug)]
@@ -35,12 +33,7 @@ pub async fn walk(
 ) -> Result<(), Trouble> {
     let mut listed = remote.list(below);
     let mut present: Option<Folder> = None;
-    loop {
-        let next = timeout(remote.timeout() * 4, listed.next()).await;
-        let Some(found) = next.map_err(|_| remote.late())? else {
-            break;
-        };
-        let found = found.map_err(|e| remote.trouble(&e))?;
+    while let Some(found) = remote.next_of(&mut listed).await? {
         // Purges and the like have other names.
         let Some((version, id, name)) = parts(&found.location) else {
             continue;

@@ -8,11 +8,11 @@ use super::{
     remote::{Remote, Trouble},
 };
 use futures_util::StreamExt;
+use object_store::ObjectMeta;
 use std::{
     collections::BTreeSet,
     time::{Duration, SystemTime},
 };
-use tokio::time::timeout;
 
 /// How an edge stores what it brings up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,11 +96,9 @@ async fn sample(remote: &Remote, version: u32) -> Result<Vec<u32>, Trouble> {
     let mut listed = remote.list(&remote.layout().version(version)).take(LISTED);
     let mut sizes = Vec::new();
     while sizes.len() < SAMPLES {
-        let next = timeout(remote.timeout() * 4, listed.next()).await;
-        let Some(found) = next.map_err(|_| remote.late())? else {
+        let Some(ObjectMeta { location: path, .. }) = remote.next_of(&mut listed).await? else {
             break;
         };
-        let path = found.map_err(|e| remote.trouble(&e))?.location;
         let Some((_, id, _)) = parts(&path).filter(|(.., name)| name == "manifest") else {
             continue;
         };

@@ -458,6 +458,16 @@ impl Remote {
         }
     }
 
+    /// The next of what is listed, in time.
+    pub async fn next_of(
+        &self,
+        listed: &mut (impl futures_util::Stream<Item = Result<ObjectMeta, Error>> + Unpin),
+    ) -> Result<Option<ObjectMeta>, Trouble> {
+        let next = timeout(self.timeout * 4, listed.next()).await;
+        let found = next.map_err(|_| self.late())?.transpose();
+        found.map_err(|e| self.trouble(&e))
+    }
+
     /// All that lies below a path that has few, or what comes after one of them by its name.
     pub async fn list_all(
         &self,
