@@ -388,10 +388,7 @@ impl ProxyHttp for Proxy {
     }
 
     fn request_summary(&self, session: &Session, ctx: &Context) -> String {
-        // Not the query: it may hold secrets.
-        let request = session.req_header();
-        let path = cleaned_path(request.uri.path());
-        format!("{} {}{path}", request.method, ctx.host)
+        journal::summary(session, ctx)
     }
 
     fn suppress_error_log(&self, _session: &Session, _ctx: &Context, _error: &Error) -> bool {

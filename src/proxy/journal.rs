@@ -42,14 +42,11 @@ impl Proxy {
                 Some(why) => why.to_string(),
                 None => origin::brief(error),
             };
-            let request = session.req_header();
-            let method = &request.method;
-            let path = cleaned_path(request.uri.path());
             let level = match failure.cause {
                 Cause::Internal => log::Level::Error,
                 _ => log::Level::Warn,
             };
-            log::log!(level, "{method} {}{path}: {what}", ctx.host);
+            log::log!(level, "{}: {what}", summary(session, ctx));
         }
     }
 
@@ -112,6 +109,13 @@ impl Proxy {
             reason: failure.and_then(|failure| reason(failure, ctx)),
         });
     }
+}
+
+/// A request in a message: without its query and whatever else of it may be a secret.
+pub fn summary(session: &Session, ctx: &Context) -> String {
+    let request = session.req_header();
+    let path = cleaned_path(request.uri.path());
+    format!("{} {}{path}", request.method, ctx.host)
 }
 
 /// The digits of an object's name that are shown: enough to find it.
