@@ -67,7 +67,7 @@ impl Rules {
     pub fn cleaned_path<'p>(&self, path: &'p str, secrets: &[String]) -> Cow<'p, str> {
         let is_named = |name: &[u8]| self.names_secret(name, secrets);
         let is_secret = |part: &str| bears_within(part, &is_named);
-        if !is_secret(path) && !path.split(['/', ';']).any(is_secret) {
+        if !path.split(['/', ';']).any(is_secret) {
             return Cow::Borrowed(path);
         }
         let cleaned = |segment: &str| {
