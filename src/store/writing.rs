@@ -76,12 +76,8 @@ impl Store {
             self.create_files(object)?;
             Ok(object.write_chunk(chunk, segments, checksum)?)
         });
-        match &done {
-            Ok(()) => self.stats.refusing.set(0),
-            Err(KeepError::Disk(_)) => self.stats.refusing.set(1),
-            Err(_) => {}
-        }
         if let Err(KeepError::Disk(e)) = &done {
+            self.stats.refusing.set(1);
             self.stats.disk_error("write", e);
             self.absence.suspect(e);
             // What was written of it takes room.
@@ -90,6 +86,7 @@ impl Store {
         // A chunk may be chosen as a victim only once it counts as there, and counts as there
         // only while it is in the budget.
         if done.is_ok() {
+            self.stats.refusing.set(0);
             object.end_change(chunk, true);
         }
         self.budget.lock().settle(name, done.is_ok());
