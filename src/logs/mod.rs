@@ -131,15 +131,11 @@ mod tests {
     use super::*;
     use std::io::BufRead;
 
-    /// A pipe that nobody reads stands for a disk that hangs.
     #[test]
     fn what_is_said_of_missing_lines_is_written_as_the_lines_are() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("pipe");
-        let made = std::process::Command::new("mkfifo").arg(&path).status();
-        assert!(made.unwrap().success());
-        let mut options = std::fs::OpenOptions::new();
-        let reader = options.read(true).write(true).open(&path).unwrap();
+        let reader = sink::tests::pipe(&path);
         let logs = Logs::open(&Config {
             access: Some(Access {
                 format: Format::Json,

@@ -177,7 +177,7 @@ impl Shared {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use std::{fs, io::BufRead, path::Path};
 
@@ -218,16 +218,20 @@ mod tests {
         assert_eq!(dropped(&stats, "unwritable"), 100);
     }
 
-    /// A pipe that nobody reads stands for a disk that hangs.
+    /// A pipe that nobody reads: it stands for a disk that hangs.
+    pub fn pipe(path: &Path) -> fs::File {
+        let made = std::process::Command::new("mkfifo").arg(path).status();
+        assert!(made.unwrap().success());
+        // Open for both, so that opening it for one does not wait for the other.
+        let mut options = fs::OpenOptions::new();
+        options.read(true).write(true).open(path).unwrap()
+    }
+
     #[test]
     fn a_writer_that_hangs_holds_up_nobody_and_what_was_lost_is_said_when_it_goes_on() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("pipe");
-        let made = std::process::Command::new("mkfifo").arg(&path).status();
-        assert!(made.unwrap().success());
-        // Open for both, so that opening it for one does not wait for the other.
-        let mut options = fs::OpenOptions::new();
-        let reader = options.read(true).write(true).open(&path).unwrap();
+        let reader = pipe(&path);
         let (sink, stats) = sink(&path);
         let line = [b"x".repeat(99), b"\n".to_vec()].concat();
         let pushed = 4 * ROOM / line.len();
