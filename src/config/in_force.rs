@@ -128,7 +128,7 @@ fn follow(origin: &mut Node) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{document, mistakes::Reading, shown, tests::MINIMAL};
+    use crate::config::{document, documented::EXAMPLE, mistakes::Reading, shown, tests::MINIMAL};
 
     fn settings(node: &Node) -> String {
         let reading = Reading::of_text();
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn it_means_what_the_document_means() {
-        let mut texts: Vec<String> = [&[][..], &["#: "], &[DEFAULT], &[DEFAULT, "#: "]]
+        let mut texts: Vec<String> = [&[][..], &[EXAMPLE], &[DEFAULT], &[DEFAULT, EXAMPLE]]
             .map(documented)
             .into();
         texts.push(MINIMAL.to_owned());
