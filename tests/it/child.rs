@@ -5,9 +5,10 @@ use crate::{
     patience::within,
 };
 use std::{
+    ffi::OsStr,
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{Output, Stdio},
 };
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -150,4 +151,14 @@ impl Drop for Tidegate {
 /// The binary under test.
 pub fn binary() -> PathBuf {
     env!("CARGO_BIN_EXE_tidegate").into()
+}
+
+/// What `tidegate` with these arguments comes to, which ends by itself.
+pub async fn outcome<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Output {
+    let output = Command::new(binary())
+        .args(arguments)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    within("the command to end", output).await.unwrap()
 }

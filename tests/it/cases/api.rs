@@ -1,6 +1,7 @@
 //! The admin API: it answers as it is described, and only whom it should.
 
 use crate::{
+    child::outcome,
     client::{Answer, Client, Request},
     gate::{CHUNK, Gate},
     origin::{Origin, Script, Valve},
@@ -345,11 +346,7 @@ async fn stats_are_told_in_words_and_in_json() {
     gate.until_active(0.0).await;
     let admin = format!("http://{}", gate.admin_address());
     let stats = async |more: &[&str]| {
-        let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_tidegate"))
-            .args([&["stats", "--admin", &admin], more].concat())
-            .kill_on_drop(true)
-            .output();
-        let output = within("the command to end", output).await.unwrap();
+        let output = outcome([&["stats", "--admin", &admin], more].concat()).await;
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap()
     };

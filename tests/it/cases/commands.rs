@@ -1,15 +1,13 @@
 //! What the commands say where something is wrong: the real binary, and what was expected of whom.
 
 use crate::{
-    child::{Tidegate, binary},
+    child::{Tidegate, binary, outcome},
     client::{Client, Request},
     front::Authority,
     gate::{CHUNK, Gate},
     origin::{Origin, Script},
-    patience::within,
 };
-use std::{path::Path, process::Stdio};
-use tokio::process::Command;
+use std::{ffi::OsStr, path::Path};
 
 /// A configuration that nobody runs: without a tier, and without an admin address.
 const SETTINGS: &str = "listen: [{address: 127.0.0.1:1}]\ncache: {directory: /nowhere}\n\
@@ -18,12 +16,7 @@ const SETTINGS: &str = "listen: [{address: 127.0.0.1:1}]\ncache: {directory: /no
 
 /// What `tidegate` with these arguments says on its standard error, where it fails.
 async fn complaint(arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_tidegate"))
-        .args(arguments)
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let output = within("the command to end", output).await.unwrap();
+    let output = outcome(arguments).await;
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
     assert_eq!(output.stdout, b"", "{arguments:?}");
@@ -48,14 +41,8 @@ async fn an_admin_address_over_tls_is_refused() {
 
 /// What a check warns of that finds no mistake.
 async fn warned(check: &[&str], file: &Path) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_tidegate"))
-        .args(check)
-        .arg("--config")
-        .arg(file)
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let output = within("the check to end", output).await.unwrap();
+    let check = check.iter().map(OsStr::new);
+    let output = outcome(check.chain(["--config".as_ref(), file.as_os_str()])).await;
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stderr).unwrap()
 }
@@ -262,12 +249,7 @@ async fn who_asks_at_another_port_hears_what_is_there() {
 
 /// What `tidegate` with these arguments prints, where it succeeds.
 async fn printed(arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_tidegate"))
-        .args(arguments)
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let output = within("the command to end", output).await.unwrap();
+    let output = outcome(arguments).await;
     assert!(output.status.success(), "{arguments:?}: {output:?}");
     String::from_utf8(output.stdout).unwrap()
 }
