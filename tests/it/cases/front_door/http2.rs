@@ -4,7 +4,7 @@ use crate::{
     client::{H2, Request},
     gate::{CHUNK, Gate},
     model::{Expected, Object},
-    origin::{Cut, End, Origin, Script, State, Valve},
+    origin::{Cut, End, Origin, Script, State, Tag, Valve},
     patience::{DEADLINE, within},
 };
 use std::{sync::Arc, time::Duration};
@@ -32,12 +32,16 @@ async fn an_answer_that_is_cut_is_not_taken_for_the_whole() {
                 after: CHUNK / 2,
                 how: End::Reset,
             }),
+            // Otherwise the rest is asked for, and comes if what was sent before a reset was read.
+            etag: Tag::None,
+            last_modified: false,
             ..Script::new(950, SIZE)
         })
         .await;
         let client = H2::connect(gate.address(), 1 << 20).await;
         let answer = client.ask(&Request::get("/film")).await;
-        let cut = answer.cut.clone().expect("a cut").0;
+        let cut = answer.cut.clone();
+        let cut = cut.unwrap_or_else(|| panic!("no cut: {answer}")).0;
         assert!(cut.contains("stream error"), "{cut}: {answer}");
         object.content.verify(0, &answer.body).unwrap();
         assert_eq!(client.ask(&Request::head("/film")).await.status(), 200);
