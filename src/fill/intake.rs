@@ -174,7 +174,12 @@ impl Intake {
         let object = self.board.object().clone();
         if object.total().is_none() {
             self.board.measure(self.offset, true);
-            self.fills.store().complete(&object, self.offset).await;
+            object.set_total(self.offset);
+            // Nobody who reads it has to wait for its manifest.
+            if let Current::Filling(buffer) = &self.current {
+                buffer.end(Ok(()));
+            }
+            self.fills.store().complete(&object).await;
         }
         if object.total() == Some(self.offset) && !self.is_at_edge() {
             self.end_chunk();

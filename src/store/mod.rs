@@ -503,9 +503,8 @@ impl Store {
         }
     }
 
-    /// Gives an object its length, now that its last byte is known, and its manifest.
-    pub async fn complete(self: &Arc<Self>, object: &Arc<Object>, total: u64) {
-        object.set_total(total);
+    /// Gives an object its manifest, now that its length is known.
+    pub async fn complete(self: &Arc<Self>, object: &Arc<Object>) {
         self.write_manifest_behind(object).await;
     }
 

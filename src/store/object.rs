@@ -305,7 +305,10 @@ impl Object {
         meta.0 = Arc::new(stale);
     }
 
-    pub(super) fn set_total(&self, total: u64) {
+    /// Its length, now that its last byte is known; to be told to the disk by [`Store::complete`].
+    ///
+    /// [`Store::complete`]: super::Store::complete
+    pub fn set_total(&self, total: u64) {
         let mut state = self.state.lock();
         state.total = Some(total);
         self.weigh(&state);
