@@ -7,6 +7,7 @@ use super::{
     budget::{ClientRoom, Share},
     chunk_buffer::ChunkBuffer,
     flights::{Driver, FlightId},
+    keeping::OnItsWay,
     now,
 };
 use crate::{
@@ -150,18 +151,19 @@ impl Intake {
             }
             let piece = bytes.split_to(bytes.len().min(self.room()));
             self.offset += piece.len() as u64;
+            let completes = self.is_past_chunk().then(|| self.fills.keeping.begin());
             if let Current::Filling(buffer) = &self.current {
                 self.board.screen(self.offset - piece.len() as u64, &piece);
                 let buffer = buffer.clone();
-                buffer.append(piece, self.is_past_chunk());
+                buffer.append(piece, completes.is_some());
                 self.board.moved(self.flight, self.chunk_before());
                 // What is in hand is given out at once; there is no more before there is room.
                 if buffer.share().is_none() {
                     buffer.hold(self.acquire_share().await?);
                 }
             }
-            if self.is_past_chunk() {
-                self.end_chunk();
+            if let Some(on_its_way) = completes {
+                self.end_chunk(on_its_way);
             }
             self.board.measure(self.offset, false);
         }
@@ -172,6 +174,7 @@ impl Intake {
     /// flight ended at the edge of one.
     pub async fn finish(mut self) {
         let object = self.board.object().clone();
+        let on_its_way = self.fills.keeping.begin();
         if object.total().is_none() {
             self.board.measure(self.offset, true);
             object.set_total(self.offset);
@@ -182,7 +185,7 @@ impl Intake {
             self.fills.store().complete(&object).await;
         }
         if object.total() == Some(self.offset) && !self.is_at_edge() {
-            self.end_chunk();
+            self.end_chunk(on_its_way);
         }
         self.land();
     }
@@ -243,7 +246,7 @@ impl Intake {
     }
 
     /// The chunk in hand is complete.
-    fn end_chunk(&mut self) {
+    fn end_chunk(&mut self, on_its_way: OnItsWay) {
         let chunk = self.chunk_before();
         if let Current::Filling(buffer) = std::mem::replace(&mut self.current, Current::Edge) {
             buffer.end(Ok(()));
@@ -251,7 +254,10 @@ impl Intake {
                 self.fills.stats.chunk_took("fetch", share.age());
             }
             let keep = keep(self.fills.clone(), self.board.clone(), chunk, buffer);
-            self.fills.run(keep);
+            self.fills.run(async move {
+                keep.await;
+                drop(on_its_way);
+            });
         }
     }
 

@@ -21,6 +21,7 @@ mod doubts;
 mod flights;
 mod gather;
 mod intake;
+mod keeping;
 mod read_ahead;
 mod scene;
 mod screening;
@@ -54,6 +55,7 @@ use crate::{
     traces::Trace,
 };
 use budget::InFlight;
+use keeping::Keeping;
 use parking_lot::{Mutex, RwLock};
 use std::{
     net::IpAddr,
@@ -67,6 +69,7 @@ pub struct Fills {
     store: Arc<Store>,
     config: RwLock<Config>,
     in_flight: InFlight,
+    keeping: Keeping,
     anteroom: Anteroom,
     unkept: Unkept,
     doubts: Doubts,
@@ -165,6 +168,7 @@ impl Fills {
             unkept: Unkept::new(config.in_flight / 2),
             doubts: Doubts::new(),
             in_flight: InFlight::new(config.in_flight, store.config().chunk_size),
+            keeping: Keeping::default(),
             store,
             config: RwLock::new(config),
             boards: Mutex::default(),

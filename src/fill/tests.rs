@@ -642,6 +642,33 @@ async fn bring(mut intake: Intake) -> Result<(), FillError> {
     Ok(())
 }
 
+/// A client has all of it, and the tasks that bring it to the disk have not had their turn.
+#[tokio::test]
+async fn what_has_come_in_is_kept_before_the_directory_is_closed() {
+    let bench = Bench::new().await;
+    let intake = Intake::of_client(bench.fills.clone(), bench.board(), all(), false);
+    bring(intake).await.unwrap();
+    bench.fills.settle().await;
+    bench.fills.store().close().await;
+    assert_eq!(u64::from(bench.object.present().len()), CHUNKS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_in_later_or_never_is_not_waited_for() {
+    let bench = Bench::new().await;
+    let keeping = &bench.fills.keeping;
+    let first = keeping.begin();
+    let mut settled = std::pin::pin!(bench.fills.settle());
+    assert!(settled.as_mut().now_or_never().is_none());
+    let later = keeping.begin();
+    drop(first);
+    assert!(settled.now_or_never().is_some());
+    let began = tokio::time::Instant::now();
+    bench.fills.settle().await;
+    assert_eq!(began.elapsed(), Duration::from_secs(1));
+    drop(later);
+}
+
 #[tokio::test]
 async fn nobody_comes_to_what_is_being_given_up() {
     let bench = Bench::new().await;

@@ -247,6 +247,7 @@ impl Running {
         if left > 0 {
             log::warn!("{left} answers were not at their end after {drain:?} and are cut");
         }
+        self.storage.fills().settle().await;
         if let Some(tier) = &self.tier {
             // What clients did not need of the time is for what waits to go up.
             let left = drain.saturating_sub(began.elapsed());

@@ -91,7 +91,9 @@ async fn hand_all_over(
         })
     })
     .await?;
-    let store = running.storage.fills().store();
+    let fills = running.storage.fills();
+    fills.settle().await;
+    let store = fills.store();
     let Given { lock, writes } = store.give().await.map_err(HandoverError::Store)?;
     let decision = decision.clone();
     let taken = blocking(move || {

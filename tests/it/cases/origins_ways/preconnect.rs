@@ -87,7 +87,6 @@ async fn a_hit_on_the_disk_asks_for_nothing() {
     let mut scene = scene(false, true).await;
     both_ways(&scene.gate, &Request::get("/film"), &scene.object).await;
     scene.origin.settled().await;
-    scene.gate.until_stored(SIZE).await;
     let (used, asked) = (scene.front.used(), scene.origin.log().len());
     for _ in 0..3 {
         scene.gate.restart().await;
