@@ -20,7 +20,7 @@ pub struct Stats {
     /// Body bytes sent, by where they came from.
     pub sent: IntCounterVec,
     by_source: [IntCounter; SOURCES.len()],
-    /// Answers that were cut before their end, by whose doing it was.
+    /// Requests that failed, by whose doing it was.
     pub aborts: IntCounterVec,
     /// Answers by the class of their status.
     pub statuses: IntCounterVec,
@@ -115,7 +115,7 @@ impl Default for Stats {
             ),
             aborts: counter(
                 "tidegate_response_aborts_total",
-                "Answers that were cut before their end, by cause: the client left, or slow_client took less than its route allows (delivery.*.min_rate) or sent less of a body than clients.min_rate, the origin failed, or something internal did. A rise of slow_client says that networks are slow or that somebody holds connections on purpose.",
+                "Requests that failed, in that their answer was cut before its end or was an error in its place, by cause: the client left, or slow_client took less than its route allows (delivery.*.min_rate) or sent less of a body than clients.min_rate, the origin failed, or something internal did. A rise of slow_client says that networks are slow or that somebody holds connections on purpose.",
                 "cause",
             ),
             ahead: counter(
@@ -224,7 +224,7 @@ impl Stats {
         counts
     }
 
-    /// Answers so far that were cut before their end.
+    /// Requests so far that failed.
     pub fn aborted(&self) -> u64 {
         let families = self.aborts.collect();
         let samples = families.iter().flat_map(|family| family.get_metric());

@@ -245,7 +245,7 @@ const ROWS: [Row; 9] = [
     ("first byte, hits", |w| times(w.first_byte.cached)),
     ("first byte, others", |w| times(w.first_byte.not_cached)),
     ("evicted chunks", |w| w.evictions.to_string()),
-    ("cut answers", |w| w.aborts.to_string()),
+    ("failed requests", |w| w.aborts.to_string()),
     ("disk failures", |w| w.disk_failures.to_string()),
 ];
 

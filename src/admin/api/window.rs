@@ -80,7 +80,7 @@ pub struct Window {
     pub first_byte: FirstBytes,
     /// Chunks removed from the store to make room.
     pub evictions: u64,
-    /// Answers that were cut before their end.
+    /// Requests that failed: their answer was cut before its end, or was an error in its place.
     pub aborts: u64,
     /// Operations that the file system refused, and chunks that did not match their checksum.
     pub disk_failures: u64,
