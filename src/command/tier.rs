@@ -107,7 +107,10 @@ pub fn run_tier(asked: Tier) -> Done {
         }
     };
     let report = go_through(&common.config, &task)?;
-    print(common.json, &report)?;
+    // Of what can't be used there is nothing to tell but why.
+    if common.json || report.unusable.is_none() {
+        print(common.json, &report)?;
+    }
     if let Some(why) = report.unusable {
         return Err(why.into());
     }

@@ -66,7 +66,7 @@ pub use source::Tiered;
 pub use stats::{Condition, Stats};
 pub use survey::{Erase, Report, SoFar, Task, survey};
 
-use crate::{fill::Anteroom, store::Store};
+use crate::{domain::count_of, fill::Anteroom, store::Store};
 use hearsay::Hearsay;
 use history::{History, Notice};
 use lookup::Lookup;
@@ -192,16 +192,16 @@ impl Tier {
     pub async fn begin(self: &Arc<Self>) -> Result<(), Stranger> {
         self.store.tell(self.clone());
         let joined = timeout(self.config.timeout * 2, self.join()).await;
-        let joined = joined.unwrap_or(Err(self.remote().late().into()));
-        if let Err(why) = joined {
+        let failed = joined.unwrap_or(Err(self.remote().late().into())).err();
+        if let Some(why) = &failed {
             if self.config.on_error == OnError::Refuse {
-                return Err(why);
+                return Err(why.clone());
             }
             log::warn!(
                 "{why}; it is done without the tier for now, and what is stored here already may have been purged: before it is served the origin is asked, once for each object"
             );
         }
-        tokio::spawn(self.clone().follow());
+        tokio::spawn(self.clone().follow(failed));
         tokio::spawn(self.clone().upload());
         Ok(())
     }
@@ -224,7 +224,8 @@ impl Tier {
         if timeout(within, done).await.is_err() {
             let left = self.pending.lock().len();
             if left > 0 {
-                log::warn!("{left} runs of chunks were not uploaded to the tier before the end");
+                let left = count_of(left as u64, "run");
+                log::warn!("not uploaded to the tier before the end: {left} of chunks");
             }
         }
     }

@@ -134,10 +134,10 @@ impl Tier {
     }
 
     /// Carries out what other edges purge, and tells them of what is purged here, for as long as
-    /// the store is ours.
-    pub(super) async fn follow(self: Arc<Self>) {
+    /// the store is ours. It has been said already that and why the tier has `failed`.
+    pub(super) async fn follow(self: Arc<Self>, mut failed: Option<Stranger>) {
         loop {
-            self.begin_using().await;
+            self.begin_using(failed.take()).await;
             match self.keep_up().await {
                 Stopped::Another => self.leave(),
                 _ => return,
@@ -145,9 +145,8 @@ impl Tier {
         }
     }
 
-    /// Tries until the tier is in use.
-    async fn begin_using(&self) {
-        let mut last = None;
+    /// Tries until the tier is in use. Of each failure in a row it is said once why.
+    async fn begin_using(&self, mut last: Option<Stranger>) {
         while !self.is_ready() {
             match self.join().await {
                 Ok(()) => break,

@@ -590,9 +590,6 @@ async fn is_sound(remote: &Remote, path: &Path, entry: &Entry, run: &Run) -> Res
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let size = |bytes: u64| bytesize::ByteSize(bytes).display().iec();
-        if let Some(why) = &self.unusable {
-            writeln!(f, "unusable     {why}")?;
-        }
         let runs = count_of(self.runs, "run");
         writeln!(f, "objects      {} in {runs}", self.objects)?;
         writeln!(f, "bytes        {}", size(self.bytes))?;
