@@ -108,6 +108,7 @@ async fn it_is_installed_started_upgraded_removed_and_purged() {
         "usr/share/bash-completion/completions/tidegate",
         "usr/share/zsh/vendor-completions/_tidegate",
         "usr/share/fish/vendor_completions.d/tidegate.fish",
+        "usr/share/doc/tidegate/changelog.gz",
         "usr/share/doc/tidegate/copyright",
         "usr/share/doc/tidegate/examples/s3-bucket.yaml",
     ] {
@@ -123,10 +124,19 @@ async fn it_is_installed_started_upgraded_removed_and_purged() {
         .arg(&package)
         .arg("Recommends"));
     assert_eq!(recommended, "ca-certificates\n");
-    let page = root.path("usr/share/man/man1/tidegate-run.1.gz");
-    let page = run(Command::new("gzip").arg("-dc").arg(page));
+    let unpacked = |file| run(Command::new("gzip").arg("-dc").arg(root.path(file)));
+    let page = unpacked("usr/share/man/man1/tidegate-run.1.gz");
     for section in ["SIGNALS", "EXIT STATUS", "ENVIRONMENT", "FILES", "SEE ALSO"] {
         assert!(page.contains(&format!(".SH {section}\n")), "{section}");
+    }
+    // Whose program it is linked with, and on which terms: some ask for nothing more than that.
+    let notices = unpacked("usr/share/doc/tidegate/notices.gz");
+    for part in [
+        "\n  pingora-proxy 0.9.1: Apache-2.0\n",
+        "\n  tokio 1.",
+        "\nPermission is hereby granted, free of charge,",
+    ] {
+        assert!(notices.contains(part), "{part}");
     }
     let unit = std::fs::read_to_string(root.path("lib/systemd/system/tidegate.service"));
     let start = "ExecStart=/usr/bin/tidegate run --config /etc/tidegate/tidegate.yaml\n";
