@@ -286,28 +286,10 @@ async fn ask_server(
                 let target = to.path_and_query().map_or("/", |target| target.as_str());
                 let strange =
                     |_| unfit(format!("{}: a redirect to a strange place", server.name()));
-                let target = target.parse().map_err(strange)?;
-                request.set_uri(target);
-                if same_host {
-                    address(origin, &place, &mut request)?;
-                } else {
-                    let host = http::HeaderValue::try_from(place.authority.as_str());
-                    let host = host.map_err(|e| unfit(e.to_string()))?;
-                    super::upstream::set(&mut request, header::HOST, host).map_err(unfit)?;
-                    // What was meant for the origin is not another's to know.
-                    let rules = &upstream.rules().fields;
-                    let own = rules.set.iter().chain(&rules.add).map(|(name, _)| name);
-                    let secret = origin.identity().and_then(Identity::field);
-                    let named = [
-                        &header::AUTHORIZATION,
-                        &header::COOKIE,
-                        &TRACEPARENT,
-                        &TRACESTATE,
-                        &PURGES,
-                    ];
-                    for name in own.chain(named).chain(secret) {
-                        request.remove_header(name);
-                    }
+                request.set_uri(target.parse().map_err(strange)?);
+                match same_host {
+                    true => address(origin, &place, &mut request)?,
+                    false => estrange(upstream, origin, &place, &mut request).map_err(unfit)?,
                 }
                 signed = request.clone();
                 if same_host {
@@ -316,6 +298,33 @@ async fn ask_server(
             }
         }
     }
+}
+
+/// Turns a request to another host, and takes out what was meant for the origin and is not another's
+/// to know.
+fn estrange(
+    upstream: &Upstream,
+    origin: &Origin,
+    place: &Place,
+    request: &mut RequestHeader,
+) -> Result<(), String> {
+    let host = http::HeaderValue::try_from(place.authority.as_str());
+    let host = host.map_err(|e| e.to_string())?;
+    super::upstream::set(request, header::HOST, host)?;
+    let rules = &upstream.rules().fields;
+    let own = rules.set.iter().chain(&rules.add).map(|(name, _)| name);
+    let secret = origin.identity().and_then(Identity::field);
+    let named = [
+        &header::AUTHORIZATION,
+        &header::COOKIE,
+        &TRACEPARENT,
+        &TRACESTATE,
+        &PURGES,
+    ];
+    for name in own.chain(named).chain(secret) {
+        request.remove_header(name);
+    }
+    Ok(())
 }
 
 /// A client's request as it goes to a server.

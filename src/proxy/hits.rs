@@ -12,7 +12,7 @@ use http::Method;
 use pingora_cache::{CacheMeta, ForcedFreshness, HitHandler};
 use pingora_core::Result;
 use pingora_proxy::Session;
-use std::time::SystemTime;
+use std::{ops::ControlFlow, time::SystemTime};
 
 impl Proxy {
     /// Prepares the answer, so that its first byte is there before its head goes out. `None`: it
@@ -28,39 +28,10 @@ impl Proxy {
         let Some(reader) = handler.as_any_mut().downcast_mut::<Reader>() else {
             return Ok(Some(ForcedFreshness::ForceMiss));
         };
-        if ctx.failed.is_some() || reader.order().is_absent() || ctx.grant == Some(Grant::Refresh) {
-            // It has been tried for long enough, or is not wanted.
-            return Ok(ask_the_origin(reader, ctx));
-        }
-        if ctx.errand.is_some() {
-            // It is there: nobody reads it.
-            session.req_header_mut().set_method(Method::HEAD);
-        }
-        if !reader.order().is_content_with(reader.board().object()) {
-            // It may have been purged: the origin is to say whether it is good.
-            (ctx.insisted, ctx.detail) = (ctx.is_behind, Some("purges"));
-            return Ok(Some(ForcedFreshness::ForceExpired));
-        }
-        let mut allowed = None;
-        match self.reuse(reader, is_fresh, ctx) {
-            Use::Nothing => {
-                reader.give_up();
-                return Ok(ask_the_origin(reader, ctx));
-            }
-            Use::After(Reuse::Fresh) => {}
-            Use::After(Reuse::StaleAllowed) if reader.coverage(None) == Coverage::Stored => {
-                allowed = Some(ForcedFreshness::ForceFresh);
-            }
-            Use::After(Reuse::Stale | Reuse::StaleAllowed) => {
-                return not_fresh(session, reader, ctx);
-            }
-            Use::After(Reuse::Expired) => return Ok(Some(ForcedFreshness::ForceExpired)),
-            Use::After(Reuse::Insisted) => {
-                ctx.insisted = true;
-                reader.order().want_word_since(ctx.asked_at);
-                return Ok(Some(ForcedFreshness::ForceExpired));
-            }
-        }
+        let allowed = match self.good_for(session, reader, is_fresh, ctx) {
+            ControlFlow::Continue(allowed) => allowed,
+            ControlFlow::Break(otherwise) => return otherwise,
+        };
         let total = reader.board().object().total();
         let parts = match deliver(
             &ctx.asked,
@@ -81,15 +52,7 @@ impl Proxy {
         if ctx.client.only_if_cached && !is_here {
             return Ok(ask_the_origin(reader, ctx));
         }
-        ctx.collapsed = coverage == Coverage::Coming;
-        ctx.handling = match coverage {
-            Coverage::Stored if allowed.is_some() => Handling::Stale,
-            Coverage::Stored | Coverage::Elsewhere => Handling::Hit,
-            Coverage::Coming | Coverage::Partial => Handling::Partial,
-        };
-        if coverage == Coverage::Elsewhere {
-            ctx.detail = Some("tier");
-        }
+        note(coverage, allowed.is_some(), ctx);
         if ctx.stores_first {
             match self.gather(reader, &parts, ctx).await {
                 Wait::Over => {}
@@ -111,6 +74,19 @@ impl Proxy {
     }
 }
 
+/// How a request is answered for which so much is there.
+fn note(coverage: Coverage, is_stale: bool, ctx: &mut Context) {
+    ctx.collapsed = coverage == Coverage::Coming;
+    ctx.handling = match coverage {
+        Coverage::Stored if is_stale => Handling::Stale,
+        Coverage::Stored | Coverage::Elsewhere => Handling::Hit,
+        Coverage::Coming | Coverage::Partial => Handling::Partial,
+    };
+    if coverage == Coverage::Elsewhere {
+        ctx.detail = Some("tier");
+    }
+}
+
 /// What may be done with what was found.
 enum Use {
     /// It is kept no longer.
@@ -120,6 +96,50 @@ enum Use {
 }
 
 impl Proxy {
+    /// Whether what was found answers the request, forced to count as fresh where it is not; or what
+    /// is done instead.
+    fn good_for(
+        &self,
+        session: &mut Session,
+        reader: &mut Reader,
+        is_fresh: bool,
+        ctx: &mut Context,
+    ) -> ControlFlow<Result<Option<ForcedFreshness>>, Option<ForcedFreshness>> {
+        let ask = |freshness| ControlFlow::Break(Ok(freshness));
+        if ctx.failed.is_some() || reader.order().is_absent() || ctx.grant == Some(Grant::Refresh) {
+            // It has been tried for long enough, or is not wanted.
+            return ask(ask_the_origin(reader, ctx));
+        }
+        if ctx.errand.is_some() {
+            // It is there: nobody reads it.
+            session.req_header_mut().set_method(Method::HEAD);
+        }
+        if !reader.order().is_content_with(reader.board().object()) {
+            // It may have been purged: the origin is to say whether it is good.
+            (ctx.insisted, ctx.detail) = (ctx.is_behind, Some("purges"));
+            return ask(Some(ForcedFreshness::ForceExpired));
+        }
+        match self.reuse(reader, is_fresh, ctx) {
+            Use::Nothing => {
+                reader.give_up();
+                ask(ask_the_origin(reader, ctx))
+            }
+            Use::After(Reuse::Fresh) => ControlFlow::Continue(None),
+            Use::After(Reuse::StaleAllowed) if reader.coverage(None) == Coverage::Stored => {
+                ControlFlow::Continue(Some(ForcedFreshness::ForceFresh))
+            }
+            Use::After(Reuse::Stale | Reuse::StaleAllowed) => {
+                ControlFlow::Break(not_fresh(session, reader, ctx))
+            }
+            Use::After(Reuse::Expired) => ask(Some(ForcedFreshness::ForceExpired)),
+            Use::After(Reuse::Insisted) => {
+                ctx.insisted = true;
+                reader.order().want_word_since(ctx.asked_at);
+                ask(Some(ForcedFreshness::ForceExpired))
+            }
+        }
+    }
+
     /// `is_fresh` is pingora-cache's word of a moment ago, which this is not to contradict.
     fn reuse(&self, reader: &Reader, is_fresh: bool, ctx: &mut Context) -> Use {
         let meta = reader.board().object().meta();

@@ -61,17 +61,8 @@ pub(super) async fn start(
     table.load(&settings)?;
     let exporter = Exporter::start();
     exporter.send_to(collector(&settings)?);
-    let tracer = tracer(&settings, &exporter);
     let stats = Arc::new(Stats::default());
-    let clientele = Clientele {
-        connections: Connections::new(connection_limits(&settings)),
-        beginning: Count::default(),
-        http2: Count::default(),
-        kept: Count::default(),
-        is_replaced: Arc::default(),
-        reception: Reception::new(Terms::load(settings.clients.clone(), tracer, None)?),
-        journal: Journal::new(logs.access().cloned(), stats.clone()),
-    };
+    let clientele = clientele(&settings, &exporter, &logs, &stats)?;
     let doors = settings.listen.iter();
     let doors = doors.map(|listen| door(listen, table.shown(listen), &clientele));
     let doors = doors.collect::<Result<Vec<_>, _>>()?;
@@ -172,6 +163,26 @@ pub(super) async fn start(
         },
         lanes,
         logs,
+    })
+}
+
+/// Those who will come, and how they are met.
+fn clientele(
+    settings: &Settings,
+    exporter: &Exporter,
+    logs: &Logs,
+    stats: &Arc<Stats>,
+) -> Result<Clientele, StartError> {
+    let tracer = tracer(settings, exporter);
+    let terms = Terms::load(settings.clients.clone(), tracer, None)?;
+    Ok(Clientele {
+        connections: Connections::new(connection_limits(settings)),
+        beginning: Count::default(),
+        http2: Count::default(),
+        kept: Count::default(),
+        is_replaced: Arc::default(),
+        reception: Reception::new(terms),
+        journal: Journal::new(logs.access().cloned(), stats.clone()),
     })
 }
 
