@@ -53,19 +53,57 @@ impl ForwardedField {
         client
     }
 
-    /// The entries of one line, the last one first; `None` for what is no address.
+    /// The entries of one line, the last one first; `None` for what is no address. What a client
+    /// has begun the line with, text or not, takes nothing with it of what proxies add at its end.
     fn entries(self, line: &HeaderValue) -> Vec<Option<IpAddr>> {
-        let Ok(line) = line.to_str() else {
-            return vec![None];
-        };
+        let line = String::from_utf8_lossy(line.as_bytes());
         match self {
             Self::XForwardedFor => line.rsplit(',').map(address).collect(),
-            Self::Forwarded => match unquoted(line, ',') {
+            Self::Forwarded => match unquoted(&line, ',') {
                 Some(elements) => elements.iter().rev().map(|e| forwarded_for(e)).collect(),
-                None => vec![None],
+                None => from_the_end(&line),
             },
         }
     }
+}
+
+/// The entries of a line in which a quote has no end, the last one first: those behind the comma
+/// from which on all is well-formed, and then one that is no address.
+fn from_the_end(line: &str) -> Vec<Option<IpAddr>> {
+    let (mut entries, mut end) = (Vec::new(), line.len());
+    for (comma, _) in line.rmatch_indices(',') {
+        let element = &line[comma + 1..end];
+        if is_well_formed(element) {
+            entries.push(forwarded_for(element));
+            end = comma;
+        }
+    }
+    entries.push(None);
+    entries
+}
+
+/// Whether the quotes of an element of `Forwarded` are those of whole values.
+fn is_well_formed(element: &str) -> bool {
+    let is_value = |value: &str| match value.trim().strip_prefix('"') {
+        Some(quoted) => quoted.strip_suffix('"').is_some_and(is_inside_quotes),
+        None => !value.contains(['"', '\\']),
+    };
+    let is_pair = |pair: &&str| {
+        pair.split_once('=')
+            .is_some_and(|(_, value)| is_value(value))
+    };
+    unquoted(element, ';').is_some_and(|pairs| pairs.iter().all(is_pair))
+}
+
+/// Whether a text may stand between two quotes without ending them.
+fn is_inside_quotes(text: &str) -> bool {
+    let mut escaped = false;
+    let is_free = text.chars().all(|c| {
+        let is_quote = c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        !is_quote
+    });
+    is_free && !escaped
 }
 
 /// The address that an element of `Forwarded` has for the client.
@@ -77,7 +115,17 @@ fn forwarded_for(element: &str) -> Option<IpAddr> {
     let node = node.trim();
     let quoted = node.strip_prefix('"').and_then(|n| n.strip_suffix('"'));
     let only = said.next().is_none();
-    address(quoted.unwrap_or(node)).filter(|_| only)
+    node_address(quoted.unwrap_or(node)).filter(|_| only)
+}
+
+/// The address of a node, whose port may be hidden (RFC 7239, section 6.2); one of IPv6 stands in
+/// brackets then.
+fn node_address(node: &str) -> Option<IpAddr> {
+    let Some((host, _)) = node.split_once(":_") else {
+        return address(node);
+    };
+    let is_whole = host.ends_with(']') || !host.contains(':');
+    address(host).filter(|_| is_whole)
 }
 
 /// A text taken apart where a separator stands outside of quotes; `None` where a quote has no end.
@@ -160,6 +208,9 @@ mod tests {
             ("10.0.0.1", &["192.0.2.1, _hidden, 10.0.0.2"], "10.0.0.2"),
             ("10.0.0.1", &["192.0.2.1,, 10.0.0.2"], "10.0.0.2"),
             ("10.0.0.1", &["192.0.2.1", "\u{e9}"], "10.0.0.1"),
+            // What no text is written of stands before what the proxy has added to it.
+            ("10.0.0.1", &["\u{e9}, 192.0.2.1"], "192.0.2.1"),
+            ("10.0.0.1", &["\u{e9}, 192.0.2.1, 10.0.0.2"], "192.0.2.1"),
             ("10.0.0.1", &["192.0.2.1:47"], "192.0.2.1"),
             ("10.0.0.1", &["2001:db8::1"], "2001:db8::1"),
             ("fd00::1", &["[2001:db8::1]"], "2001:db8::1"),
@@ -195,6 +246,20 @@ mod tests {
                 &["for=192.0.2.1, host=\"a\\\", b\";for=10.0.0.2"],
                 "192.0.2.1",
             ),
+            // A quote that has no end takes nothing with it of what proxies have added.
+            (&["for=\", for=192.0.2.1"], "192.0.2.1"),
+            (&["for=\"\\\", for=\"[2001:db8::1]:47\""], "2001:db8::1"),
+            (&["\u{e9}=\", for=192.0.2.1, for=10.0.0.2"], "192.0.2.1"),
+            (&["for=192.0.2.9, by=\", for=_x, for=10.0.0.2"], "10.0.0.2"),
+            (
+                &["by=\", for=192.0.2.1;host=\"a, for=192.0.2.9\""],
+                "192.0.2.1",
+            ),
+            // Ports may be hidden.
+            (&["for=\"192.0.2.1:_p\""], "192.0.2.1"),
+            (&["for=\"[2001:db8::1]:_p\""], "2001:db8::1"),
+            (&["for=\"2001:db8::1:_p\""], "10.0.0.1"),
+            (&["for=\"[2001:db8::1]_p\""], "10.0.0.1"),
         ];
         for (lines, expected) in table {
             let found = client(ForwardedField::Forwarded, "10.0.0.1", lines);
@@ -205,21 +270,25 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_that_a_stranger_writes_counts(
-            line in "[0-9a-f.:,; =\"_\\[\\]for]{0,60}", own in any::<[u8; 4]>(),
+            line in "[0-9a-f.:,; =\"\\\\é_\\[\\]for]{0,60}", own in any::<[u8; 4]>(),
         ) {
             let own = IpAddr::from(own);
             prop_assume!(!is_proxy(own));
             for field in [ForwardedField::XForwardedFor, ForwardedField::Forwarded] {
                 let mut headers = HeaderMap::new();
-                headers.append(field.name(), HeaderValue::from_str(&line).unwrap());
+                headers.append(field.name(), HeaderValue::from_bytes(line.as_bytes()).unwrap());
                 prop_assert_eq!(field.client(&headers, own, is_proxy), own);
-                // Nor does it where a proxy has added who it is.
+                // Nor does it where a proxy has added who it is, as a line or at the end of one.
                 let added = match field {
                     ForwardedField::XForwardedFor => own.to_string(),
                     ForwardedField::Forwarded => format!("for={own}"),
                 };
                 headers.append(field.name(), HeaderValue::from_str(&added).unwrap());
                 let peer = IpAddr::from([10, 0, 0, 1]);
+                prop_assert_eq!(field.client(&headers, peer, is_proxy), own);
+                let joined = format!("{line}, {added}");
+                headers.clear();
+                headers.append(field.name(), HeaderValue::from_bytes(joined.as_bytes()).unwrap());
                 prop_assert_eq!(field.client(&headers, peer, is_proxy), own);
             }
         }

@@ -57,6 +57,8 @@ async fn whom_trusted_proxies_ask_for_is_the_client() {
             "10.0.0.2",
         ),
         (all, XForwardedFor, "nonsense", "127.0.0.1"),
+        (all, XForwardedFor, "\u{e9}, 192.0.2.1", "192.0.2.1"),
+        (all, Forwarded, "for=\", for=192.0.2.1", "192.0.2.1"),
         (
             all,
             Forwarded,
