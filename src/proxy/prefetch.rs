@@ -14,7 +14,7 @@ use http::{Method, StatusCode, Version, header};
 use parking_lot::Mutex;
 use pingora_core::Result;
 use pingora_proxy::{Session, subrequest};
-use std::{num::NonZeroUsize, sync::Arc};
+use std::{num::NonZeroUsize, sync::Arc, time::Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How much of streams is fetched before it is asked for.
@@ -79,7 +79,11 @@ impl Proxy {
         let row = [&ctx.host, before, after, query.unwrap_or_default()].join("\0");
         let row = digest(row.as_bytes());
         let ahead = prefetcher.settings.segments;
-        let (used, next) = prefetcher.sequels.lock().asked(row, part.number, ahead);
+        let now = Instant::now();
+        let (used, next) = prefetcher
+            .sequels
+            .lock()
+            .asked(row, part.number, ahead, now);
         self.stats.ahead_used(used);
         for number in next {
             let query = query.map(|query| format!("?{query}")).unwrap_or_default();
@@ -116,7 +120,7 @@ impl Proxy {
         };
         let version = as_http1(session, &ctx.host).ok()?;
         // Before it is sent: it may be back at once.
-        let forgotten = prefetcher.sequels.lock().sent(row, number);
+        let forgotten = prefetcher.sequels.lock().sent(row, number, Instant::now());
         self.stats.ahead_unused(forgotten);
         let context = subrequest::Ctx::builder().user_ctx(Box::new(Some(errand)));
         let spawner = session.subrequest_spawner.as_ref();
@@ -140,7 +144,7 @@ impl Proxy {
         self.stats.ahead(outcome);
         if outcome == Ahead::Fetched {
             let mut sequels = errand.prefetcher.sequels.lock();
-            match sequels.came(errand.row, errand.number, bytes) {
+            match sequels.came(errand.row, errand.number, bytes, Instant::now()) {
                 Came::Waits(forgotten) => self.stats.ahead_unused(forgotten),
                 Came::Used => self.stats.ahead_used(Some(bytes)),
             }

@@ -4,7 +4,11 @@
 //! asked for one after the other, as they are times, or a player jumps, is left alone.
 
 use lru::LruCache;
-use std::{num::NonZeroUsize, ops::RangeInclusive};
+use std::{
+    num::NonZeroUsize,
+    ops::RangeInclusive,
+    time::{Duration, Instant},
+};
 
 /// Names a row of parts.
 pub type Row = u64;
@@ -12,9 +16,13 @@ pub type Row = u64;
 /// What was asked for of late, and what was fetched because of that.
 #[derive(Debug)]
 pub struct Sequels {
-    asked: LruCache<(Row, u64), ()>,
-    fetched: LruCache<(Row, u64), Sequel>,
+    asked: LruCache<(Row, u64), Instant>,
+    fetched: LruCache<(Row, u64), (Sequel, Instant)>,
 }
+
+/// For so long what was asked for, or sent for, counts as there. Later it may have been purged or
+/// evicted, or its time be over: the next player has it looked for again.
+const LATELY: Duration = Duration::from_secs(60);
 
 /// What became of a part that has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,18 +53,22 @@ impl Sequels {
 
     /// A client asks for a part. Returns how many bytes of it were fetched ahead for nobody else
     /// before, and the parts to fetch now: those of the next `ahead` that nobody was sent for.
-    pub fn asked(&mut self, row: Row, number: u64, ahead: u64) -> (Option<u64>, Vec<u64>) {
+    pub fn asked(
+        &mut self,
+        row: Row,
+        number: u64,
+        ahead: u64,
+        now: Instant,
+    ) -> (Option<u64>, Vec<u64>) {
         let used = match self.fetched.pop(&(row, number)) {
-            Some(Sequel::Waiting(bytes)) => Some(bytes),
-            Some(Sequel::Tried) | None => None,
+            Some((Sequel::Waiting(bytes), _)) => Some(bytes),
+            Some((Sequel::Tried, _)) | None => None,
         };
-        let follows = number
-            .checked_sub(1)
-            .is_some_and(|before| self.asked.contains(&(row, before)));
-        self.asked.put((row, number), ());
+        let before = number.checked_sub(1);
+        let follows = before.is_some_and(|before| self.was_asked(row, before, now));
+        self.asked.put((row, number), now);
         let next: RangeInclusive<u64> = number.saturating_add(1)..=number.saturating_add(ahead);
-        let unknown =
-            |n: &u64| !self.asked.contains(&(row, *n)) && !self.fetched.contains(&(row, *n));
+        let unknown = |n: &u64| !self.was_asked(row, *n, now) && !self.was_sent(row, *n, now);
         let next = match follows {
             true => next.filter(unknown).collect(),
             false => Vec::new(),
@@ -66,22 +78,46 @@ impl Sequels {
 
     /// Somebody is sent for a part. Returns the bytes of another that are forgotten by that and
     /// that nobody has asked for.
-    pub fn sent(&mut self, row: Row, number: u64) -> Option<u64> {
-        self.note(row, number, Sequel::Tried)
+    pub fn sent(&mut self, row: Row, number: u64, now: Instant) -> Option<u64> {
+        let before = self.fetched.peek(&(row, number));
+        let sequel = before.map_or(Sequel::Tried, |(sequel, _)| *sequel);
+        let forgotten = self.fetched.push((row, number), (sequel, now));
+        forgotten
+            .filter(|(other, _)| *other != (row, number))?
+            .1
+            .0
+            .waiting()
     }
 
     /// A part has come whole.
-    pub fn came(&mut self, row: Row, number: u64, bytes: u64) -> Came {
-        match self.asked.contains(&(row, number)) {
-            true => Came::Used,
-            false => Came::Waits(self.note(row, number, Sequel::Waiting(bytes))),
+    pub fn came(&mut self, row: Row, number: u64, bytes: u64, now: Instant) -> Came {
+        let waits = self.fetched.contains(&(row, number));
+        if !waits && self.was_asked(row, number, now) {
+            return Came::Used;
         }
+        // What waited under this name is not there any more.
+        let waiting = (Sequel::Waiting(bytes), now);
+        let forgotten = self.fetched.push((row, number), waiting);
+        Came::Waits(forgotten.and_then(|(_, (sequel, _))| sequel.waiting()))
     }
 
-    fn note(&mut self, row: Row, number: u64, sequel: Sequel) -> Option<u64> {
-        match self.fetched.push((row, number), sequel) {
-            Some((other, Sequel::Waiting(bytes))) if other != (row, number) => Some(bytes),
-            _ => None,
+    fn was_asked(&self, row: Row, number: u64, now: Instant) -> bool {
+        let at = self.asked.peek(&(row, number));
+        at.is_some_and(|at| now.saturating_duration_since(*at) < LATELY)
+    }
+
+    fn was_sent(&self, row: Row, number: u64, now: Instant) -> bool {
+        let sent = self.fetched.peek(&(row, number));
+        sent.is_some_and(|(_, at)| now.saturating_duration_since(*at) < LATELY)
+    }
+}
+
+impl Sequel {
+    /// The bytes that wait to be asked for.
+    fn waiting(self) -> Option<u64> {
+        match self {
+            Self::Waiting(bytes) => Some(bytes),
+            Self::Tried => None,
         }
     }
 }
@@ -97,48 +133,75 @@ mod tests {
 
     #[test]
     fn a_row_is_fetched_ahead_once_it_is_one() {
-        let mut parts = sequels(100);
-        assert_eq!(parts.asked(1, 7, 2), (None, vec![]));
-        assert_eq!(parts.asked(2, 8, 2), (None, vec![]));
-        assert_eq!(parts.asked(1, 8, 2), (None, vec![9, 10]));
-        parts.sent(1, 9);
-        parts.sent(1, 10);
+        let (mut parts, now) = (sequels(100), Instant::now());
+        assert_eq!(parts.asked(1, 7, 2, now), (None, vec![]));
+        assert_eq!(parts.asked(2, 8, 2, now), (None, vec![]));
+        assert_eq!(parts.asked(1, 8, 2, now), (None, vec![9, 10]));
+        parts.sent(1, 9, now);
+        parts.sent(1, 10, now);
         // Another client, at the same place.
-        assert_eq!(parts.asked(1, 8, 2), (None, vec![]));
-        assert_eq!(parts.came(1, 9, 500), Came::Waits(None));
-        assert_eq!(parts.asked(1, 9, 2), (Some(500), vec![11]));
+        assert_eq!(parts.asked(1, 8, 2, now), (None, vec![]));
+        assert_eq!(parts.came(1, 9, 500, now), Came::Waits(None));
+        assert_eq!(parts.asked(1, 9, 2, now), (Some(500), vec![11]));
         // Nobody could be sent for it: the next one tries again.
-        assert_eq!(parts.asked(1, 9, 2), (None, vec![11]));
-        parts.sent(1, 11);
-        assert_eq!(parts.asked(1, 10, 1), (None, vec![]));
+        assert_eq!(parts.asked(1, 9, 2, now), (None, vec![11]));
+        parts.sent(1, 11, now);
+        assert_eq!(parts.asked(1, 10, 1, now), (None, vec![]));
         // It was still under way.
-        assert_eq!(parts.came(1, 10, 500), Came::Used);
+        assert_eq!(parts.came(1, 10, 500, now), Came::Used);
+    }
+
+    #[test]
+    fn what_was_there_long_ago_is_looked_for_again() {
+        let (mut parts, then) = (sequels(100), Instant::now());
+        for number in 1..=4 {
+            parts.asked(1, number, 1, then);
+        }
+        parts.sent(1, 5, then);
+        parts.came(1, 5, 500, then);
+        let now = then + LATELY;
+        assert_eq!(parts.asked(1, 1, 2, now), (None, vec![]));
+        assert_eq!(parts.asked(1, 2, 2, now), (None, vec![3, 4]));
+        parts.sent(1, 3, now);
+        // That somebody asked for it the last time is not that anybody does now.
+        assert_eq!(parts.came(1, 3, 100, now), Came::Waits(None));
+        assert_eq!(parts.asked(1, 3, 2, now), (Some(100), vec![4, 5]));
+        // What nobody has asked for since is still there,
+        assert_eq!(parts.sent(1, 5, now), None);
+        assert_eq!(parts.asked(1, 4, 1, now), (None, vec![]));
+        // or has come anew.
+        assert_eq!(parts.came(1, 5, 700, now), Came::Waits(Some(500)));
+        assert_eq!(parts.asked(1, 5, 1, now), (Some(700), vec![6]));
     }
 
     #[test]
     fn times_and_jumps_are_no_rows() {
-        let mut parts = sequels(100);
+        let (mut parts, now) = (sequels(100), Instant::now());
         for number in [0, 6006, 12012, 18018, 100, 50] {
-            assert_eq!(parts.asked(1, number, 4), (None, vec![]));
+            assert_eq!(parts.asked(1, number, 4, now), (None, vec![]));
         }
-        assert_eq!(parts.asked(1, u64::MAX, 4), (None, vec![]));
-        parts.asked(1, u64::MAX - 1, 4);
-        assert_eq!(parts.asked(1, u64::MAX, 4).0, None);
+        assert_eq!(parts.asked(1, u64::MAX, 4, now), (None, vec![]));
+        parts.asked(1, u64::MAX - 1, 4, now);
+        assert_eq!(parts.asked(1, u64::MAX, 4, now).0, None);
+        // Nor is where somebody has played before, and another jumps to.
+        parts.asked(1, 7, 4, now);
+        assert_eq!(parts.asked(1, 8, 4, now + LATELY), (None, vec![]));
     }
 
     proptest! {
         /// Whatever comes, bytes that were fetched ahead are said to be used or forgotten once.
         #[test]
-        fn no_byte_is_counted_twice(steps in prop::collection::vec((0u64..3, 0u64..12, 0u8..3), 1..200)) {
-            let mut parts = sequels(4);
+        fn no_byte_is_counted_twice(steps in prop::collection::vec((0u64..3, 0u64..12, 0u8..3, 0u64..50), 1..200)) {
+            let (mut parts, mut now) = (sequels(4), Instant::now());
             let (mut came, mut told) = (0, 0);
-            for (row, number, action) in steps {
+            for (row, number, action, pause) in steps {
+                now += Duration::from_secs(pause);
                 match action {
-                    0 => told += parts.asked(row, number, 2).0.unwrap_or(0),
-                    1 => told += parts.sent(row, number).unwrap_or(0),
+                    0 => told += parts.asked(row, number, 2, now).0.unwrap_or(0),
+                    1 => told += parts.sent(row, number, now).unwrap_or(0),
                     _ => {
                         came += 1;
-                        told += match parts.came(row, number, 1) {
+                        told += match parts.came(row, number, 1, now) {
                             Came::Used => 1,
                             Came::Waits(forgotten) => forgotten.unwrap_or(0),
                         };
@@ -146,6 +209,8 @@ mod tests {
                 }
                 prop_assert!(told <= came);
             }
+            let waiting = parts.fetched.iter().filter_map(|(_, (it, _))| it.waiting());
+            prop_assert_eq!(told + waiting.sum::<u64>(), came, "each is told, or waits");
         }
     }
 }
