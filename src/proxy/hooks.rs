@@ -208,6 +208,14 @@ impl ProxyHttp for Proxy {
         if response.status.is_informational() {
             return Ok(());
         }
+        if ctx
+            .errand
+            .as_ref()
+            .is_some_and(|errand| !errand.admits(response))
+        {
+            let why = "it is larger than what is fetched ahead";
+            return Err(Error::explain(error::UNWANTED, why).into_down());
+        }
         headers::strip_hop_by_hop(response);
         response.remove_header(&header::WARNING);
         if response.status == StatusCode::OK {

@@ -75,7 +75,7 @@ impl Proxy {
         let with_body = has_its_body_at_hand(session, response.status);
         let date = Date::of(&response.headers);
         announce(session, date.map(|date| NextHead { date, with_body }));
-        self.fetch_ahead(session, response.status, ctx);
+        self.fetch_ahead(session, response, ctx);
         Ok(())
     }
 }

@@ -4,15 +4,19 @@
 //! read its answer. It stands back for everybody: where its route has enough of them under way, the
 //! origin has no place free, or there is little room for what comes in, it is not made.
 
-use super::{cache_status::Handling, context::Context, foundation::Proxy, headers, stats::Ahead};
+use super::{
+    cache_status::Handling, context::Context, delivery::announced, foundation::Proxy, headers,
+    stats::Ahead,
+};
 use crate::{
-    domain::{Numbered, split_target},
+    domain::{ContentRange, Numbered, split_target},
     origin::digest,
     traffic::{Came, Row, Sequels},
 };
 use http::{Method, StatusCode, Version, header};
 use parking_lot::Mutex;
 use pingora_core::Result;
+use pingora_http::ResponseHeader;
 use pingora_proxy::{Session, subrequest};
 use std::{num::NonZeroUsize, sync::Arc, time::Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -24,6 +28,8 @@ pub struct Prefetch {
     pub segments: u64,
     /// Segments of a route that are fetched ahead at a time.
     pub at_a_time: usize,
+    /// The largest that is fetched ahead, in bytes: what is larger is no segment.
+    pub max_size: u64,
 }
 
 /// What one route fetches ahead.
@@ -60,14 +66,26 @@ impl Prefetcher {
 
 impl Proxy {
     /// A client gets a segment: what follows it may be worth fetching.
-    pub(super) fn fetch_ahead(&self, session: &mut Session, status: StatusCode, ctx: &Context) {
+    pub(super) fn fetch_ahead(
+        &self,
+        session: &mut Session,
+        response: &ResponseHeader,
+        ctx: &Context,
+    ) {
         let Some(prefetcher) = ctx.route.as_ref().and_then(|it| it.prefetcher.as_ref()) else {
             return;
         };
         let request = session.req_header();
         let is_read = request.method == Method::GET
-            && matches!(status, StatusCode::OK | StatusCode::PARTIAL_CONTENT);
+            && matches!(
+                response.status,
+                StatusCode::OK | StatusCode::PARTIAL_CONTENT
+            );
         if !is_read || session.subrequest_ctx.is_some() || !session.cache.enabled() {
+            return;
+        }
+        // What follows will be about as large.
+        if whole_length(response).is_some_and(|length| length > prefetcher.settings.max_size) {
             return;
         }
         let target = headers::target(request);
@@ -149,6 +167,27 @@ impl Proxy {
                 Came::Used => self.stats.ahead_used(Some(bytes)),
             }
         }
+    }
+}
+
+impl Errand {
+    /// Whether what has come is small enough to be fetched for nobody; where that is not told, it is
+    /// taken to be.
+    pub fn admits(&self, response: &ResponseHeader) -> bool {
+        let most = self.prefetcher.settings.max_size;
+        whole_length(response).is_none_or(|length| length <= most)
+    }
+}
+
+/// The length of the object that an answer, perhaps a part of it, is of.
+fn whole_length(response: &ResponseHeader) -> Option<u64> {
+    if response.status != StatusCode::PARTIAL_CONTENT {
+        return announced(response);
+    }
+    let field = response.headers.get(header::CONTENT_RANGE)?;
+    match ContentRange::parse(field.as_bytes())? {
+        ContentRange::Bytes(_, total) => total,
+        ContentRange::Unsatisfied(total) => Some(total),
     }
 }
 

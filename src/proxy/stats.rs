@@ -120,7 +120,7 @@ impl Default for Stats {
             ),
             ahead: counter(
                 "tidegate_prefetch_segments_total",
-                "Segments of streams that routes with prefetch went for, by outcome: fetched, stored (it was there), busy (not fetched, since the route's at_a_time, the origin's limit or fill.in_flight was used up), failed (the origin had it not, or it may not be stored). A rise of failed says that the names of segments do not count, or that players are at the live edge.",
+                "Segments of streams that routes with prefetch went for, by outcome: fetched, stored (it was there), busy (not fetched, since the route's at_a_time, the origin's limit or fill.in_flight was used up), failed (the origin had it not, it may not be stored, or it is larger than the route's max_size of prefetch). A rise of failed says that the names of segments do not count, or that players are at the live edge.",
                 "outcome",
             ),
             ahead_bytes: counter(

@@ -49,7 +49,7 @@ fn each_key_of_a_route_is_set() {
     response_headers: {set: {Server: x, X-D: y}}
     key: {ignore_signatures: true, ignore_query: [utm_source, "a[]"]}
     pace: {burst: 10s, rate: 1MiB, times: 2}
-    prefetch: {segments: 2, at_a_time: 8}
+    prefetch: {segments: 2, at_a_time: 8, max_size: 1MiB}
     delivery: {range: {segment: 64KiB, least_time: 1s}, whole: {min_rate: 1MiB}}
     features: {breaker: false, priority_queue: false, speculation: true, preconnect: true,
                hedging: true, parallel_fetches: false}
@@ -57,6 +57,10 @@ fn each_key_of_a_route_is_set() {
 "#,
     );
     let route = &routes[0];
+    let ahead = route
+        .prefetch
+        .map(|it| (it.segments, it.at_a_time, it.max_size));
+    assert_eq!(ahead, Some((2, 8, 1 << 20)));
     let hosts = ["video.example.com", "*.example.org", "[::1]"];
     let host = |text| HostPattern::parse(text).unwrap();
     assert_eq!(route.hosts, hosts.map(host));
@@ -241,6 +245,7 @@ const WRONG: &[(&str, &str)] = &[
     ("path: /, origins: [media], pace: {rate: 1MiB, burst: 0s}", "pace.burst: expected a size from 64KiB to 1TiB, or a duration from 1s to 1day, found \"0s\""),
     ("path: /, origins: [media], pace: {rate: 1MiB, burst: 1MiB, times: 0.5}", "pace.times: expected a number from 1 to 100, found 0.5"),
     ("path: /, origins: [media], delivery: {all: {}}", "delivery.all: unknown key (known here: range, whole)"),
+    ("path: /, origins: [media], prefetch: {segments: 1, at_a_time: 8, max_size: 1KiB}", "prefetch.max_size: expected a size from 64KiB to 1TiB, found \"1KiB\""),
     ("path: /, origins: [media], features: {hedging: 1}", "features.hedging: expected true or false, found 1"),
     ("path: /, origins: [media], features: {preconnect: true, speculation: false}", "features.preconnect: contradicts speculation: false, of which it is a part"),
     ("path: /, origins: [media], features: {prefetch: true}", "features.prefetch: unknown key (known here: breaker, priority_queue, speculation, preconnect, hedging, parallel_fetches)"),

@@ -29,6 +29,7 @@ fn ahead(segments: u64) -> impl FnOnce(&mut Settings) {
         settings.routes[0].prefetch = Some(Prefetch {
             segments,
             at_a_time: 8,
+            max_size: SIZE,
         });
     }
 }
@@ -160,4 +161,31 @@ async fn who_comes_while_it_is_fetched_follows_it() {
     until(&gate, "fetched", 1.0).await;
     assert_eq!(origin.asked(&segment(3)).len(), 1);
     assert_eq!(bytes(&gate, "used").await, SIZE);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_larger_than_a_segment_may_be_is_left() {
+    const LARGE: u64 = 20 << 20;
+    let (origin, _) = stream(1084, 2).await;
+    let large = Script::new(1085, LARGE);
+    let film = Object::from(&large);
+    for n in [3, 4] {
+        origin.put(&segment(n), large.clone());
+    }
+    let gate = Gate::with(&origin, ahead(1)).await;
+    for n in [1, 2] {
+        gate.get(&segment(n)).await;
+    }
+    until(&gate, "failed", 1.0).await;
+    gate.until_active(0.0).await;
+    let asked = origin.asked(&segment(3));
+    assert_eq!(asked.len(), 1);
+    assert!(asked[0].sent < LARGE / 2, "{asked:#?}");
+    // A client gets it all the same, and what follows is not even asked for.
+    let third = gate.get(&segment(3)).await;
+    film.verify(&Expected::Whole, &third).unwrap();
+    let part = gate.bytes(&segment(3), 0, 0).await;
+    assert_eq!(part.status(), 206, "{part}");
+    gate.until_active(0.0).await;
+    assert_eq!(origin.asked(&segment(4)).len(), 0);
 }
