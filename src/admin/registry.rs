@@ -79,6 +79,7 @@ impl Readings {
             Box::new(stored.lost.clone()),
             Box::new(stored.refusing.clone()),
             Box::new(stored.reads_waiting.clone()),
+            Box::new(stored.writes_waiting.clone()),
             Box::new(stored.read_ahead_dropped.clone()),
             Box::new(stored.purged_objects.clone()),
             Box::new(stored.purged_bytes.clone()),

@@ -1,9 +1,8 @@
 //! Reading chunks, without ever blocking the thread of an event loop.
 
-use super::{Object, Store, body};
+use super::{Object, Store, body, stats::Waiting};
 use crate::domain::{ByteRange, ChunkIndex};
 use bytes::Bytes;
-use prometheus::IntGauge;
 use std::{
     fmt,
     future::Future,
@@ -40,22 +39,6 @@ impl Future for SlowRead {
 impl fmt::Debug for SlowRead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SlowRead").finish_non_exhaustive()
-    }
-}
-
-/// Counted among those who wait, until it is dropped.
-struct Waiting<'a>(&'a IntGauge);
-
-impl<'a> Waiting<'a> {
-    fn in_line(gauge: &'a IntGauge) -> Self {
-        gauge.inc();
-        Self(gauge)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.dec();
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Stats {
     pub refusing: IntGauge,
     /// Readers that wait for their turn at the disk.
     pub reads_waiting: IntGauge,
+    /// Chunks that wait to be written.
+    pub writes_waiting: IntGauge,
     /// Chunks that were not read ahead, as the disk had enough to do.
     pub read_ahead_dropped: IntCounter,
 }
@@ -68,6 +70,11 @@ impl Default for Stats {
                 "Readers that wait for their turn at the disk (cache.reads), as what they want is not in the page cache. A lasting rise says that the disk is too slow for what is asked of it.",
             )
             .expect("names of metrics are well-formed"),
+            writes_waiting: IntGauge::new(
+                "tidegate_store_writes_waiting",
+                "Chunks that wait to be written: for a place in the queue (cache.write_queue), or for their turn (cache.writes). A lasting rise says that the disk is too slow for what comes in; chunks that wait for too long are not kept.",
+            )
+            .expect("names of metrics are well-formed"),
             read_ahead_dropped: counter(
                 "tidegate_store_read_ahead_dropped_total",
                 "Chunks that were not read ahead from disk, since it had enough to do for those who wait. A rise says that the disk is busy.",
@@ -98,5 +105,21 @@ impl Stats {
             }
             ReadError::Disk(e) => self.disk_error("read", e),
         }
+    }
+}
+
+/// Counted among those who wait, until it is dropped.
+pub(super) struct Waiting<'a>(&'a IntGauge);
+
+impl<'a> Waiting<'a> {
+    pub(super) fn in_line(gauge: &'a IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }

@@ -434,6 +434,29 @@ async fn hot_chunks_are_read_from_memory_and_are_the_same() {
 }
 
 #[tokio::test]
+async fn chunks_that_wait_to_be_written_are_counted() {
+    let mut bench = Bench::new(100 << 20);
+    (bench.config.writes, bench.config.write_queue) = (1, 2);
+    let store = bench.open();
+    let object = create(&store, manifest(1, 5, u64::from(CHUNK) * 3)).await;
+    let turn = store.writes.acquire().await.unwrap();
+    // Two wait for the turn, and one for a place in the queue.
+    let [first, second, third] = [0, 1, 2].map(|index| Box::pin(keep(&store, &object, index)));
+    let mut all = [first, second, third];
+    for chunk in &mut all {
+        assert!(chunk.now_or_never().is_none());
+    }
+    assert_eq!(store.stats.writes_waiting.get(), 3);
+    let [first, second, third] = all;
+    drop(second);
+    assert_eq!(store.stats.writes_waiting.get(), 2);
+    drop(turn);
+    first.await.unwrap();
+    third.await.unwrap();
+    assert_eq!(store.stats.writes_waiting.get(), 0);
+}
+
+#[tokio::test]
 async fn who_reads_from_disk_waits_for_a_turn_and_gives_it_up() {
     let mut bench = Bench::new(100 << 20);
     bench.config.reads = 1;

@@ -2,7 +2,8 @@
 //! chunk that can be read.
 
 use super::{
-    DISK_PATIENCE, FULL_FOR, KeepError, Object, QUEUE_PATIENCE, Store, budget, usage::Usage,
+    DISK_PATIENCE, FULL_FOR, KeepError, Object, QUEUE_PATIENCE, Store, budget, stats::Waiting,
+    usage::Usage,
 };
 use crate::domain::ChunkIndex;
 use bytes::Bytes;
@@ -30,6 +31,7 @@ impl Store {
         if self.is_lost() {
             return Err(KeepError::Lost);
         }
+        let waits = Waiting::in_line(&self.stats.writes_waiting);
         let place = tokio::time::timeout(QUEUE_PATIENCE, self.queue.acquire()).await;
         let _place = place
             .map_err(|_| KeepError::QueueFull)?
@@ -45,6 +47,7 @@ impl Store {
         let _permit = turn
             .map_err(|_| KeepError::QueueFull)?
             .map_err(|_| KeepError::Closed)?;
+        drop(waits);
         let (store, object) = (self.clone(), object.clone());
         let write = move || store.write(&object, chunk, &segments, checksum);
         let kept = tokio::task::spawn_blocking(write).await;
