@@ -1,5 +1,7 @@
 //! Paths that count: the segments of HLS and DASH streams, `seg-0012.m4s` before `seg-0013.m4s`.
 
+use std::ops::Range;
+
 /// A path of which one part is a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Numbered<'a> {
@@ -19,24 +21,38 @@ const SEGMENTS: [&str; 8] = [
 /// The longest number: what is longer counts nothing.
 const LONGEST: usize = 15;
 
+/// Numbers of a name that are looked at: beside what counts stand the stream, the size, the rate.
+const MOST: usize = 4;
+
 impl<'a> Numbered<'a> {
-    /// The last number in the name of a segment, before its ending; `None` where there is none.
-    pub fn of(path: &'a str) -> Option<Self> {
-        let ending = SEGMENTS.iter().find(|end| path.ends_with(**end))?;
-        let stem = path.len() - ending.len();
-        let name = path[..stem].rfind('/')? + 1;
-        let is_digit = |b: &u8| b.is_ascii_digit();
-        let bytes = path.as_bytes();
-        let end = name + bytes[name..stem].iter().rposition(is_digit)? + 1;
-        let other = bytes[name..end].iter().rposition(|b| !is_digit(b));
-        let start = other.map_or(name, |at| name + at + 1);
-        let digits = &path[start..end];
+    /// The numbers in the name of a segment, before its ending, the last one first: any of them may
+    /// be the one that counts.
+    pub fn all(path: &'a str) -> impl Iterator<Item = Self> {
+        let stem = SEGMENTS.iter().find_map(|end| path.strip_suffix(*end));
+        let stem = stem.unwrap_or_default();
+        let name = stem.rfind('/').map_or(stem.len(), |at| at + 1);
+        let mut end = stem.len();
+        let numbers = std::iter::from_fn(move || {
+            let name_so_far = &path.as_bytes()[name..end];
+            let last = name + name_so_far.iter().rposition(u8::is_ascii_digit)? + 1;
+            let is_other = |b: &u8| !b.is_ascii_digit();
+            let other = path.as_bytes()[name..last].iter().rposition(is_other);
+            end = other.map_or(name, |at| name + at + 1);
+            Some(end..last)
+        });
+        numbers
+            .take(MOST)
+            .filter_map(move |place| Self::at_place(path, place))
+    }
+
+    fn at_place(path: &'a str, place: Range<usize>) -> Option<Self> {
+        let digits = &path[place.clone()];
         let number = digits.parse().ok()?;
         (digits.len() <= LONGEST).then_some(Self {
-            before: &path[..start],
+            before: &path[..place.start],
             number,
             width: digits.len(),
-            after: &path[end..],
+            after: &path[place.end..],
         })
     }
 
@@ -62,9 +78,40 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// The last number.
+    fn last(path: &str) -> Option<Numbered<'_>> {
+        Numbered::all(path).next()
+    }
+
+    #[test]
+    fn any_number_of_the_name_may_count() {
+        let next = |path| {
+            let all = Numbered::all(path).map(|found| found.at(found.number + 1));
+            all.collect::<Vec<_>>()
+        };
+        assert_eq!(
+            next("/7/seg-09-v1-a1.ts"),
+            [
+                "/7/seg-09-v1-a2.ts",
+                "/7/seg-09-v2-a1.ts",
+                "/7/seg-10-v1-a1.ts"
+            ]
+        );
+        assert_eq!(
+            next("/1234567890123456-7/8.ts"),
+            ["/1234567890123456-7/9.ts"]
+        );
+        assert_eq!(
+            next("/1-1234567890123456.ts"),
+            ["/2-1234567890123456.ts"],
+            "too long to count"
+        );
+        assert_eq!(next("/1-2-3-4-5.ts").len(), MOST);
+    }
+
     #[test]
     fn the_number_is_the_last_one_of_the_name() {
-        let next = |path| Numbered::of(path).map(|found| found.at(found.number + 1));
+        let next = |path| last(path).map(|found| found.at(found.number + 1));
         let table = [
             ("/live/seg-0012.m4s", Some("/live/seg-0013.m4s")),
             ("/v/1080p/9.ts", Some("/v/1080p/10.ts")),
@@ -90,18 +137,18 @@ mod tests {
         #[test]
         fn a_number_is_found_where_it_was_written(number in 0u64..1_000_000, width in 1usize..9) {
             let path = format!("/a/b-{number:0width$}.ts");
-            let found = Numbered::of(&path).unwrap();
+            let found = last(&path).unwrap();
             prop_assert_eq!(found.number, number);
             prop_assert_eq!(found.at(number), path.as_str());
             let next = found.at(number + 1);
-            let next = Numbered::of(&next).unwrap();
+            let next = last(&next).unwrap();
             prop_assert_eq!((next.number, next.row()), (number + 1, found.row()));
         }
 
         #[test]
         fn any_path_is_read(path in "\\PC{0,40}") {
             let path = format!("/{path}.ts");
-            if let Some(found) = Numbered::of(&path) {
+            for found in Numbered::all(&path) {
                 prop_assert_eq!(found.at(found.number), path.as_str());
             }
         }

@@ -40,6 +40,12 @@ pub struct Prefetcher {
     places: Arc<Semaphore>,
 }
 
+/// Segments in a row after which the next one follows, where the last number of their names counts.
+const LAST_RUN: u64 = 1;
+/// And where another one does, as in `seg-7-v1-a1.ts`: streams of one moment have numbers too, and
+/// are asked for one after the other as well.
+const OTHER_RUN: u64 = 2;
+
 /// Segments that a route remembers as asked for, and as fetched ahead, at about 100 bytes each.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(8192).unwrap();
 
@@ -90,27 +96,29 @@ impl Proxy {
         }
         let target = headers::target(request);
         let (path, query) = split_target(&target);
-        let Some(part) = Numbered::of(path) else {
-            return;
-        };
-        let (before, after) = part.row();
-        let row = [&ctx.host, before, after, query.unwrap_or_default()].join("\0");
-        let row = digest(row.as_bytes());
-        let ahead = prefetcher.settings.segments;
-        let now = Instant::now();
-        let (used, next) = prefetcher
-            .sequels
-            .lock()
-            .asked(row, part.number, ahead, now);
-        self.stats.ahead_used(used);
-        for number in next {
-            let query = query.map(|query| format!("?{query}")).unwrap_or_default();
-            let target = part.at(number) + &query;
-            if self
-                .send_for(session, ctx, prefetcher, (row, number), target)
-                .is_none()
-            {
-                self.stats.ahead(Ahead::Busy);
+        for (nth, part) in Numbered::all(path).enumerate() {
+            let (before, after) = part.row();
+            let row = [&ctx.host, before, after, query.unwrap_or_default()].join("\0");
+            let row = digest(row.as_bytes());
+            let run = if nth == 0 { LAST_RUN } else { OTHER_RUN };
+            let (settings, now) = (prefetcher.settings, Instant::now());
+            let mut sequels = prefetcher.sequels.lock();
+            let (used, next) = sequels.asked(row, part.number, run, settings.segments, now);
+            drop(sequels);
+            self.stats.ahead_used(used);
+            let is_row = used.is_some() || !next.is_empty();
+            for number in next {
+                let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+                let target = part.at(number) + &query;
+                if self
+                    .send_for(session, ctx, prefetcher, (row, number), target)
+                    .is_none()
+                {
+                    self.stats.ahead(Ahead::Busy);
+                    return;
+                }
+            }
+            if is_row {
                 return;
             }
         }

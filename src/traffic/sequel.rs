@@ -51,12 +51,14 @@ impl Sequels {
         }
     }
 
-    /// A client asks for a part. Returns how many bytes of it were fetched ahead for nobody else
-    /// before, and the parts to fetch now: those of the next `ahead` that nobody was sent for.
+    /// A client asks for a part, which is one of a row if the `run` before it were asked for of late.
+    /// Returns how many bytes of it were fetched ahead for nobody else before, and the parts to fetch
+    /// now: those of the next `ahead` that nobody was sent for.
     pub fn asked(
         &mut self,
         row: Row,
         number: u64,
+        run: u64,
         ahead: u64,
         now: Instant,
     ) -> (Option<u64>, Vec<u64>) {
@@ -64,8 +66,8 @@ impl Sequels {
             Some((Sequel::Waiting(bytes), _)) => Some(bytes),
             Some((Sequel::Tried, _)) | None => None,
         };
-        let before = number.checked_sub(1);
-        let follows = before.is_some_and(|before| self.was_asked(row, before, now));
+        let mut run = (1..=run).map(|back| number.checked_sub(back));
+        let follows = run.all(|n| n.is_some_and(|before| self.was_asked(row, before, now)));
         self.asked.put((row, number), now);
         let next: RangeInclusive<u64> = number.saturating_add(1)..=number.saturating_add(ahead);
         let unknown = |n: &u64| !self.was_asked(row, *n, now) && !self.was_sent(row, *n, now);
@@ -134,19 +136,19 @@ mod tests {
     #[test]
     fn a_row_is_fetched_ahead_once_it_is_one() {
         let (mut parts, now) = (sequels(100), Instant::now());
-        assert_eq!(parts.asked(1, 7, 2, now), (None, vec![]));
-        assert_eq!(parts.asked(2, 8, 2, now), (None, vec![]));
-        assert_eq!(parts.asked(1, 8, 2, now), (None, vec![9, 10]));
+        assert_eq!(parts.asked(1, 7, 1, 2, now), (None, vec![]));
+        assert_eq!(parts.asked(2, 8, 1, 2, now), (None, vec![]));
+        assert_eq!(parts.asked(1, 8, 1, 2, now), (None, vec![9, 10]));
         parts.sent(1, 9, now);
         parts.sent(1, 10, now);
         // Another client, at the same place.
-        assert_eq!(parts.asked(1, 8, 2, now), (None, vec![]));
+        assert_eq!(parts.asked(1, 8, 1, 2, now), (None, vec![]));
         assert_eq!(parts.came(1, 9, 500, now), Came::Waits(None));
-        assert_eq!(parts.asked(1, 9, 2, now), (Some(500), vec![11]));
+        assert_eq!(parts.asked(1, 9, 1, 2, now), (Some(500), vec![11]));
         // Nobody could be sent for it: the next one tries again.
-        assert_eq!(parts.asked(1, 9, 2, now), (None, vec![11]));
+        assert_eq!(parts.asked(1, 9, 1, 2, now), (None, vec![11]));
         parts.sent(1, 11, now);
-        assert_eq!(parts.asked(1, 10, 1, now), (None, vec![]));
+        assert_eq!(parts.asked(1, 10, 1, 1, now), (None, vec![]));
         // It was still under way.
         assert_eq!(parts.came(1, 10, 500, now), Came::Used);
     }
@@ -155,37 +157,45 @@ mod tests {
     fn what_was_there_long_ago_is_looked_for_again() {
         let (mut parts, then) = (sequels(100), Instant::now());
         for number in 1..=4 {
-            parts.asked(1, number, 1, then);
+            parts.asked(1, number, 1, 1, then);
         }
         parts.sent(1, 5, then);
         parts.came(1, 5, 500, then);
         let now = then + LATELY;
-        assert_eq!(parts.asked(1, 1, 2, now), (None, vec![]));
-        assert_eq!(parts.asked(1, 2, 2, now), (None, vec![3, 4]));
+        assert_eq!(parts.asked(1, 1, 1, 2, now), (None, vec![]));
+        assert_eq!(parts.asked(1, 2, 1, 2, now), (None, vec![3, 4]));
         parts.sent(1, 3, now);
         // That somebody asked for it the last time is not that anybody does now.
         assert_eq!(parts.came(1, 3, 100, now), Came::Waits(None));
-        assert_eq!(parts.asked(1, 3, 2, now), (Some(100), vec![4, 5]));
+        assert_eq!(parts.asked(1, 3, 1, 2, now), (Some(100), vec![4, 5]));
         // What nobody has asked for since is still there,
         assert_eq!(parts.sent(1, 5, now), None);
-        assert_eq!(parts.asked(1, 4, 1, now), (None, vec![]));
+        assert_eq!(parts.asked(1, 4, 1, 1, now), (None, vec![]));
         // or has come anew.
         assert_eq!(parts.came(1, 5, 700, now), Came::Waits(Some(500)));
-        assert_eq!(parts.asked(1, 5, 1, now), (Some(700), vec![6]));
+        assert_eq!(parts.asked(1, 5, 1, 1, now), (Some(700), vec![6]));
+    }
+
+    #[test]
+    fn a_longer_run_may_be_asked_for() {
+        let (mut parts, now) = (sequels(100), Instant::now());
+        let mut asked = |number| parts.asked(1, number, 2, 1, now).1;
+        assert_eq!((asked(0), asked(1)), (vec![], vec![]));
+        assert_eq!((asked(2), asked(4)), (vec![3], vec![]));
     }
 
     #[test]
     fn times_and_jumps_are_no_rows() {
         let (mut parts, now) = (sequels(100), Instant::now());
         for number in [0, 6006, 12012, 18018, 100, 50] {
-            assert_eq!(parts.asked(1, number, 4, now), (None, vec![]));
+            assert_eq!(parts.asked(1, number, 1, 4, now), (None, vec![]));
         }
-        assert_eq!(parts.asked(1, u64::MAX, 4, now), (None, vec![]));
-        parts.asked(1, u64::MAX - 1, 4, now);
-        assert_eq!(parts.asked(1, u64::MAX, 4, now).0, None);
+        assert_eq!(parts.asked(1, u64::MAX, 1, 4, now), (None, vec![]));
+        parts.asked(1, u64::MAX - 1, 1, 4, now);
+        assert_eq!(parts.asked(1, u64::MAX, 1, 4, now).0, None);
         // Nor is where somebody has played before, and another jumps to.
-        parts.asked(1, 7, 4, now);
-        assert_eq!(parts.asked(1, 8, 4, now + LATELY), (None, vec![]));
+        parts.asked(1, 7, 1, 4, now);
+        assert_eq!(parts.asked(1, 8, 1, 4, now + LATELY), (None, vec![]));
     }
 
     proptest! {
@@ -197,7 +207,7 @@ mod tests {
             for (row, number, action, pause) in steps {
                 now += Duration::from_secs(pause);
                 match action {
-                    0 => told += parts.asked(row, number, 2, now).0.unwrap_or(0),
+                    0 => told += parts.asked(row, number, 1, 2, now).0.unwrap_or(0),
                     1 => told += parts.sent(row, number, now).unwrap_or(0),
                     _ => {
                         came += 1;

@@ -189,3 +189,40 @@ async fn what_is_larger_than_a_segment_may_be_is_left() {
     gate.until_active(0.0).await;
     assert_eq!(origin.asked(&segment(4)).len(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_number_of_a_name_may_count() {
+    let origin = Origin::start().await;
+    let script = Script::new(1086, SIZE);
+    let object = Object::from(&script);
+    let named = |n: u64| format!("/vod/seg-{n}-v1-a1.ts");
+    let stream = |track: u64, n: u64| format!("/dash/chunk-stream{track}-{n:05}.m4s");
+    for n in 1..=4 {
+        origin.put(&named(n), script.clone());
+        for track in 0..3 {
+            origin.put(&stream(track, n), script.clone());
+        }
+    }
+    let gate = Gate::with(&origin, ahead(1)).await;
+    for n in 1..=3 {
+        gate.get(&named(n)).await;
+    }
+    until(&gate, "fetched", 1.0).await;
+    let fourth = gate.get(&named(4)).await;
+    object.verify(&Expected::Whole, &fourth).unwrap();
+    assert!(fourth.head.cache_status().has("hit"), "{fourth}");
+    until(&gate, "failed", 1.0).await;
+    assert_eq!(origin.asked(&named(5)).len(), 1);
+    // What is played together does not follow one another.
+    for n in 1..=2 {
+        for track in 0..2 {
+            gate.get(&stream(track, n)).await;
+        }
+    }
+    until(&gate, "fetched", 3.0).await;
+    gate.until_active(0.0).await;
+    assert_eq!(origin.asked(&stream(1, 3)).len(), 1);
+    for n in 1..=4 {
+        assert_eq!(origin.asked(&stream(2, n)).len(), 0, "{n}");
+    }
+}
