@@ -19,7 +19,9 @@ impl Proxy {
     pub(super) fn meet(&self, session: &mut Session, ctx: &mut Context) -> Result<()> {
         // From now on what is written is an answer of the hooks.
         if let Some(link) = Link::of(session) {
-            link.head_has_come();
+            let is_http1 = session.as_downstream().as_http1().is_some();
+            let headers = &session.req_header().headers;
+            link.head_has_come(is_http1 && headers.contains_key(header::TRANSFER_ENCODING));
         }
         ctx.errand = prefetch::take_errand(session)?;
         // The background revalidation of stale-while-revalidate replays the client's request. It

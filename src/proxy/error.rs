@@ -15,7 +15,7 @@ use http::{HeaderValue, StatusCode, header};
 use pingora_core::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::{FailToProxy, Session};
-use std::time::Duration;
+use std::{io, time::Duration};
 
 /// A request that was given up because nobody wants more of what it brings in.
 pub const UNWANTED: ErrorType = ErrorType::new("Unwanted");
@@ -67,11 +67,18 @@ pub fn cause(e: &Error) -> Cause {
     }
 }
 
+/// Whether what was read is no body, though all of it came.
+fn is_malformed(e: &Error) -> bool {
+    let cause = e.root_cause().downcast_ref::<io::Error>();
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::InvalidData)
+}
+
 /// The status for an error, as long as a status can still be sent; `None` where nobody would
 /// read it.
 fn status(e: &Error) -> Option<StatusCode> {
     match (cause(e), e.etype()) {
         (_, ErrorType::HTTPStatus(code)) => StatusCode::from_u16(*code).ok(),
+        (Cause::Client, ErrorType::ReadError) if is_malformed(e) => Some(StatusCode::BAD_REQUEST),
         (
             Cause::Client,
             ErrorType::WriteError | ErrorType::ReadError | ErrorType::ConnectionClosed,

@@ -35,6 +35,8 @@ pub struct Link {
     heads: AtomicUsize,
     /// Whether some of the last one has come.
     has_begun: AtomicBool,
+    /// Whether the request's body comes in chunks.
+    is_chunked: AtomicBool,
     /// What its client takes at a time.
     pub habit: Arc<Habit>,
     /// What its client has been given and not taken.
@@ -84,6 +86,7 @@ impl Link {
             reads_head: AtomicBool::new(false),
             heads: AtomicUsize::new(0),
             has_begun: AtomicBool::new(false),
+            is_chunked: AtomicBool::new(false),
             habit: Arc::default(),
             untaken: Arc::default(),
             answer: Mutex::default(),
@@ -126,9 +129,11 @@ impl Link {
         self.has_begun.load(Relaxed)
     }
 
-    /// The head of a request has come. It may have been behind the one before, and was read with it.
-    pub fn head_has_come(&self) {
+    /// The head of a request has come, whose body comes in chunks or not. It may have been behind the
+    /// one before, and was read with it.
+    pub fn head_has_come(&self, is_chunked: bool) {
         self.has_begun.store(true, Relaxed);
+        self.is_chunked.store(is_chunked, Relaxed);
         self.reads_head.store(false, Relaxed);
     }
 
@@ -187,6 +192,12 @@ impl Link {
     /// Whether the request that is answered has a body.
     pub(super) fn has_body(&self) -> bool {
         self.answer.lock().has_body
+    }
+
+    /// The number of the request whose body comes in chunks, where it does.
+    pub(super) fn chunked_body(&self) -> Option<usize> {
+        let is_chunked = self.is_chunked.load(Relaxed);
+        is_chunked.then(|| self.heads.load(Relaxed))
     }
 
     /// The number of the head that is expected, where one is.

@@ -4,6 +4,7 @@
 //! keeps the bounds on a request's head, gives answers that are passed on their own `Date`, and
 //! knows whether anybody is still there, so that a request that waits can ask.
 
+mod chunk_lines;
 mod connections;
 mod date_line;
 mod farewell;

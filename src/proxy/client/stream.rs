@@ -9,6 +9,7 @@
 //! client that sends a byte at a time take hours, and holds up to a mebibyte for it.
 
 use super::{
+    chunk_lines::{BadChunkLine, ChunkLines},
     date_line::{Date, DateLine},
     farewell::Farewell,
     head_read::{Fault, HeadLimits, HeadRead},
@@ -54,7 +55,9 @@ pub struct ClientStream {
     has_refused: bool,
     carrier: Arc<ProxyDigest>,
     head: HeadRead,
-    /// The same over HTTP/2.
+    /// Lines of the request's body.
+    chunks: ChunkLines,
+    /// The same as of the head, over HTTP/2.
     field_block: Option<FieldBlockRead>,
     /// The wait for a client to be gone.
     leaving: Leaving,
@@ -100,6 +103,7 @@ impl ClientStream {
             caller,
             has_refused: false,
             head: HeadRead::new(limits),
+            chunks: ChunkLines::new(),
             field_block: None,
             leaving: Leaving::default(),
             ahead: Bytes::new(),
@@ -186,6 +190,23 @@ impl ClientStream {
             self.ahead = [behind, &self.ahead].concat().into();
             buffer.set_filled(end);
         }
+    }
+
+    /// Reads what comes behind a head, as long as it can be read in one way only.
+    fn poll_body(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = self.poll_beside_answer(cx, buffer);
+        if let Some(number) = self.link.chunked_body() {
+            self.chunks.begin(number);
+            if !self.chunks.pass(&buffer.filled()[before..]) {
+                return Poll::Ready(Err(BadChunkLine.into()));
+            }
+        }
+        read
     }
 
     /// Reads while an answer is made. To Pingora the end of what a client sends is the client's
@@ -386,7 +407,7 @@ impl AsyncRead for ClientStream {
             return self.poll_frames(cx, buffer);
         }
         let Some(number) = self.link.expected_head() else {
-            return self.poll_beside_answer(cx, buffer);
+            return self.poll_body(cx, buffer);
         };
         self.head.begin(number);
         let before = buffer.filled().len();

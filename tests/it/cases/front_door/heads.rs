@@ -77,6 +77,39 @@ async fn what_could_be_read_in_two_ways_is_refused_and_never_forwarded() {
     assert_eq!(gate.get("/film").await.status(), 200);
 }
 
+/// The lines of chunks end where those of heads do (RFC 9112, section 7.1): who ends them elsewhere sees
+/// another body, and another request behind it.
+#[tokio::test(flavor = "multi_thread")]
+async fn chunks_that_could_be_read_in_two_ways_are_refused() {
+    let (origin, gate) = scene().await;
+    let post = |body: &str| {
+        let head = "POST /film HTTP/1.1\r\nHost: media.test\r\nTransfer-Encoding: chunked\r\n\r\n";
+        format!("{head}{body}")
+    };
+    let smuggled = "GET /smuggled HTTP/1.1\r\nHost: media.test\r\n\r\n";
+    for body in [
+        "3;a\nabc\r\n0\r\n\r\n",
+        "3;a=\"\nabc\r\n0\r\n\r\n",
+        "2;\n02\r\n31\r\n0\r\n\r\n",
+        "3;a\0\r\nabc\r\n0\r\n\r\n",
+        "3;a\rb\r\nabc\r\n0\r\n\r\n",
+        "3\nabc\n0\n\n",
+        "3\r\nabc\r\n0;a\n\r\n\r\n",
+    ] {
+        let request = post(&format!("{body}{smuggled}"));
+        let answer = exchange(&gate, request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{body:?}: {answer}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{body:?}: {answer}");
+    }
+    let behind = origin.log().into_iter().find(|seen| seen.method == "GET");
+    assert!(behind.is_none(), "{behind:#?}");
+    // What extensions may be, and what is behind the end, are nobody else's matter.
+    let good = post("3;a=\"b c\";d\r\na\nc\r\n0\r\nX: y\r\n\r\n");
+    let next = "GET /film HTTP/1.1\r\nHost: media.test\r\nConnection: close\r\n\r\n";
+    let answers = exchange(&gate, format!("{good}{good}{next}").as_bytes()).await;
+    assert_eq!(answers.matches("HTTP/1.1 200 ").count(), 3, "{answers}");
+}
+
 /// A target ends at the first space (RFC 9112, section 3.2): what is behind it belongs to no request, and
 /// is not to be guessed at.
 #[tokio::test(flavor = "multi_thread")]
