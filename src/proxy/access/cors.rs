@@ -65,6 +65,7 @@ impl Cors {
                 header::CONTENT_RANGE,
                 header::DATE,
                 header::ETAG,
+                header::RETRY_AFTER,
             ],
             max_age: Duration::from_secs(60 * 60),
             credentials: false,
