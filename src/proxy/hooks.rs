@@ -208,10 +208,8 @@ impl ProxyHttp for Proxy {
         if response.status.is_informational() {
             return Ok(());
         }
-        if ctx
-            .errand
-            .as_ref()
-            .is_some_and(|errand| !errand.admits(response))
+        if let Some(errand) = &ctx.errand
+            && !errand.admits(response)
         {
             let why = "it is larger than what is fetched ahead";
             return Err(Error::explain(error::UNWANTED, why).into_down());

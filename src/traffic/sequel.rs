@@ -62,10 +62,8 @@ impl Sequels {
         ahead: u64,
         now: Instant,
     ) -> (Option<u64>, Vec<u64>) {
-        let used = match self.fetched.pop(&(row, number)) {
-            Some((Sequel::Waiting(bytes), _)) => Some(bytes),
-            Some((Sequel::Tried, _)) | None => None,
-        };
+        let fetched = self.fetched.pop(&(row, number));
+        let used = fetched.and_then(|(sequel, _)| sequel.waiting());
         let mut run = (1..=run).map(|back| number.checked_sub(back));
         let follows = run.all(|n| n.is_some_and(|before| self.was_asked(row, before, now)));
         self.asked.put((row, number), now);
@@ -83,12 +81,8 @@ impl Sequels {
     pub fn sent(&mut self, row: Row, number: u64, now: Instant) -> Option<u64> {
         let before = self.fetched.peek(&(row, number));
         let sequel = before.map_or(Sequel::Tried, |(sequel, _)| *sequel);
-        let forgotten = self.fetched.push((row, number), (sequel, now));
-        forgotten
-            .filter(|(other, _)| *other != (row, number))?
-            .1
-            .0
-            .waiting()
+        let (forgotten, (other, _)) = self.fetched.push((row, number), (sequel, now))?;
+        other.waiting().filter(|_| forgotten != (row, number))
     }
 
     /// A part has come whole.
@@ -105,13 +99,18 @@ impl Sequels {
 
     fn was_asked(&self, row: Row, number: u64, now: Instant) -> bool {
         let at = self.asked.peek(&(row, number));
-        at.is_some_and(|at| now.saturating_duration_since(*at) < LATELY)
+        at.is_some_and(|at| is_of_late(*at, now))
     }
 
     fn was_sent(&self, row: Row, number: u64, now: Instant) -> bool {
         let sent = self.fetched.peek(&(row, number));
-        sent.is_some_and(|(_, at)| now.saturating_duration_since(*at) < LATELY)
+        sent.is_some_and(|(_, at)| is_of_late(*at, now))
     }
+}
+
+/// Whether something was not long ago.
+fn is_of_late(at: Instant, now: Instant) -> bool {
+    now.saturating_duration_since(at) < LATELY
 }
 
 impl Sequel {
