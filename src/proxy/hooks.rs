@@ -37,25 +37,27 @@ const LOCK_RETRIES: usize = 8;
 
 #[async_trait]
 impl ProxyHttp for Proxy {
-    type CTX = Context;
+    /// Boxed: the future of a request has it in several of its states at once.
+    type CTX = Box<Context>;
 
-    fn new_ctx(&self) -> Context {
-        Context::new(self.reception.terms(), &self.stats.active, &self.active)
+    fn new_ctx(&self) -> Box<Context> {
+        let (terms, stats) = (self.reception.terms(), &self.stats);
+        Box::new(Context::new(terms, &stats.active, &self.active))
     }
 
-    async fn early_request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<()> {
+    async fn early_request_filter(&self, session: &mut Session, ctx: &mut Self::CTX) -> Result<()> {
         self.meet(session, ctx)
     }
 
-    fn allow_spawning_subrequest(&self, session: &Session, _ctx: &Context) -> bool {
+    fn allow_spawning_subrequest(&self, session: &Session, _ctx: &Self::CTX) -> bool {
         session.subrequest_ctx.is_none()
     }
 
-    async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Self::CTX) -> Result<bool> {
         self.receive(session, ctx).await
     }
 
-    fn request_cache_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<()> {
+    fn request_cache_filter(&self, session: &mut Session, ctx: &mut Self::CTX) -> Result<()> {
         if ctx.grant == Some(Grant::Pass) || ctx.client.no_store || ctx.key.is_empty() {
             return Ok(());
         }
@@ -75,7 +77,7 @@ impl ProxyHttp for Proxy {
         Ok(())
     }
 
-    fn cache_key_callback(&self, _session: &Session, ctx: &mut Context) -> Result<CacheKey> {
+    fn cache_key_callback(&self, _session: &Session, ctx: &mut Self::CTX) -> Result<CacheKey> {
         let mut key = CacheKey::new(ctx.key.clone(), "");
         if let Some(order) = &ctx.order {
             key.extensions.insert(order.clone());
@@ -86,7 +88,7 @@ impl ProxyHttp for Proxy {
     fn cache_vary_filter(
         &self,
         meta: &CacheMeta,
-        _ctx: &mut Context,
+        _ctx: &mut Self::CTX,
         request: &RequestHeader,
     ) -> Option<HashBinary> {
         headers::variance(meta.headers(), &request.headers)
@@ -98,7 +100,7 @@ impl ProxyHttp for Proxy {
         meta: &CacheMeta,
         handler: &mut HitHandler,
         is_fresh: bool,
-        ctx: &mut Context,
+        ctx: &mut Self::CTX,
     ) -> Result<Option<ForcedFreshness>> {
         self.found(session, meta, handler, is_fresh, ctx).await
     }
@@ -106,7 +108,7 @@ impl ProxyHttp for Proxy {
     async fn proxy_upstream_filter(
         &self,
         session: &mut Session,
-        ctx: &mut Context,
+        ctx: &mut Self::CTX,
     ) -> Result<bool> {
         if ctx.order.as_ref().is_some_and(|order| order.is_absent()) {
             return Err(store_first::left());
@@ -133,7 +135,7 @@ impl ProxyHttp for Proxy {
     async fn upstream_peer(
         &self,
         _session: &mut Session,
-        _ctx: &mut Context,
+        _ctx: &mut Self::CTX,
     ) -> Result<Box<HttpPeer>> {
         Ok(Box::new(origin::peer()))
     }
@@ -143,7 +145,7 @@ impl ProxyHttp for Proxy {
         _peer: &HttpPeer,
         _session: &mut Session,
         mut e: Box<Error>,
-        _ctx: &mut Context,
+        _ctx: &mut Self::CTX,
         _client_reused: bool,
     ) -> Box<Error> {
         // What could be repeated has been, behind the session.
@@ -161,7 +163,7 @@ impl ProxyHttp for Proxy {
         &self,
         session: &mut Session,
         request: &mut RequestHeader,
-        ctx: &mut Context,
+        ctx: &mut Self::CTX,
     ) -> Result<()> {
         ctx.sent = Some(Instant::now());
         headers::strip_request(request);
@@ -203,7 +205,7 @@ impl ProxyHttp for Proxy {
         &self,
         session: &mut Session,
         response: &mut ResponseHeader,
-        ctx: &mut Context,
+        ctx: &mut Self::CTX,
     ) -> Result<()> {
         if response.status.is_informational() {
             return Ok(());
@@ -243,7 +245,7 @@ impl ProxyHttp for Proxy {
         _session: &mut Session,
         body: &mut Option<Bytes>,
         _end: bool,
-        ctx: &mut Context,
+        ctx: &mut Self::CTX,
     ) -> Result<Option<Duration>> {
         if let Some(piece) = body {
             let room = ctx.order.as_ref().map_or(0, |order| order.room_for_more());
@@ -261,7 +263,7 @@ impl ProxyHttp for Proxy {
         &self,
         session: &Session,
         response: &ResponseHeader,
-        ctx: &mut Context,
+        ctx: &mut Self::CTX,
     ) -> Result<RespCacheable> {
         let mut head = response.clone();
         if let Some(fields) = ctx.not_modified.take() {
@@ -294,7 +296,7 @@ impl ProxyHttp for Proxy {
     fn should_serve_stale(
         &self,
         _session: &mut Session,
-        _ctx: &mut Context,
+        _ctx: &mut Self::CTX,
         error: Option<&Error>,
     ) -> bool {
         // The windows are zero where the origin forbids it; an error must be the origin's.
@@ -305,7 +307,7 @@ impl ProxyHttp for Proxy {
         &self,
         _session: &Session,
         response: &ResponseHeader,
-        ctx: &mut Context,
+        ctx: &mut Self::CTX,
     ) -> Result<bool> {
         if response.status.is_informational() {
             return Ok(false);
@@ -322,7 +324,7 @@ impl ProxyHttp for Proxy {
         &self,
         session: &mut Session,
         response: &mut ResponseHeader,
-        ctx: &mut Context,
+        ctx: &mut Self::CTX,
     ) -> RangeType {
         if response.status.is_informational() {
             return RangeType::None;
@@ -353,7 +355,7 @@ impl ProxyHttp for Proxy {
         &self,
         session: &mut Session,
         response: &mut ResponseHeader,
-        ctx: &mut Context,
+        ctx: &mut Self::CTX,
     ) -> Result<()> {
         match response.status.is_informational() {
             true => Ok(()),
@@ -366,7 +368,7 @@ impl ProxyHttp for Proxy {
         session: &mut Session,
         body: &mut Option<Bytes>,
         _end: bool,
-        ctx: &mut Context,
+        ctx: &mut Self::CTX,
     ) -> Result<Option<Duration>> {
         if ctx.drops_body {
             *body = None;
@@ -388,16 +390,16 @@ impl ProxyHttp for Proxy {
         &self,
         session: &mut Session,
         e: &Error,
-        ctx: &mut Context,
+        ctx: &mut Self::CTX,
     ) -> FailToProxy {
         error::fail(session, e, ctx).await
     }
 
-    fn request_summary(&self, session: &Session, ctx: &Context) -> String {
+    fn request_summary(&self, session: &Session, ctx: &Self::CTX) -> String {
         journal::summary(session, ctx)
     }
 
-    fn suppress_error_log(&self, _session: &Session, _ctx: &Context, _error: &Error) -> bool {
+    fn suppress_error_log(&self, _session: &Session, _ctx: &Self::CTX, _error: &Error) -> bool {
         // `logging` says what there is to say.
         true
     }
@@ -405,7 +407,7 @@ impl ProxyHttp for Proxy {
     fn suppress_proxy_warn_log(
         &self,
         _session: &Session,
-        ctx: &Context,
+        ctx: &Self::CTX,
         error: &Error,
         context: ProxyWarnLogContext,
     ) -> bool {
@@ -424,7 +426,7 @@ impl ProxyHttp for Proxy {
         ctx.contact != Contact::Window
     }
 
-    async fn logging(&self, session: &mut Session, e: Option<&Error>, ctx: &mut Context) {
+    async fn logging(&self, session: &mut Session, e: Option<&Error>, ctx: &mut Self::CTX) {
         if ctx.handling == Handling::Unknown {
             ctx.conclude(session);
         }

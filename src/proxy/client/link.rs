@@ -103,7 +103,7 @@ impl Link {
     /// What carries the link through Pingora: the one place in its account of a connection that
     /// takes anything.
     pub(super) fn carrier(self: &Arc<Self>) -> io::Result<Arc<ProxyDigest>> {
-        let nothing = ResponseHeader::build(200, None).map_err(io::Error::other)?;
+        let nothing = ResponseHeader::build_no_case(200, Some(0)).map_err(io::Error::other)?;
         let link: Arc<Self> = self.clone();
         Ok(Arc::new(ProxyDigest::new(
             Box::new(nothing),
