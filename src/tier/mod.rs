@@ -89,9 +89,6 @@ use untold::Ledger;
 /// Runs at a time that are waited for only to learn how long they take: more teach no more.
 const MOST_LATE: usize = 8;
 
-/// What a quick tier takes longer for now and then is not worth a request to the origin.
-const SHORTEST: Duration = Duration::from_millis(50);
-
 /// The tier of one store.
 #[derive(Debug)]
 pub struct Tier {
@@ -258,8 +255,9 @@ impl Tier {
 
     /// How long the first bytes of a run are waited for before the origin is asked, too.
     fn patience(&self) -> Duration {
-        let usual = self.remote.usual().unwrap_or(self.config.patience);
-        usual.max(SHORTEST).min(self.config.timeout)
+        let usual = self.remote.usual();
+        let patience = usual.map_or(self.config.patience, reading::patience);
+        patience.min(self.config.timeout)
     }
 
     /// Room to read so many bytes ahead, if there is any.

@@ -39,7 +39,7 @@ pub(super) struct Reading {
     wanted: ByteRange,
     coming: Coming,
     verdict: Option<Verdict>,
-    /// What is usual for the first bytes.
+    /// How long the first bytes are waited for.
     patience: Duration,
     /// Since when nothing more has come.
     since: Option<Instant>,
@@ -81,8 +81,18 @@ enum Coming {
 /// what takes too long for whoever reads can come to its end without.
 struct Opening(JoinHandle<Result<Opened, Trouble>>);
 
-/// The shortest silence in the middle that is one: a packet that was lost is sent again after 200 ms.
+/// The shortest silence that is one: a packet that was lost is sent again after 200 ms, and what a
+/// quick tier takes longer for now and then is not worth a request to the origin.
 const SILENCE: Duration = Duration::from_millis(250);
+
+/// Runs are waited for so many times as long as 95 of 100 take. A film is hundreds of them: were each
+/// twentieth asked of the origin as well, an edge that the tier could fill would still be seen there.
+const TIMES_USUAL: u32 = 2;
+
+/// How long first bytes are waited for, where 95 of 100 runs have taken so long of late.
+pub(super) fn patience(usual: Duration) -> Duration {
+    usual.saturating_mul(TIMES_USUAL).max(SILENCE)
+}
 
 impl Fault {
     pub fn label(self) -> &'static str {
@@ -393,4 +403,16 @@ fn take(parts: &mut VecDeque<Bytes>, mut bytes: u64) -> Vec<Bytes> {
         taken.push(part);
     }
     taken
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_at_the_slow_end_is_not_asked_of_the_origin() {
+        let ms = Duration::from_millis;
+        assert_eq!(patience(ms(5)), SILENCE);
+        assert_eq!(patience(ms(300)), ms(600));
+    }
 }
