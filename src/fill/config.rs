@@ -21,7 +21,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             max_window: 16 << 20,
-            in_flight: 32 << 20,
+            in_flight: 16 << 20,
             in_flight_per_client: None,
             wait: Duration::from_secs(30),
             attempts: 3,

@@ -67,7 +67,8 @@ fn head(
     range: Option<&Ranged>,
 ) -> Result<RequestHeader, Box<pingora_core::Error>> {
     let fields = request.headers.len() + 4;
-    let mut head = RequestHeader::build(Method::GET, request.target.as_bytes(), Some(fields))?;
+    let mut head =
+        RequestHeader::build_no_case(Method::GET, request.target.as_bytes(), Some(fields))?;
     for (name, value) in &request.headers {
         head.append_header(name.clone(), value.clone())?;
     }

@@ -38,7 +38,7 @@ impl std::fmt::Debug for Client {
 /// A connection to a server while a request is on it.
 pub(super) struct Connection {
     pub wire: Wire,
-    peer: HttpPeer,
+    peer: Box<HttpPeer>,
     /// Whether it had been used before.
     pub reused: bool,
 }
@@ -89,7 +89,7 @@ impl Client {
         let order = known.map_or_else(|| all.to_vec(), |known| known.order(&all, now));
         let mut last = Failure::new(Cause::Resolve, format!("{}: no address", place.authority));
         for address in order.into_iter().take(ADDRESSES) {
-            let peer = origin.peer(place, address);
+            let peer = Box::new(origin.peer(place, address));
             match self.open(&peer, kept).await {
                 Ok((mut wire, reused)) => {
                     if let Some(known) = known {
@@ -150,7 +150,9 @@ impl Client {
     ) -> Result<Connection, Failure> {
         let patience = origin.config().first_byte_timeout;
         for kept in 0.. {
-            let mut connection = self.connect(origin, place, known, Kept::Allowed).await?;
+            // Boxed: it is ten times as large as all that waits for the answer then.
+            let connecting = Box::pin(self.connect(origin, place, known, Kept::Allowed));
+            let mut connection = connecting.await?;
             let exchanged = exchange(&mut connection, head, patience, interim).await;
             match exchanged {
                 Ok(()) => return Ok(connection),
@@ -173,7 +175,7 @@ impl Client {
         // One for HTTP/2 is never let go.
         if let Wire::Http1(session) = wire {
             let (connector, idle) = (&self.connector, peer.options.idle_timeout);
-            connector.release_http_session(*session, &peer, idle).await;
+            connector.release_http_session(*session, &*peer, idle).await;
         }
     }
 }
@@ -231,6 +233,12 @@ fn can_be_read(head: &ResponseHeader) -> bool {
     let mut codings = head.headers.get_all(header::TRANSFER_ENCODING).iter();
     let is_chunked = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
     codings.next().is_none_or(is_chunked) && codings.next().is_none()
+}
+
+/// The final head of an answer, which has been read.
+pub(super) fn final_head(wire: &Wire, server: &str) -> Result<ResponseHeader, Failure> {
+    let head = wire.take_head().map_err(|e| Failure::of(&e, server))?;
+    head.ok_or_else(|| Failure::new(Cause::Broken, "no head"))
 }
 
 /// Reads up to the final head of an answer.

@@ -164,7 +164,8 @@ impl Incoming {
                 attempt.server().has_kept(super::now());
             }
             let client = attempts.upstream.client().clone();
-            client.keep(connection).await;
+            // Boxed: what only reads has no room for it.
+            Box::pin(client.keep(connection)).await;
         }
     }
 

@@ -3,7 +3,7 @@
 use super::{
     Failure, Origin, Part, Upstream,
     attempts::{Attempts, Second},
-    client::Connection,
+    client::{Connection, final_head},
     credentials::Identity,
     failure::Cause,
     interim::Interim,
@@ -257,9 +257,7 @@ async fn ask_server(
             // Where it leads is not the server's fault.
             false => Failure::new(Cause::Redirect, failure.to_string()),
         })?;
-        let Some(mut head) = connection.wire.head().cloned() else {
-            return Err(Failure::new(Cause::Broken, "no head"));
-        };
+        let mut head = final_head(&connection.wire, server.name())?;
         if let Some(identity) = origin.identity() {
             identity.take_back(&mut head);
         }

@@ -3,7 +3,7 @@
 use super::{
     Failure, Purpose, Upstream,
     attempts::Attempts,
-    client::{Connection, Kept, read_head},
+    client::{Connection, Kept, final_head, read_head},
     failure::Cause,
     interim::Interim,
     sending,
@@ -81,7 +81,7 @@ pub(super) async fn begin(
     let (origin, place) = (&leg.origin, server.place());
     // A kept connection may be closed at any moment, and this request can't be sent twice.
     let connection = client.connect(origin, place, Some(&server.addresses), Kept::Avoided);
-    let mut connection = connection.await.map_err(unsent)?;
+    let mut connection = Box::pin(connection).await.map_err(unsent)?;
     let stats = client.stats();
     stats.requested(origin.name(), server.name(), Purpose::Request);
     match connection.send_head(&request, is_whole).await {
@@ -131,8 +131,8 @@ impl Upload {
             self.waited += began.elapsed();
             match step {
                 Step::Read(Ok(())) => {
-                    let head = self.connection.wire.head().cloned();
-                    let head = head.ok_or_else(|| Failure::new(Cause::Broken, "no head"))?;
+                    let name = self.attempts.server_name();
+                    let head = final_head(&self.connection.wire, &name)?;
                     if head.status == StatusCode::SWITCHING_PROTOCOLS {
                         let failure = Failure::new(Cause::Broken, "unasked for: 101");
                         self.attempts.failed(failure.clone());
@@ -294,8 +294,7 @@ pub(super) async fn answer(
     let wire = &mut connection.wire;
     let read = read_head(wire, patience, interim).await;
     read.map_err(|e| Failure::of(&e, server.name()))?;
-    let head = wire.head().cloned();
-    let head = head.ok_or_else(|| Failure::new(Cause::Broken, "no head"))?;
+    let head = final_head(wire, server.name())?;
     attempts.head_came(head.status, super::now());
     if head.status.is_server_error() {
         let what = format!("{}: {}", server.name(), head.status);

@@ -1,7 +1,8 @@
 //! One exchange with a server, in the version of HTTP that its connection speaks.
 
 use super::http2;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use http::HeaderValue;
 use pingora_core::{
     Result,
     protocols::{
@@ -74,6 +75,11 @@ impl Wire {
         }
     }
 
+    /// The head that was read last, to keep.
+    pub fn take_head(&self) -> Result<Option<ResponseHeader>> {
+        self.head().map(detached).transpose()
+    }
+
     /// Reads the next bytes of the answer; `None` after its end.
     pub async fn read_body(&mut self) -> Result<Option<Bytes>> {
         match self {
@@ -104,5 +110,51 @@ impl Wire {
             Self::Http1(session) => session.set_write_timeout(timeout),
             Self::Http2(stream) => stream.write_timeout = timeout,
         }
+    }
+}
+
+/// What hooks and rules are likely to add to a head.
+const ADDED: usize = 6;
+
+/// A head in memory of its own, and no more of it than it fills. What was read lies in the page that
+/// it came in, and would keep that as long as anything of it is known: with a stored object for ever.
+/// Names are those of HTTP without regard to how the server spelled them, as what is stored has them.
+fn detached(head: &ResponseHeader) -> Result<ResponseHeader> {
+    let length = head.headers.values().map(HeaderValue::len).sum();
+    let mut values = BytesMut::with_capacity(length);
+    let all = head.headers.values();
+    all.for_each(|value| values.extend_from_slice(value.as_bytes()));
+    let mut values = values.freeze();
+    let fields = head.headers.len() + ADDED;
+    let mut own = ResponseHeader::build_no_case(head.status, Some(fields))?;
+    own.set_version(head.version);
+    own.set_reason_phrase(head.get_reason_phrase())?;
+    for (name, value) in &head.headers {
+        let copy = HeaderValue::from_maybe_shared(values.split_to(value.len()));
+        own.append_header(name, copy.unwrap_or_else(|_| value.clone()))?;
+    }
+    Ok(own)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_to_keep_keeps_nothing_of_the_page_that_it_came_in() {
+        let page = Bytes::from(vec![b'v'; 4096]);
+        let value = |from: usize, to| HeaderValue::from_maybe_shared(page.slice(from..to)).unwrap();
+        let mut head = ResponseHeader::build(203, None).unwrap();
+        head.set_reason_phrase(Some("More or less")).unwrap();
+        for (name, from, to) in [("X-One", 0, 10), ("X-Two", 10, 10), ("X-One", 20, 50)] {
+            head.append_header(name, value(from, to)).unwrap();
+        }
+        let own = detached(&head).unwrap();
+        assert_eq!(own.headers, head.headers);
+        assert_eq!(own.status, 203);
+        assert_eq!(own.get_reason_phrase(), Some("More or less"));
+        assert!(!page.is_unique());
+        drop(head);
+        assert!(page.is_unique());
     }
 }
