@@ -23,13 +23,12 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 /// lower by these, for the same CPU:
 ///
 /// * what nobody uses goes back after half a second, not ten;
-/// * two arenas instead of four for each core leave less in half-used pages, and no page is added to
-///   what is large to spread it over the processor's cache;
+/// * two arenas instead of four for each core leave less in half-used pages;
 /// * threads keep only small pieces for themselves.
 #[expect(unsafe_code, reason = "nothing else exports a symbol of this name")]
 #[unsafe(export_name = "_rjem_malloc_conf")]
-static OPTIONS: Option<&[u8; 84]> =
-    Some(b"dirty_decay_ms:500,muzzy_decay_ms:0,narenas:2,cache_oblivious:false,tcache_max:1024\0");
+static OPTIONS: Option<&[u8; 62]> =
+    Some(b"dirty_decay_ms:500,muzzy_decay_ms:0,narenas:2,tcache_max:1024\0");
 
 /// A caching edge proxy for video and other large objects.
 ///

@@ -237,7 +237,7 @@ fn can_be_read(head: &ResponseHeader) -> bool {
 
 /// The final head of an answer, which has been read.
 pub(super) fn final_head(wire: &Wire, server: &str) -> Result<ResponseHeader, Failure> {
-    let head = wire.take_head().map_err(|e| Failure::of(&e, server))?;
+    let head = wire.copy_of_head().map_err(|e| Failure::of(&e, server))?;
     head.ok_or_else(|| Failure::new(Cause::Broken, "no head"))
 }
 

@@ -76,7 +76,7 @@ impl Wire {
     }
 
     /// The head that was read last, to keep.
-    pub fn take_head(&self) -> Result<Option<ResponseHeader>> {
+    pub fn copy_of_head(&self) -> Result<Option<ResponseHeader>> {
         self.head().map(detached).transpose()
     }
 
