@@ -90,7 +90,8 @@ impl Client {
         let mut last = Failure::new(Cause::Resolve, format!("{}: no address", place.authority));
         for address in order.into_iter().take(ADDRESSES) {
             let peer = Box::new(origin.peer(place, address));
-            match self.open(&peer, kept).await {
+            // Boxed: it is ten times as large as all that waits for the answer then.
+            match Box::pin(self.open(&peer, kept)).await {
                 Ok((mut wire, reused)) => {
                     if let Some(known) = known {
                         known.succeeded(address);
@@ -150,9 +151,7 @@ impl Client {
     ) -> Result<Connection, Failure> {
         let patience = origin.config().first_byte_timeout;
         for kept in 0.. {
-            // Boxed: it is ten times as large as all that waits for the answer then.
-            let connecting = Box::pin(self.connect(origin, place, known, Kept::Allowed));
-            let mut connection = connecting.await?;
+            let mut connection = self.connect(origin, place, known, Kept::Allowed).await?;
             let exchanged = exchange(&mut connection, head, patience, interim).await;
             match exchanged {
                 Ok(()) => return Ok(connection),
@@ -175,7 +174,8 @@ impl Client {
         // One for HTTP/2 is never let go.
         if let Wire::Http1(session) = wire {
             let (connector, idle) = (&self.connector, peer.options.idle_timeout);
-            connector.release_http_session(*session, &*peer, idle).await;
+            // Boxed: who only reads an answer to its end has no room for it.
+            Box::pin(connector.release_http_session(*session, &*peer, idle)).await;
         }
     }
 }

@@ -164,8 +164,7 @@ impl Incoming {
                 attempt.server().has_kept(super::now());
             }
             let client = attempts.upstream.client().clone();
-            // Boxed: what only reads has no room for it.
-            Box::pin(client.keep(connection)).await;
+            client.keep(connection).await;
         }
     }
 

@@ -81,7 +81,7 @@ pub(super) async fn begin(
     let (origin, place) = (&leg.origin, server.place());
     // A kept connection may be closed at any moment, and this request can't be sent twice.
     let connection = client.connect(origin, place, Some(&server.addresses), Kept::Avoided);
-    let mut connection = Box::pin(connection).await.map_err(unsent)?;
+    let mut connection = connection.await.map_err(unsent)?;
     let stats = client.stats();
     stats.requested(origin.name(), server.name(), Purpose::Request);
     match connection.send_head(&request, is_whole).await {
