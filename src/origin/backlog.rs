@@ -8,7 +8,7 @@
 use bytes::Bytes;
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering::SeqCst},
+    atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
 };
 use tokio::sync::Notify;
 
@@ -22,6 +22,8 @@ pub struct Backlog {
     dropped: AtomicU64,
     /// Pieces that there may be unseen; one where it is none.
     ahead: AtomicU64,
+    /// Bytes of the largest piece that is given; any where it is none.
+    largest: AtomicUsize,
     changed: Notify,
 }
 
@@ -29,6 +31,12 @@ pub struct Backlog {
 const PIECE: u64 = 64 << 10;
 
 impl Backlog {
+    /// From now on no piece is larger than this; `None` leaves them as they are read. A piece is held
+    /// back as a whole, and nobody looks at the client meanwhile.
+    pub fn cut(&self, largest: Option<usize>) {
+        self.largest.store(largest.unwrap_or_default(), SeqCst);
+    }
+
     /// A hook has seen the next piece, and there is room for so many bytes behind it.
     pub fn note_seen(&self, room: u64) {
         self.ahead.store(room / PIECE, SeqCst);
@@ -49,8 +57,17 @@ impl Backlog {
         self.given.load(SeqCst).saturating_sub(gone)
     }
 
-    /// The next piece, as it is given out.
-    pub(super) fn give(self: &Arc<Self>, bytes: Bytes) -> Bytes {
+    /// The next piece of what was read, as it is given out.
+    pub(super) fn give(self: &Arc<Self>, read: &mut Bytes) -> Bytes {
+        let largest = match self.largest.load(SeqCst) {
+            0 => read.len(),
+            largest => largest.min(read.len()),
+        };
+        self.give_whole(read.split_to(largest))
+    }
+
+    /// The next piece, however large it is.
+    pub(super) fn give_whole(self: &Arc<Self>, bytes: Bytes) -> Bytes {
         Bytes::from_owner(Piece {
             bytes,
             number: self.given.fetch_add(1, SeqCst),
@@ -90,11 +107,11 @@ mod tests {
         let backlog = Arc::new(Backlog::default());
         let may_read = || backlog.cleared().now_or_never().is_some();
         assert!(may_read());
-        let first = backlog.give(Bytes::from_static(b"first"));
+        let first = backlog.give(&mut Bytes::from_static(b"first"));
         assert!(!may_read());
         backlog.note_seen(0);
         assert!(may_read());
-        let second = backlog.give(Bytes::from_static(b"second"));
+        let second = backlog.give(&mut Bytes::from_static(b"second"));
         // Kept elsewhere by now: that it goes says nothing any more.
         assert_eq!(first, "first");
         drop(first);
@@ -110,11 +127,11 @@ mod tests {
     fn as_many_are_read_as_there_is_room_for() {
         let backlog = Arc::new(Backlog::default());
         let may_read = || backlog.cleared().now_or_never().is_some();
-        let first = backlog.give(Bytes::from_static(b"first"));
+        let first = backlog.give(&mut Bytes::from_static(b"first"));
         backlog.note_seen(2 * PIECE + 1);
-        let second = backlog.give(Bytes::from_static(b"second"));
+        let second = backlog.give(&mut Bytes::from_static(b"second"));
         assert!(may_read());
-        let third = backlog.give(Bytes::from_static(b"third"));
+        let third = backlog.give(&mut Bytes::from_static(b"third"));
         assert!(!may_read());
         // The room is at its end: what is there has to be seen first.
         backlog.note_seen(0);
@@ -122,5 +139,17 @@ mod tests {
         backlog.note_seen(0);
         assert!(may_read());
         drop((first, second, third));
+    }
+
+    #[test]
+    fn pieces_are_as_large_as_they_may_be() {
+        let backlog = Arc::new(Backlog::default());
+        let mut read = Bytes::from_static(b"as it was read");
+        backlog.cut(Some(6));
+        assert_eq!(backlog.give(&mut read), "as it ");
+        assert_eq!(backlog.give(&mut read), "was re");
+        backlog.cut(None);
+        assert_eq!(backlog.give(&mut read), "ad");
+        assert!(read.is_empty());
     }
 }

@@ -146,6 +146,8 @@ pub struct Exchange {
     writer: Option<Uploader>,
     handover: Option<Arc<Handover>>,
     backlog: Arc<Backlog>,
+    /// What was read of the answer's body and not given out.
+    rest: Bytes,
     is_head: bool,
 }
 
@@ -389,6 +391,9 @@ impl Session for Exchange {
 
     async fn read_response_body(&mut self) -> Result<Option<Bytes>> {
         self.backlog.cleared().await;
+        if !self.rest.is_empty() {
+            return Ok(Some(self.backlog.give(&mut self.rest)));
+        }
         let has_body = self.has_body();
         if let State::Offered(handover) = &self.state {
             self.state = match handover.clone().returned().await {
@@ -411,11 +416,20 @@ impl Session for Exchange {
         if read.is_none() {
             self.state = State::Done;
         }
-        Ok(read.map(|bytes| self.backlog.give(bytes)))
+        let Some(mut bytes) = read else {
+            return Ok(None);
+        };
+        // Of an upload the rest may still be on its way, for which the answer has to be read on.
+        if matches!(self.state, State::Direct(_)) {
+            return Ok(Some(self.backlog.give_whole(bytes)));
+        }
+        let piece = self.backlog.give(&mut bytes);
+        self.rest = bytes;
+        Ok(Some(piece))
     }
 
     fn response_finished(&self) -> bool {
-        matches!(self.state, State::Done)
+        matches!(self.state, State::Done) && self.rest.is_empty()
     }
 
     async fn shutdown(&mut self, _code: u32, _reason: &str) {
@@ -455,7 +469,7 @@ impl Session for Exchange {
     }
 
     async fn check_response_end_or_error(&mut self, headers: bool) -> Result<bool> {
-        if headers && self.is_interim() {
+        if (headers && self.is_interim()) || !self.rest.is_empty() {
             return Ok(false);
         }
         let has_body = self.has_body();

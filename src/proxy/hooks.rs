@@ -176,6 +176,8 @@ impl ProxyHttp for Proxy {
         }
         ctx.window = None;
         ctx.backlog = Arc::default();
+        ctx.backlog
+            .cut(ctx.route().route.pace.map(|pace| pace.step()));
         if session.cache.enabled() || session.cache.bypassing() {
             request.remove_header(&header::ACCEPT_ENCODING);
         }
@@ -281,6 +283,8 @@ impl ProxyHttp for Proxy {
                 if let Some(incoming) = ctx.incoming {
                     meta.extensions_mut().insert(incoming);
                 }
+                // Its readers have their pace, and what comes in none.
+                ctx.backlog.cut(None);
                 Ok(RespCacheable::Cacheable(meta))
             }
             Err(refusal) => {

@@ -67,6 +67,7 @@ impl Proxy {
             // What the cache reads has its pace there, where nothing waits behind it.
             let pace = bound.route.pace.filter(|_| !session.cache.enabled());
             ctx.pacer = pace.map(|pace| pace.pacer(None));
+            ctx.backlog.cut(pace.map(|pace| pace.step()));
             if bound.route.debug_headers {
                 super::answer::explain(response, session)?;
             }

@@ -45,6 +45,12 @@ impl Pace {
             since: None,
         }
     }
+
+    /// The most to hold back at a time, in bytes, where the medium's own rate is not known: the wait
+    /// for so much is short.
+    pub fn step(&self) -> usize {
+        (self.pacer(None).rate / STEPS) as usize
+    }
 }
 
 /// The pace of one reader.
