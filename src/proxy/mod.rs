@@ -52,7 +52,8 @@ pub use access::{
 pub use bypass::{Bypass, Guard};
 pub use cache_status::Answerer;
 pub use client::{
-    ClientStream, Connections, HeadLimits, Http2Limits, Link, Refusal, Socket, Ticket, serve_http2,
+    ClientStream, Connections, Enciphered, HeadLimits, Http2Limits, Link, Refusal, Socket, Ticket,
+    serve_http2,
 };
 pub use config::{Clients, KeyRules, Matcher, Mode, Route, RouteOrigin};
 pub use foundation::{Foundation, Proxy};

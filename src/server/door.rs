@@ -11,8 +11,8 @@ use super::{
 use crate::{
     origin::Sessions,
     proxy::{
-        Caller, ClientStream, Clients, Connections, HeadLimits, Http2Limits, Journal, Link, Proxy,
-        Reception, Refusal, Socket, Ticket, serve_http2,
+        Caller, ClientStream, Clients, Connections, Enciphered, HeadLimits, Http2Limits, Journal,
+        Link, Proxy, Reception, Refusal, Socket, Ticket, serve_http2,
     },
     traffic::is_among,
 };
@@ -98,18 +98,21 @@ impl Door {
         let introduced = timeout_at(late, self.introduce(socket)).await;
         let (socket, client) = introduced.map_err(|_| Refusal::ProxyProtocol)??;
         ticket.identify(client.ip())?;
-        let link = Link::new(socket.reading_half(), self.tls.is_some());
-        let stream: Stream = match &self.tls {
-            None => Box::new(socket),
+        let reading = socket.reading_half();
+        let (stream, aside): (Stream, _) = match &self.tls {
+            None => (Box::new(socket), None),
             Some(tls) => {
                 let agreed = timeout_at(late, tls.tls_handshake(socket)).await;
                 let agreed = agreed.map_err(|_| Refusal::Handshake)?;
-                Box::new(agreed.map_err(|e| {
+                let enciphered = Enciphered::new(agreed.map_err(|e| {
                     log::debug!("TLS with {client}: {e}");
                     Refusal::Handshake
-                })?)
+                })?);
+                let aside = enciphered.aside();
+                (Box::new(enciphered), Some(aside))
             }
         };
+        let link = Link::new(reading, aside);
         let caller = Caller::new(client.ip(), self.clientele.journal.clone());
         let stream = ClientStream::new(stream, link, caller, head_limits(clients));
         Ok((stream.map_err(|_| Refusal::Files)?, ticket))

@@ -1,5 +1,6 @@
 //! What a request may know of the connection that it came over.
 
+use super::enciphered::Aside;
 use crate::{
     cache::Attendance,
     traffic::{Habit, Untaken},
@@ -29,7 +30,8 @@ use tokio::{
 #[derive(Debug)]
 pub struct Link {
     socket: Arc<OwnedReadHalf>,
-    is_enciphered: bool,
+    /// The way into what is enciphered, where it is.
+    enciphered: Option<Aside>,
     reads_head: AtomicBool,
     /// Heads that have been expected so far.
     heads: AtomicUsize,
@@ -79,10 +81,10 @@ const CLOGS: u64 = 16 << 10;
 
 impl Link {
     /// The link of a connection over this socket, enciphered or in the clear.
-    pub fn new(socket: Arc<OwnedReadHalf>, is_enciphered: bool) -> Arc<Self> {
+    pub fn new(socket: Arc<OwnedReadHalf>, enciphered: Option<Aside>) -> Arc<Self> {
         Arc::new(Self {
             socket,
-            is_enciphered,
+            enciphered,
             reads_head: AtomicBool::new(false),
             heads: AtomicUsize::new(0),
             has_begun: AtomicBool::new(false),
@@ -140,9 +142,8 @@ impl Link {
     /// Waits until there is something to be read, or the other side has gone. It may be dropped at any
     /// await.
     pub async fn has_come(&self) {
-        let tcp: &TcpStream = (*self.socket).as_ref();
         // Not by what tokio remembers, which may be from before the last read.
-        let _ = tcp.peek(&mut [0]).await;
+        let _ = self.tcp().peek(&mut [0]).await;
     }
 
     /// An answer is made for this client, before which an interim one may be sent or not, to a
@@ -166,12 +167,13 @@ impl Link {
     pub fn probe(&self) -> Option<io::Result<()>> {
         // Held while it is sent: the answer begins before or after.
         let answer = self.answer.lock();
-        let may_be_preceded = answer.may_be_preceded && !self.is_enciphered;
-        if answer.client.is_none() || !may_be_preceded || answer.has_begun {
+        if answer.client.is_none() || !answer.may_be_preceded || answer.has_begun {
             return None;
         }
-        let tcp: &TcpStream = (*self.socket).as_ref();
-        let sent = tcp.try_write(PROCESSING);
+        let sent = match &self.enciphered {
+            None => self.tcp().try_write(PROCESSING),
+            Some(aside) => self.takes_more().and_then(|()| aside.try_write(PROCESSING)),
+        };
         Some(match sent {
             Ok(sent) if sent < PROCESSING.len() => Err(io::ErrorKind::WriteZero.into()),
             // What is still to be sent of the answer before does the same.
@@ -223,9 +225,9 @@ impl Link {
                 return Closed::Whole;
             }
             if ready.is_read_closed() {
-                return match self.is_enciphered {
-                    true => Closed::Whole,
-                    false => Closed::Half,
+                return match &self.enciphered {
+                    Some(_) => Closed::Whole,
+                    None => Closed::Half,
                 };
             }
             tokio::time::sleep(LOOK_AGAIN).await;
@@ -235,8 +237,7 @@ impl Link {
     /// Waits until so much is unread that it may hide that the other side has closed. It may be
     /// dropped at any await.
     pub async fn clogged(&self) {
-        let tcp: &TcpStream = (*self.socket).as_ref();
-        while ioctl_fionread(tcp).is_ok_and(|unread| unread < CLOGS) {
+        while ioctl_fionread(self.tcp()).is_ok_and(|unread| unread < CLOGS) {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
@@ -244,17 +245,23 @@ impl Link {
     /// Waits until the kernel takes more to be sent, which it does where little is unsent. It may be
     /// dropped at any await.
     pub async fn room(&self) {
-        let tcp: &TcpStream = (*self.socket).as_ref();
+        let look = || self.takes_more();
+        let _ = self.tcp().async_io(Interest::WRITABLE, look).await;
+    }
+
+    /// Whether the kernel takes more to be sent: it would block, where not.
+    fn takes_more(&self) -> io::Result<()> {
         // tokio remembers that a socket took something, and learns better only where it does not.
-        let look = || {
-            let mut asked = [PollFd::new(tcp, PollFlags::OUT)];
-            match poll(&mut asked, Some(&Timespec::default())) {
-                Ok(0) => Err(io::ErrorKind::WouldBlock.into()),
-                // An error is for who writes to find.
-                _ => Ok(()),
-            }
-        };
-        let _ = tcp.async_io(Interest::WRITABLE, look).await;
+        let mut asked = [PollFd::new(self.tcp(), PollFlags::OUT)];
+        match poll(&mut asked, Some(&Timespec::default())) {
+            Ok(0) => Err(io::ErrorKind::WouldBlock.into()),
+            // An error is for who writes to find.
+            _ => Ok(()),
+        }
+    }
+
+    fn tcp(&self) -> &TcpStream {
+        (*self.socket).as_ref()
     }
 
     /// Waits until the connection is reset, when half of it is closed already.

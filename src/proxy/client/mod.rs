@@ -7,6 +7,7 @@
 mod chunk_lines;
 mod connections;
 mod date_line;
+mod enciphered;
 mod farewell;
 mod head_read;
 mod held_head;
@@ -16,6 +17,7 @@ mod socket;
 mod stream;
 
 pub use connections::{Connections, Refusal, Ticket};
+pub use enciphered::Enciphered;
 pub use head_read::HeadLimits;
 pub use http2::{Http2Limits, serve as serve_http2};
 pub use link::Link;

@@ -518,7 +518,7 @@ mod tests {
     async fn link() -> Arc<Link> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let near = TcpStream::connect(listener.local_addr().unwrap()).await;
-        Link::new(Arc::new(near.unwrap().into_split().0), false)
+        Link::new(Arc::new(near.unwrap().into_split().0), None)
     }
 
     fn caller() -> Caller {

@@ -8,17 +8,22 @@ use crate::{
     origin::{Origin, Script, State, Valve},
     patience::within,
 };
+use futures_util::FutureExt;
 use rustls::pki_types::ServerName;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tidegate::server::{Certificate, Tls};
+use tidegate::{
+    server::{Certificate, Tls},
+    traffic::{Burst, Pace},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     task::JoinSet,
 };
+use tokio_rustls::client::TlsStream;
 
 const SIZE: u64 = 16 * CHUNK;
 
@@ -290,29 +295,38 @@ async fn who_only_closes_is_told_from_who_has_said_all() {
     assert!(log[0].state == State::Left && log.len() == 2, "{log:#?}");
 }
 
-/// The closure alert and the end of what it sends: nobody who reads on sends the latter (RFC 9112, section
-/// 9.8), and it may be all that comes of a client that leaves.
-#[tokio::test(flavor = "multi_thread")]
-async fn who_closes_over_tls_is_let_go_with_the_origin() {
+async fn enciphered_scene(seed: u64, valve: &Valve) -> (Origin, Gate, Authority) {
     let (directory, authority) = (tempfile::tempdir().unwrap(), Authority::new());
     let (certificate, key) = authority.write_identity(directory.path(), "media.test");
-    let valve = Valve::at(0);
-    let origin = Origin::with(behind(&valve, true, 962)).await;
+    let origin = Origin::with(behind(valve, true, seed)).await;
     let gate = Gate::with(&origin, |settings| {
         let certificates = vec![Certificate { certificate, key }];
         settings.listen[0].tls = Some(Tls { certificates });
     })
     .await;
+    (origin, gate, authority)
+}
+
+async fn ask_over_tls(gate: &Gate, authority: &Authority) -> TlsStream<TcpStream> {
+    let stream = TcpStream::connect(gate.address()).await.unwrap();
+    let name = ServerName::try_from("media.test").unwrap();
+    let connecting = authority.connector(&["http/1.1"]).connect(name, stream);
+    let mut stream = within("a handshake", connecting).await.unwrap();
+    let request = b"GET /film HTTP/1.1\r\nHost: media.test\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    stream
+}
+
+/// The closure alert and the end of what it sends: nobody who reads on sends the latter (RFC 9112, section
+/// 9.8), and it may be all that comes of a client that leaves.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_closes_over_tls_is_let_go_with_the_origin() {
+    let valve = Valve::at(0);
+    let (origin, gate, authority) = enciphered_scene(962, &valve).await;
     let mut clients = Vec::new();
     for active in [1.0, 2.0] {
-        let stream = TcpStream::connect(gate.address()).await.unwrap();
-        let name = ServerName::try_from("media.test").unwrap();
-        let connecting = authority.connector(&["http/1.1"]).connect(name, stream);
-        let mut stream = within("a handshake", connecting).await.unwrap();
-        let request = b"GET /film HTTP/1.1\r\nHost: media.test\r\n\r\n";
-        stream.write_all(request).await.unwrap();
+        clients.push(ask_over_tls(&gate, &authority).await);
         gate.until_active(active).await;
-        clients.push(stream);
     }
     for client in &mut clients {
         client.shutdown().await.unwrap();
@@ -355,6 +369,31 @@ async fn who_leaves_behind_more_than_is_read_is_let_go_with_the_origin() {
     }
 }
 
+/// The same over TLS, where only what goes through its session can be sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_leaves_behind_more_than_is_read_over_tls_is_let_go_with_the_origin() {
+    let valve = Valve::at(0);
+    let (origin, gate, authority) = enciphered_scene(966, &valve).await;
+    let mut clients = Vec::new();
+    for active in [1.0, 2.0] {
+        let mut client = ask_over_tls(&gate, &authority).await;
+        gate.until_active(active).await;
+        // The tickets for later sessions: who leaves something unread resets the connection.
+        assert!(client.read(&mut [0]).now_or_never().is_none());
+        // Until neither side's system takes more.
+        while let Some(written) = client.write(&[b'x'; 16 << 10]).now_or_never() {
+            assert!(written.unwrap() > 0);
+        }
+        clients.push(client);
+    }
+    origin.wait_for("a request", |log| log.len() == 1).await;
+    drop(clients);
+    leave_but(&gate, (), 0.0).await;
+    origin
+        .wait_for("the origin to be let go", |log| log[0].state == State::Left)
+        .await;
+}
+
 /// A look at a client and the read of a body's last byte ask for the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_last_byte_of_a_body_may_come_by_itself() {
@@ -366,4 +405,31 @@ async fn the_last_byte_of_a_body_may_come_by_itself() {
     gate.until_active(1.0).await;
     client.send_raw("POST", "o").await;
     assert_eq!(client.answer().await.unwrap().status(), 200);
+}
+
+/// What passes through is held back for its pace a piece at a time, and nobody looks at the client
+/// meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_leaves_amid_what_is_paced_and_not_stored_is_let_go_with_the_origin() {
+    let mut script = Script::new(965, SIZE);
+    script.cache_control = Some("no-store");
+    let object = Object::from(&script);
+    let origin = Origin::with(script).await;
+    let gate = Gate::with(&origin, |settings| {
+        settings.routes[0].pace = Some(Pace {
+            burst: Burst::Bytes(1),
+            rate: 8 << 10,
+            times: None,
+        });
+    })
+    .await;
+    let mut client = gate.client().await;
+    client.send(&Request::get("/film")).await.unwrap();
+    assert_eq!(client.head().await.unwrap().status, 200);
+    let came = client.at_least(2 << 10).await.unwrap();
+    object.content.verify(0, &came).unwrap();
+    leave_but(&gate, client, 0.0).await;
+    origin
+        .wait_for("the origin to be let go", |log| log[0].state == State::Left)
+        .await;
 }
