@@ -30,6 +30,11 @@ pub(super) fn tier(at: &Spot) -> Option<Config> {
             uploads: keys.or("uploads", default.uploads, count(1..=64)),
             queue: keys.or("queue", default.queue, count(1..=65_536)),
             linger: keys.or("linger", default.linger, duration(Duration::ZERO..=DAY)),
+            give_way: keys.or(
+                "give_way",
+                default.give_way,
+                duration(Duration::ZERO..=LONGEST_WAY),
+            ),
             min_requests: keys.or("min_requests", default.min_requests, count(1..=1000)),
             min_size: keys.or("min_size", default.min_size, size(0..=LARGEST)),
             timeout: keys.or("timeout", default.timeout, timeout),
@@ -47,6 +52,10 @@ pub(super) fn tier(at: &Spot) -> Option<Config> {
 const SMALLEST: u64 = 64 << 10;
 /// A run is held in memory while it goes up.
 const LARGEST_RUN: u64 = 1 << 30;
+
+/// Some of the runs of an object are there without being named for as long as a few others give way;
+/// what is so for an hour is taken to be left over.
+const LONGEST_WAY: Duration = Duration::from_secs(60);
 
 /// Where it is, by its kind; keys of another kind are unknown ones.
 fn place(keys: &mut Section) -> Option<Place> {

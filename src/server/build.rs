@@ -28,7 +28,7 @@ use crate::{
     store::{self, Store},
     tier::Tier,
     traces::Exporter,
-    traffic::ConnectionLimits,
+    traffic::{ConnectionLimits, Lull},
 };
 use futures_util::FutureExt;
 use parking_lot::Mutex;
@@ -38,7 +38,12 @@ use pingora_core::{
     services::{Service, listening},
 };
 use pingora_proxy::{HttpProxy, ProxyServiceBuilder};
-use std::sync::{Arc, atomic::AtomicU32};
+use std::{
+    num::NonZeroUsize,
+    sync::{Arc, atomic::AtomicU32},
+    thread,
+    time::Duration,
+};
 use tokio::sync::watch;
 
 /// Of all that can fail only the tier comes after the store, as what was purged elsewhere is taken out
@@ -72,7 +77,7 @@ pub(super) async fn start(
     let storage = open_storage(&settings, workers, predecessor)?;
 
     let cache_version = Arc::new(AtomicU32::new(settings.cache_version));
-    let tier = open_tier(&settings, storage, &cache_version).await?;
+    let tier = open_tier(&settings, storage, &cache_version, &lanes).await?;
     let active = Arc::default();
     let told = tier.as_ref().map(|tier| tier.stats());
     let rooms = Rooms::new(storage, &client, &stats, &clientele.connections, told);
@@ -220,6 +225,7 @@ async fn open_tier(
     settings: &Settings,
     storage: &'static ChunkStorage,
     version: &Arc<AtomicU32>,
+    lanes: &Arc<Lanes>,
 ) -> Result<Option<Arc<Tier>>, StartError> {
     let Some(config) = settings.tier.clone() else {
         return Ok(None);
@@ -230,7 +236,12 @@ async fn open_tier(
         .to_string_lossy()
         .into_owned();
     let (store, anteroom) = (fills.store().clone(), fills.anteroom().clone());
-    let tier = Tier::new(config, store, anteroom, version.clone(), name)?;
+    // Whoever has the tier need not keep the threads.
+    let lanes = Arc::downgrade(lanes);
+    let worked = move || lanes.upgrade().map_or(Duration::ZERO, |it| it.worked());
+    let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let lull = Lull::new(processors, worked);
+    let tier = Tier::new(config, store, anteroom, version.clone(), lull, name)?;
     fills.offer_to(tier.clone());
     tier.begin().await?;
     Ok(Some(tier))

@@ -6,7 +6,7 @@
 //! wake-up and a cold cache for about every other request.
 
 use super::count::Count;
-use std::{future::Future, io, thread};
+use std::{future::Future, io, thread, time::Duration};
 use tokio::{
     runtime::{Builder, Handle},
     sync::watch,
@@ -60,6 +60,13 @@ impl Lanes {
             }
         }
         true
+    }
+
+    /// How long the threads have worked, together.
+    pub fn worked(&self) -> Duration {
+        let lanes = self.lanes.iter().chain(&self.intake);
+        let worked = lanes.map(|lane| lane.handle.metrics().worker_total_busy_duration(0));
+        worked.sum()
     }
 
     /// The event loops of the threads for what comes in.

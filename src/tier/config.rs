@@ -27,6 +27,8 @@ pub struct Config {
     pub queue: usize,
     /// How long chunks wait for their neighbours before they go up.
     pub linger: Duration,
+    /// Longest time that a run which goes up gives way to what clients are served.
+    pub give_way: Duration,
     /// Requests that an object has had before it goes up.
     pub min_requests: u64,
     /// Bytes that an object must have to go up.
@@ -145,6 +147,7 @@ impl Config {
             uploads: 5,
             queue: 1024,
             linger: Duration::from_secs(10),
+            give_way: Duration::from_secs(1),
             min_requests: 1,
             min_size: 0,
             timeout: Duration::from_secs(5),

@@ -22,7 +22,7 @@
 //! | `entry.rs`, `history.rs`, `meant.rs`, `pieces.rs`, `pending.rs`, `doubts.rs`, `stuck.rs`, `layout.rs` | pure: manifests there, purges, what comes from where, what goes up when, what was damaged, what the disk refused, names |
 //! | `open.rs`, `remote.rs`, `guard.rs`, `advice.rs`, `stats.rs` | the service, with deadlines, breakers and counters; its failures in words |
 //! | `lookup.rs`, `source.rs`, `body.rs`, `reading.rs`, `progress.rs` | reading, and what traces are told of it |
-//! | `upload.rs` | writing |
+//! | `upload.rs` | writing, when the processors have time for it |
 //! | `fleet.rs`, `purge_log.rs`, `purges.rs`, `untold.rs`, `hearsay.rs` | whose it is; purges across the fleet |
 //! | `probe.rs`, `folders.rs`, `survey.rs` | trying it; housekeeping |
 
@@ -66,7 +66,7 @@ pub use source::Tiered;
 pub use stats::{Condition, Stats};
 pub use survey::{Erase, Report, SoFar, Task, survey};
 
-use crate::{domain::count_of, fill::Anteroom, store::Store};
+use crate::{domain::count_of, fill::Anteroom, store::Store, traffic::Lull};
 use hearsay::Hearsay;
 use history::{History, Notice};
 use lookup::Lookup;
@@ -101,6 +101,10 @@ pub struct Tier {
     /// What a process before this one has not told the fleet of, and may not have done itself.
     inherited: Mutex<Vec<Notice>>,
     pending: Mutex<Pending>,
+    /// For what goes up.
+    lull: Lull,
+    /// Runs that were taken of what waits and are not sent yet.
+    unsent: AtomicUsize,
     /// For what is being gathered for those who wait for it.
     anteroom: Anteroom,
     /// For what is read ahead, in KiB.
@@ -143,6 +147,7 @@ impl Tier {
         store: Arc<Store>,
         anteroom: Anteroom,
         version: Arc<AtomicU32>,
+        lull: Lull,
         name: String,
     ) -> Result<Arc<Self>, OpenError> {
         let remote = Arc::new(open(&config, Stats::default())?);
@@ -155,6 +160,8 @@ impl Tier {
         Ok(Arc::new(Self {
             lookup: Lookup::new(remote.clone(), history.clone(), version, &config),
             pending: Mutex::new(Pending::new(config.queue, config.linger)),
+            lull,
+            unsent: AtomicUsize::new(0),
             anteroom,
             ahead: Arc::new(Semaphore::new((config.ahead / 1024) as usize)),
             late: Arc::new(Semaphore::new(MOST_LATE)),

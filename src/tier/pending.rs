@@ -86,6 +86,17 @@ impl Pending {
         self.count
     }
 
+    /// How much of the longest time a run may give way to others, where so many were taken and are not
+    /// sent yet: less, the more wait, so that none is lost for it.
+    pub fn leisure(&self, longest: Duration, unsent: usize) -> Duration {
+        let waiting = self.count.saturating_add(unsent);
+        let room = self.most.saturating_sub(waiting.saturating_mul(2));
+        match self.is_last {
+            true => Duration::ZERO,
+            false => longest.mul_f64(room as f64 / self.most.max(1) as f64),
+        }
+    }
+
     /// Whether nothing waits, and nothing is on its way.
     pub fn is_done(&self) -> bool {
         self.objects.is_empty()
@@ -273,6 +284,24 @@ mod tests {
         assert!(pending.add(film(2), ChunkIndex(0), 4, now));
         assert!(!pending.add(film(1), ChunkIndex(4), 4, now));
         assert!(pending.add(film(1), ChunkIndex(1), 4, now));
+    }
+
+    #[test]
+    fn the_more_wait_the_less_time_they_have() {
+        let mut pending = Pending::new(8, LINGER);
+        let (now, longest) = (Instant::now(), Duration::from_secs(8));
+        let seconds = [0, 1, 2, 3, 4].map(|nth| {
+            let leisure = pending.leisure(longest, 0).as_secs();
+            assert!(pending.add(film(nth), ChunkIndex(0), 1, now));
+            leisure
+        });
+        assert_eq!(seconds, [8, 6, 4, 2, 0]);
+        let taken = Pending::new(8, LINGER);
+        let seconds = [0, 1, 2, 9].map(|unsent| taken.leisure(longest, unsent).as_secs());
+        assert_eq!(seconds, [8, 6, 4, 0]);
+        let mut last = Pending::new(8, LINGER);
+        last.hurry();
+        assert_eq!(last.leisure(longest, 0), Duration::ZERO);
     }
 
     #[test]

@@ -12,14 +12,17 @@ use crate::{
     domain::{ChunkIndex, ChunkRun},
     source::{Offered, Sink},
     store::{Herald, Manifest, Meta, Object, ObjectId, Read},
-    traffic::backoff,
+    traffic::{Lull, backoff},
 };
 use bytes::Bytes;
 use object_store::{PutMode, PutPayload, UpdateVersion};
 use std::{
     sync::{
         Arc,
-        atomic::Ordering::{Relaxed, SeqCst},
+        atomic::{
+            AtomicUsize,
+            Ordering::{Relaxed, SeqCst},
+        },
     },
     time::{Duration, Instant, SystemTime},
 };
@@ -203,9 +206,16 @@ impl Tier {
             return Ok(0);
         }
         let mut brought = 0;
+        let mut unsent = Unsent::new(&self.unsent, lacking.len());
         for some in lacking.chunks(AT_ONCE) {
             let mut runs = Vec::new();
             for run in some {
+                self.give_way().await;
+                if object.is_retired() {
+                    self.erase_runs(id, &names_of(&runs)).await;
+                    return Err(Left::Gone);
+                }
+                unsent.one_less();
                 runs.extend(self.send(&object, *run).await?);
             }
             if !runs.is_empty() {
@@ -214,6 +224,20 @@ impl Tier {
             }
         }
         Ok(brought)
+    }
+
+    /// Waits for the processors to have time for one more run, and no longer than it may.
+    async fn give_way(&self) {
+        let began = Instant::now();
+        let unsent = || self.unsent.load(Relaxed);
+        let leisure = || {
+            self.pending
+                .lock()
+                .leisure(self.config().give_way, unsent())
+        };
+        while began.elapsed() < leisure() && !self.lull.is_now(Instant::now()) {
+            sleep(Lull::LOOK_AGAIN).await;
+        }
     }
 
     /// It is so for many objects, and said once.
@@ -293,8 +317,7 @@ impl Tier {
                 // What was purged meanwhile is not to come back.
                 let there = there.map(|there| there.runs).unwrap_or_default();
                 let not_entered = runs.iter().filter(|run| !there.contains(run));
-                let names: Vec<_> = not_entered.map(|run| run.name.clone()).collect();
-                self.erase_runs(id, &names).await;
+                self.erase_runs(id, &names_of(not_entered)).await;
                 return Ok(());
             };
             let (entry, unused) = match mine.merge(there, is_valid, &self.lookup().damaged(id)) {
@@ -384,6 +407,34 @@ impl Tier {
                 }
             }
         }
+    }
+}
+
+fn names_of<'a>(runs: impl IntoIterator<Item = &'a Run>) -> Vec<String> {
+    runs.into_iter().map(|run| run.name.clone()).collect()
+}
+
+/// Runs of one object that were taken to go up and are not sent yet, counted with those of others.
+struct Unsent<'a> {
+    all: &'a AtomicUsize,
+    own: usize,
+}
+
+impl<'a> Unsent<'a> {
+    fn new(all: &'a AtomicUsize, own: usize) -> Self {
+        all.fetch_add(own, Relaxed);
+        Self { all, own }
+    }
+
+    fn one_less(&mut self) {
+        self.own -= 1;
+        self.all.fetch_sub(1, Relaxed);
+    }
+}
+
+impl Drop for Unsent<'_> {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.own, Relaxed);
     }
 }
 
