@@ -18,8 +18,9 @@ const SEGMENTS: [&str; 8] = [
     ".ts", ".m4s", ".mp4", ".m4v", ".m4a", ".cmfv", ".cmfa", ".aac",
 ];
 
-/// The longest number: what is longer counts nothing.
-const LONGEST: usize = 15;
+/// The longest number: times since 1970 in ten millionths of a second have 17 digits, and what is
+/// longer than this counts nothing.
+const LONGEST: usize = 18;
 
 /// Numbers of a name that are looked at: beside what counts stand the stream, the size, the rate.
 const MOST: usize = 4;
@@ -98,12 +99,12 @@ mod tests {
             ]
         );
         assert_eq!(
-            next("/1234567890123456-7/8.ts"),
-            ["/1234567890123456-7/9.ts"]
+            next("/1234567890123456789-7/8.ts"),
+            ["/1234567890123456789-7/9.ts"]
         );
         assert_eq!(
-            next("/1-1234567890123456.ts"),
-            ["/2-1234567890123456.ts"],
+            next("/1-1234567890123456789.ts"),
+            ["/2-1234567890123456789.ts"],
             "too long to count"
         );
         assert_eq!(next("/1-2-3-4-5.ts").len(), MOST);
@@ -124,7 +125,7 @@ mod tests {
             ("/v/film.mp4", None),
             ("/v2/film.mp4", None),
             ("/live/index12.m3u8", None),
-            ("/v/1234567890123456.ts", None),
+            ("/v/1234567890123456789.ts", None),
             ("9.ts", None),
             ("/v/é9.ts", Some("/v/é10.ts")),
         ];

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     domain::{ContentRange, Numbered, split_target},
     origin::digest,
-    traffic::{Came, Row, Sequels},
+    traffic::{Came, Row, Sequels, Way},
 };
 use http::{Method, StatusCode, Version, header};
 use parking_lot::Mutex;
@@ -40,11 +40,17 @@ pub struct Prefetcher {
     places: Arc<Semaphore>,
 }
 
-/// Segments in a row after which the next one follows, where the last number of their names counts.
-const LAST_RUN: u64 = 1;
+/// How segments follow where the last number of their names counts, which may be a time.
+const LAST: Way = Way {
+    run: 1,
+    may_be_time: true,
+};
 /// And where another one does, as in `seg-7-v1-a1.ts`: streams of one moment have numbers too, and
 /// are asked for one after the other as well.
-const OTHER_RUN: u64 = 2;
+const OTHER: Way = Way {
+    run: 2,
+    may_be_time: false,
+};
 
 /// Segments that a route remembers as asked for, and as fetched ahead, at about 100 bytes each.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(8192).unwrap();
@@ -100,10 +106,10 @@ impl Proxy {
             let (before, after) = part.row();
             let row = [&ctx.host, before, after, query.unwrap_or_default()].join("\0");
             let row = digest(row.as_bytes());
-            let run = if nth == 0 { LAST_RUN } else { OTHER_RUN };
+            let way = if nth == 0 { LAST } else { OTHER };
             let (settings, now) = (prefetcher.settings, Instant::now());
             let mut sequels = prefetcher.sequels.lock();
-            let (used, next) = sequels.asked(row, part.number, run, settings.segments, now);
+            let (used, next) = sequels.asked(row, part.number, way, settings.segments, now);
             drop(sequels);
             self.stats.ahead_used(used);
             let is_row = used.is_some() || !next.is_empty();
@@ -168,12 +174,14 @@ impl Proxy {
             _ => Ahead::Failed,
         };
         self.stats.ahead(outcome);
-        if outcome == Ahead::Fetched {
-            let mut sequels = errand.prefetcher.sequels.lock();
-            match sequels.came(errand.row, errand.number, bytes, Instant::now()) {
+        let (mut sequels, now) = (errand.prefetcher.sequels.lock(), Instant::now());
+        match outcome {
+            Ahead::Fetched => match sequels.came(errand.row, errand.number, bytes, now) {
                 Came::Waits(forgotten) => self.stats.ahead_unused(forgotten),
                 Came::Used => self.stats.ahead_used(Some(bytes)),
-            }
+            },
+            Ahead::Failed => sequels.failed(errand.row, now),
+            _ => {}
         }
     }
 }

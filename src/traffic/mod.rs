@@ -24,7 +24,7 @@ pub use pace::{Burst, Pace, Pacer};
 pub use queue::{Arrival, Queue, Ticket};
 pub use rate::{Meter, Meters, Rate};
 pub use segment::{Habit, Pieces, SegmentSize, Sending, UNSENT};
-pub use sequel::{Came, Row, Sequels};
+pub use sequel::{Came, Row, Sequels, Way};
 pub use untaken::{Share, Untaken};
 pub use urgency::{Class, Urgency};
 

@@ -226,3 +226,34 @@ async fn any_number_of_a_name_may_count() {
         assert_eq!(origin.asked(&stream(2, n)).len(), 0, "{n}");
     }
 }
+
+/// Segments that are named by the time at which they begin, as `$Time$` of DASH has it.
+#[tokio::test(flavor = "multi_thread")]
+async fn times_count_where_they_are_as_far_from_each_other() {
+    let origin = Origin::start().await;
+    let script = Script::new(1086, SIZE);
+    let object = Object::from(&script);
+    let segment = |time: u64| format!("/dash/video-{time}.m4s");
+    let times = [0, 360_360, 720_720, 1_081_080, 1_400_000];
+    for time in times {
+        origin.put(&segment(time), script.clone());
+    }
+    let gate = Gate::with(&origin, ahead(1)).await;
+    for time in &times[..3] {
+        object
+            .verify(&Expected::Whole, &gate.get(&segment(*time)).await)
+            .unwrap();
+    }
+    until(&gate, "fetched", 1.0).await;
+    let fourth = gate.get(&segment(times[3])).await;
+    assert!(fourth.head.cache_status().has("hit"), "{fourth}");
+    object.verify(&Expected::Whole, &fourth).unwrap();
+    // The last one is shorter, and begins elsewhere than was thought of one after it.
+    until(&gate, "failed", 1.0).await;
+    assert_eq!(origin.asked(&segment(1_441_440)).len(), 1);
+    object
+        .verify(&Expected::Whole, &gate.get(&segment(times[4])).await)
+        .unwrap();
+    gate.until_active(0.0).await;
+    assert_eq!(origin.log().len(), times.len() + 1, "{:#?}", origin.log());
+}
