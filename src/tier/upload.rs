@@ -229,11 +229,10 @@ impl Tier {
     /// Waits for the processors to have time for one more run, and no longer than it may.
     async fn give_way(&self) {
         let began = Instant::now();
-        let unsent = || self.unsent.load(Relaxed);
+        let longest = self.config().give_way;
         let leisure = || {
-            self.pending
-                .lock()
-                .leisure(self.config().give_way, unsent())
+            let unsent = self.unsent.load(Relaxed);
+            self.pending.lock().leisure(longest, unsent)
         };
         while began.elapsed() < leisure() && !self.lull.is_now(Instant::now()) {
             sleep(Lull::LOOK_AGAIN).await;

@@ -20,8 +20,8 @@ pub struct Lull {
 struct Seen {
     at: Instant,
     worked: Duration,
-    /// What came of it; nothing is known after a first look.
-    is_lull: Option<bool>,
+    /// What came of it; a first look says nothing.
+    is_lull: bool,
 }
 
 /// Of a time as long as this an average says nothing of now.
@@ -43,24 +43,23 @@ impl Lull {
     /// Whether there is time by now, as far as is known: not for some time after the first look, or
     /// after a long while without one.
     pub fn is_now(&self, now: Instant) -> bool {
-        let mut last = self.seen.lock();
-        let passed = last.map(|last| now.saturating_duration_since(last.at));
-        let is_lull = match (*last, passed) {
-            (Some(last), Some(passed)) if passed < Self::LOOK_AGAIN => {
-                return last.is_lull == Some(true);
-            }
-            (Some(last), Some(passed)) if passed < LONG_AGO => {
-                let worked = (self.worked)().saturating_sub(last.worked);
-                Some(worked * 2 <= passed * self.processors)
-            }
-            _ => None,
-        };
-        *last = Some(Seen {
+        let mut seen = self.seen.lock();
+        let last = *seen;
+        let passed = last.map_or(LONG_AGO, |last| now.saturating_duration_since(last.at));
+        if let Some(last) = last.filter(|_| passed < Self::LOOK_AGAIN) {
+            return last.is_lull;
+        }
+        let worked = (self.worked)();
+        let is_lull = last.is_some_and(|last| {
+            let taken = worked.saturating_sub(last.worked);
+            passed < LONG_AGO && taken * 2 <= passed * self.processors
+        });
+        *seen = Some(Seen {
             at: now,
-            worked: (self.worked)(),
+            worked,
             is_lull,
         });
-        is_lull == Some(true)
+        is_lull
     }
 }
 
