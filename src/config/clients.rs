@@ -45,6 +45,9 @@ pub(super) fn clients(at: &Spot) -> Option<Clients> {
                 default.max_http2_streams,
                 count(1..=10_000),
             ),
+            max_requests: keys.optional("max_requests", count(1..=1_000_000)),
+            max_requests_per_address: keys
+                .optional("max_requests_per_address", count(1..=1_000_000)),
             purge_from: keys.or("purge_from", default.purge_from, networks),
             max_ranges: keys.or("max_ranges", default.max_ranges, count(1..=1024)),
             bypass: keys.optional("bypass", bypass),

@@ -7,7 +7,7 @@ use crate::{
         Variants,
     },
     fill::FinishWhen,
-    traffic::{Features, Pace, Rate, Sending},
+    traffic::{CrowdLimits, Features, Pace, Rate, Sending},
 };
 use http::{HeaderName, StatusCode};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -175,6 +175,10 @@ pub struct Clients {
     pub max_connections_per_address: Option<usize>,
     /// Most requests at a time on one HTTP/2 connection.
     pub max_http2_streams: usize,
+    /// Most requests at a time, over all connections; as many as connections where absent.
+    pub max_requests: Option<usize>,
+    /// Most requests at a time from one address; not counted where absent.
+    pub max_requests_per_address: Option<usize>,
     /// Largest number of ranges answered in one request; above it the whole object is sent.
     pub max_ranges: usize,
     /// How an operator's request gets past the cache.
@@ -191,6 +195,16 @@ pub struct Clients {
     pub request_id: RequestIds,
     /// What this Tidegate is called beside others.
     pub name: Option<String>,
+}
+
+impl Clients {
+    /// How many requests there may be at a time. Over HTTP/1 there can't be more than connections.
+    pub fn request_limits(&self) -> CrowdLimits {
+        CrowdLimits {
+            all: self.max_requests.unwrap_or(self.max_connections),
+            per_address: self.max_requests_per_address,
+        }
+    }
 }
 
 /// The addresses of this machine itself.
@@ -213,6 +227,8 @@ impl Default for Clients {
             max_connections: 16_384,
             max_connections_per_address: None,
             max_http2_streams: 100,
+            max_requests: None,
+            max_requests_per_address: None,
             max_ranges: 32,
             bypass: None,
             purge_from: loopback(),

@@ -8,6 +8,7 @@ use super::{
     headers,
     key::Keyed,
     meter::Meter,
+    places::Place,
     prefetch::Errand,
     reception::Terms,
     request_id::RequestId,
@@ -60,6 +61,8 @@ pub struct Context {
     pub meter: Meter,
     /// The route that takes it.
     pub route: Option<Arc<BoundRoute>>,
+    /// Its place among all that are under way.
+    pub place: Option<Place>,
     /// Who asks: whom trusted proxies ask for, otherwise who connects.
     pub address: Option<IpAddr>,
     /// The name that it has in all logs on its way.
@@ -176,6 +179,7 @@ impl Context {
             first_byte: None,
             meter: Meter::default(),
             route: None,
+            place: None,
             address: None,
             id: None,
             trail: None,

@@ -30,6 +30,7 @@ mod key;
 mod malformed;
 mod meter;
 mod outgoing;
+mod places;
 mod predictor;
 mod prefetch;
 mod purging;

@@ -1,13 +1,23 @@
 //! How clients are met, as configured now.
 
-use super::{Clients, Guard, Tracer, access::PerAddress, headers::NAME};
+use super::{
+    Clients, Guard, Tracer,
+    access::PerAddress,
+    access::Refused,
+    headers::NAME,
+    places::{Place, Places},
+};
 use crate::origin::LoadError;
 use parking_lot::RwLock;
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 /// The terms in force. A reload replaces them all at once; requests under way keep theirs.
 #[derive(Debug)]
-pub struct Reception(RwLock<Arc<Terms>>);
+pub struct Reception {
+    terms: RwLock<Arc<Terms>>,
+    /// For requests.
+    places: Arc<Places>,
+}
 
 /// How clients are met, with the secrets and counts that it takes.
 #[derive(Debug)]
@@ -52,16 +62,29 @@ impl Terms {
 impl Reception {
     /// On these terms.
     pub fn new(terms: Terms) -> Arc<Self> {
-        Arc::new(Self(RwLock::new(Arc::new(terms))))
+        Arc::new(Self {
+            places: Places::new(terms.clients.request_limits()),
+            terms: RwLock::new(Arc::new(terms)),
+        })
     }
 
     /// The terms in force.
     pub fn terms(&self) -> Arc<Terms> {
-        self.0.read().clone()
+        self.terms.read().clone()
     }
 
     /// Puts others in their place.
     pub fn replace(&self, terms: Terms) {
-        *self.0.write() = Arc::new(terms);
+        self.places.set_limits(terms.clients.request_limits());
+        *self.terms.write() = Arc::new(terms);
+    }
+
+    /// A place for one more request from an address, where it has one.
+    pub(super) fn admit(&self, address: Option<IpAddr>) -> Result<Place, Refused> {
+        let mut place = self.places.take().ok_or(Refused::Full)?;
+        match address.is_none_or(|address| place.identify(address)) {
+            true => Ok(place),
+            false => Err(Refused::Crowd),
+        }
     }
 }

@@ -135,7 +135,7 @@ impl Default for Stats {
             ),
             refusals: counter(
                 "tidegate_requests_refused_total",
-                "Requests that were answered with a refusal before anything was looked up, by reason: loop, spelling (an origin may take the path for one of a route with an access of its own), address (access.allow and access.deny of the route), rate (clients.rate), rate_address and rate_route (rate of the route), referer (access.referers), token_* (access.signed: the token is missing, malformed, of an unknown key, wrong, expired, or for another path or address). A rise of token_wrong says that somebody guesses, or that keys differ from those that sign. A rise of loop (508) says that an origin leads back here.",
+                "Requests that were answered with a refusal before anything was looked up, by reason: loop, spelling (an origin may take the path for one of a route with an access of its own), address (access.allow and access.deny of the route), full (clients.max_requests), full_address (clients.max_requests_per_address), rate (clients.rate), rate_address and rate_route (rate of the route), referer (access.referers), token_* (access.signed: the token is missing, malformed, of an unknown key, wrong, expired, or for another path or address). A rise of token_wrong says that somebody guesses, or that keys differ from those that sign. A rise of full (503) says that more is asked for at a time than this machine may hold. A rise of loop (508) says that an origin leads back here.",
                 "reason",
             ),
             malformed: counter(

@@ -28,7 +28,7 @@ use crate::{
     store::{self, Store},
     tier::Tier,
     traces::Exporter,
-    traffic::{ConnectionLimits, Lull},
+    traffic::{CrowdLimits, Lull},
 };
 use futures_util::FutureExt;
 use parking_lot::Mutex;
@@ -192,8 +192,8 @@ fn clientele(
 }
 
 /// How many connections there may be.
-pub(super) fn connection_limits(settings: &Settings) -> ConnectionLimits {
-    ConnectionLimits {
+pub(super) fn connection_limits(settings: &Settings) -> CrowdLimits {
+    CrowdLimits {
         all: files::connections(settings),
         per_address: settings.clients.max_connections_per_address,
     }

@@ -2,7 +2,7 @@
 
 mod arriving;
 pub mod breaker;
-mod connections;
+mod crowd;
 mod features;
 mod latency;
 mod lull;
@@ -16,7 +16,7 @@ mod untaken;
 mod urgency;
 
 pub use arriving::Arriving;
-pub use connections::{ConnectionCount, ConnectionLimits, customer, is_among};
+pub use crowd::{Crowd, CrowdLimits, customer, is_among};
 pub use features::Features;
 pub use latency::Latency;
 pub use lull::Lull;

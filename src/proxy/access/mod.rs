@@ -98,7 +98,13 @@ impl Proxy {
         // A revalidation behind replays a request that was let in already.
         let verdict = match session.subrequest_ctx {
             Some(_) => Ok(Passage::On),
-            None => self.judge_request(session.req_header(), ctx, bound, path, &tokens),
+            None => match self.reception.admit(ctx.address) {
+                Ok(place) => {
+                    ctx.place = Some(place);
+                    self.judge_request(session.req_header(), ctx, bound, path, &tokens)
+                }
+                Err(why) => Err(why),
+            },
         };
         if let (Some(cors), Ok(Passage::Preflight)) = (cors, verdict) {
             ctx.cors = Some(cors.preflight(&session.req_header().headers));

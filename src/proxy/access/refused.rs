@@ -13,6 +13,10 @@ pub enum Refused {
     Spelling,
     /// Its client's address may not ask.
     Address,
+    /// As many requests are under way as may be.
+    Full,
+    /// As many of its client's are.
+    Crowd,
     /// Its client asks too often, whatever the route; it should wait so long.
     ClientRate(Duration),
     /// Its client asks too often for what the route has.
@@ -25,12 +29,17 @@ pub enum Refused {
     Token(Flaw),
 }
 
+/// When it is worth another try where others have to end first.
+const SOON: Duration = Duration::from_secs(1);
+
 impl Refused {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Loop,
         Self::Spelling,
         Self::Address,
+        Self::Full,
+        Self::Crowd,
         Self::ClientRate(Duration::ZERO),
         Self::AddressRate(Duration::ZERO),
         Self::RouteRate(Duration::ZERO),
@@ -49,7 +58,8 @@ impl Refused {
         match self {
             Self::Loop => StatusCode::LOOP_DETECTED,
             Self::Spelling => StatusCode::BAD_REQUEST,
-            Self::ClientRate(_) | Self::AddressRate(_) | Self::RouteRate(_) => {
+            Self::Full => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Crowd | Self::ClientRate(_) | Self::AddressRate(_) | Self::RouteRate(_) => {
                 StatusCode::TOO_MANY_REQUESTS
             }
             Self::Address | Self::Referer | Self::Token(_) => StatusCode::FORBIDDEN,
@@ -59,6 +69,7 @@ impl Refused {
     /// How long its client should wait before it asks again, where that helps.
     pub fn retry_after(self) -> Option<Duration> {
         match self {
+            Self::Full | Self::Crowd => Some(SOON),
             Self::ClientRate(wait) | Self::AddressRate(wait) | Self::RouteRate(wait) => Some(wait),
             _ => None,
         }
@@ -70,6 +81,8 @@ impl Refused {
             Self::Loop => "loop",
             Self::Spelling => "spelling",
             Self::Address => "address",
+            Self::Full => "full",
+            Self::Crowd => "full_address",
             Self::ClientRate(_) => "rate",
             Self::AddressRate(_) => "rate_address",
             Self::RouteRate(_) => "rate_route",

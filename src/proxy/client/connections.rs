@@ -1,14 +1,14 @@
 //! The connections of all clients, counted and bounded.
 
-use crate::traffic::{ConnectionCount, ConnectionLimits};
-use parking_lot::Mutex;
+use super::super::places::{Place, Places};
+use crate::traffic::CrowdLimits;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts};
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 /// The connections that there are, and the counters about them.
 #[derive(Debug)]
 pub struct Connections {
-    count: Mutex<ConnectionCount>,
+    places: Arc<Places>,
     /// Connections at the moment.
     pub active: IntGauge,
     /// Connections that were taken.
@@ -39,7 +39,7 @@ pub enum Refusal {
 #[derive(Debug)]
 pub struct Ticket {
     connections: Arc<Connections>,
-    address: Option<IpAddr>,
+    place: Place,
 }
 
 impl Refusal {
@@ -66,14 +66,14 @@ impl Refusal {
 
 impl Connections {
     /// None yet.
-    pub fn new(limits: ConnectionLimits) -> Arc<Self> {
+    pub fn new(limits: CrowdLimits) -> Arc<Self> {
         const WELL_FORMED: &str = "names of metrics are well-formed";
         let refused = Opts::new(
             "tidegate_connections_refused_total",
             "Connections closed before a request was read, by reason: full (clients.max_connections), address (clients.max_connections_per_address), proxy_protocol, handshake (TLS not agreed on), files (the system has no more). A rise of full or files says that more clients come than this machine may hold.",
         );
         let connections = Self {
-            count: Mutex::new(ConnectionCount::new(limits)),
+            places: Places::new(limits),
             active: IntGauge::new(
                 "tidegate_connections_active",
                 "Connections of clients, idle ones included. Above three quarters of clients.max_connections idle ones are closed after five seconds.",
@@ -94,26 +94,24 @@ impl Connections {
 
     /// A place for one more.
     pub fn enter(self: &Arc<Self>) -> Result<Ticket, Refusal> {
-        if !self.count.lock().enter() {
-            return Err(Refusal::Full);
-        }
+        let place = self.places.take().ok_or(Refusal::Full)?;
         self.active.inc();
         self.accepted.inc();
         Ok(Ticket {
             connections: self.clone(),
-            address: None,
+            place,
         })
     }
 
     /// Other limits from now on; those that are there stay.
-    pub fn set_limits(&self, limits: ConnectionLimits) {
-        self.count.lock().set_limits(limits);
+    pub fn set_limits(&self, limits: CrowdLimits) {
+        self.places.set_limits(limits);
     }
 
     /// How long a connection is kept for a next request, at most so long. Where there are many,
     /// those that only wait make room first.
     pub fn idle_timeout(&self, idle: Duration) -> Duration {
-        match self.count.lock().is_crowded() {
+        match self.places.are_scarce() {
             true => idle.min(CROWDED_IDLE),
             false => idle,
         }
@@ -128,17 +126,15 @@ impl Connections {
 impl Ticket {
     /// Says whose the connection is.
     pub fn identify(&mut self, address: IpAddr) -> Result<(), Refusal> {
-        if !self.connections.count.lock().identify(address) {
-            return Err(Refusal::Address);
+        match self.place.identify(address) {
+            true => Ok(()),
+            false => Err(Refusal::Address),
         }
-        self.address = Some(address);
-        Ok(())
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.connections.count.lock().leave(self.address);
         self.connections.active.dec();
     }
 }

@@ -1,4 +1,4 @@
-//! Who may be connected: a count, and one for each address.
+//! How many may be there at a time, connections or requests: a count, and one for each address.
 
 use ipnet::IpNet;
 use std::{
@@ -6,9 +6,9 @@ use std::{
     net::{IpAddr, Ipv6Addr},
 };
 
-/// How many connections there may be.
+/// How many there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ConnectionLimits {
+pub struct CrowdLimits {
     /// All together.
     pub all: usize,
     /// From one address; a network of 64 bits counts as one in IPv6, since that is what one
@@ -16,18 +16,18 @@ pub struct ConnectionLimits {
     pub per_address: Option<usize>,
 }
 
-/// The connections that there are.
+/// Those that there are.
 #[derive(Debug)]
-pub struct ConnectionCount {
-    limits: ConnectionLimits,
+pub struct Crowd {
+    limits: CrowdLimits,
     all: usize,
-    /// Has no more entries than there are connections.
+    /// Has no more entries than there are in the crowd.
     by_address: HashMap<IpAddr, usize>,
 }
 
-impl ConnectionCount {
+impl Crowd {
     /// None yet.
-    pub fn new(limits: ConnectionLimits) -> Self {
+    pub fn new(limits: CrowdLimits) -> Self {
         Self {
             limits,
             all: 0,
@@ -37,7 +37,7 @@ impl ConnectionCount {
 
     /// Other limits from now on. Those who are there stay, and are counted by address from when that
     /// is limited.
-    pub fn set_limits(&mut self, limits: ConnectionLimits) {
+    pub fn set_limits(&mut self, limits: CrowdLimits) {
         self.limits = limits;
     }
 
@@ -60,7 +60,7 @@ impl ConnectionCount {
         fits
     }
 
-    /// One is closed; `address` is what it was identified by.
+    /// One goes; `address` is what it was identified by.
     pub fn leave(&mut self, address: Option<IpAddr>) {
         self.all = self.all.saturating_sub(1);
         let Some(customer) = address.map(customer) else {
@@ -123,33 +123,33 @@ mod tests {
             per_address in proptest::option::of(1_usize..4),
             steps in proptest::collection::vec((0_u8..3, 0_u8..4), 1..200),
         ) {
-            let mut count = ConnectionCount::new(ConnectionLimits { all, per_address });
+            let mut crowd = Crowd::new(CrowdLimits { all, per_address });
             let mut there: Vec<IpAddr> = Vec::new();
             for (action, who) in steps {
                 let address = IpAddr::from([192, 0, 2, who]);
                 let same = there.iter().filter(|a| **a == address).count();
                 if action == 0 {
                     if let Some(n) = there.iter().position(|a| *a == address) {
-                        count.leave(Some(there.swap_remove(n)));
+                        crowd.leave(Some(there.swap_remove(n)));
                     }
-                } else if count.enter() {
+                } else if crowd.enter() {
                     let fits = per_address.is_none_or(|most| same < most);
-                    prop_assert_eq!(count.identify(address), fits);
+                    prop_assert_eq!(crowd.identify(address), fits);
                     match fits {
                         true => there.push(address),
-                        false => count.leave(None),
+                        false => crowd.leave(None),
                     }
                 } else {
                     prop_assert_eq!(there.len(), all);
                 }
-                prop_assert_eq!(count.all(), there.len());
-                prop_assert!(count.by_address.len() <= there.len());
-                prop_assert_eq!(count.is_crowded(), there.len() >= all - all / 4);
+                prop_assert_eq!(crowd.all(), there.len());
+                prop_assert!(crowd.by_address.len() <= there.len());
+                prop_assert_eq!(crowd.is_crowded(), there.len() >= all - all / 4);
             }
             for address in there.drain(..) {
-                count.leave(Some(address));
+                crowd.leave(Some(address));
             }
-            prop_assert!(count.all() == 0 && count.by_address.is_empty());
+            prop_assert!(crowd.all() == 0 && crowd.by_address.is_empty());
         }
     }
 }
