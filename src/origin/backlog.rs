@@ -12,7 +12,7 @@ use std::sync::{
 };
 use tokio::sync::Notify;
 
-/// The pieces of one body on their way to the hooks.
+/// The pieces of one body on their way to the hooks, or to a client where no hook looks at them.
 #[derive(Debug, Default)]
 pub struct Backlog {
     given: AtomicU64,
@@ -63,13 +63,8 @@ impl Backlog {
             0 => read.len(),
             largest => largest.min(read.len()),
         };
-        self.give_whole(read.split_to(largest))
-    }
-
-    /// The next piece, however large it is.
-    pub(super) fn give_whole(self: &Arc<Self>, bytes: Bytes) -> Bytes {
         Bytes::from_owner(Piece {
-            bytes,
+            bytes: read.split_to(largest),
             number: self.given.fetch_add(1, SeqCst),
             backlog: self.clone(),
         })

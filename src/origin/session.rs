@@ -421,7 +421,7 @@ impl Session for Exchange {
         };
         // Of an upload the rest may still be on its way, for which the answer has to be read on.
         if matches!(self.state, State::Direct(_)) {
-            return Ok(Some(self.backlog.give_whole(bytes)));
+            return Ok(Some(bytes));
         }
         let piece = self.backlog.give(&mut bytes);
         self.rest = bytes;

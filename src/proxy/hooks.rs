@@ -244,12 +244,15 @@ impl ProxyHttp for Proxy {
 
     fn upstream_response_body_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         _end: bool,
         ctx: &mut Self::CTX,
     ) -> Result<Option<Duration>> {
-        if let Some(piece) = body {
+        // What only passes waits for its client: the next piece is read when that has this one.
+        if let Some(piece) = body
+            && session.cache.enabled()
+        {
             let room = ctx.order.as_ref().map_or(0, |order| order.room_for_more());
             ctx.backlog
                 .note_seen(room.saturating_sub(piece.len() as u64));
