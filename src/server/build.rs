@@ -68,9 +68,7 @@ pub(super) async fn start(
     exporter.send_to(collector(&settings)?);
     let stats = Arc::new(Stats::default());
     let clientele = clientele(&settings, &exporter, &logs, &stats)?;
-    let doors = settings.listen.iter();
-    let doors = doors.map(|listen| door(listen, table.shown(listen), &clientele));
-    let doors = doors.collect::<Result<Vec<_>, _>>()?;
+    let doors = doors(&settings, &table, &clientele)?;
     let lanes = Lanes::start(settings.server.threads).map_err(StartError::Threads)?;
     let lanes = Arc::new(lanes);
     let workers = Workers::new(lanes.intake());
@@ -81,20 +79,22 @@ pub(super) async fn start(
     let active = Arc::default();
     let told = tier.as_ref().map(|tier| tier.stats());
     let rooms = Rooms::new(storage, &client, &stats, &clientele.connections, told);
-    let readings = Readings::new(&rooms, logs.stats())?;
     logs.conceal(settings.secret_parameters());
     let events = Arc::new(Events::new());
     let guard = admin_address.map_or_else(Guard::default, |address| {
         Guard::new(address.ip(), settings.token_file())
     });
     let token = TokenWatch::new(guard.clone());
-    readings.add(events.collectors())?;
-    readings.add(token.collectors())?;
-    readings.add(table.expiry.collectors())?;
     tokio::spawn(token.clone().keep_looking());
-    readings.add(vec![Box::new(exporter.stats().spans.clone())])?;
-    if let Some(tier) = &tier {
-        readings.add(tier.stats().collectors())?;
+    let readings = Readings::new(&rooms, logs.stats())?;
+    for collectors in [
+        events.collectors(),
+        token.collectors(),
+        table.expiry.collectors(),
+        vec![Box::new(exporter.stats().spans.clone())],
+        told.map_or_else(Vec::new, |tier| tier.collectors()),
+    ] {
+        readings.add(collectors)?;
     }
     let proxy = Proxy::new(Foundation {
         routes: table.routes.clone(),
@@ -112,13 +112,15 @@ pub(super) async fn start(
     let (shutdown, watch) = watch::channel(false);
     let (admin_shutdown, admin_watch) = watch::channel(false);
     let mut fds = Fds::new();
-    let mut services: Vec<Box<dyn Service>> = Vec::new();
-    let mut admin: Vec<Box<dyn Service>> = Vec::new();
-    for (door, socket) in doors.into_iter().zip(sockets.clients) {
+    let served = doors.into_iter().zip(sockets.clients);
+    let services = served.map(|(door, socket)| -> Box<dyn Service> {
         let name = socket.hand_over(&mut fds);
-        let service = client_service(&settings, &proxy, door, &lanes, &watch, &name);
-        services.push(Box::new(service));
-    }
+        Box::new(client_service(
+            &settings, &proxy, door, &lanes, &watch, &name,
+        ))
+    });
+    let services = services.collect();
+    let mut admin: Vec<Box<dyn Service>> = Vec::new();
     let is_drained = predecessor.is_some_and(|before| before.is_drained);
     let state = Arc::new(State::new(is_drained));
     let owed = Owed::default();
@@ -295,7 +297,18 @@ fn client_service(
     service
 }
 
-/// How the connections of a listener are met.
+/// How the connections of each listener are met.
+fn doors(
+    settings: &Settings,
+    table: &Table,
+    clientele: &Clientele,
+) -> Result<Vec<Door>, StartError> {
+    let listen = settings.listen.iter();
+    let doors = listen.map(|listen| door(listen, table.shown(listen), clientele));
+    doors.collect()
+}
+
+/// How the connections of one are.
 fn door(
     listen: &Listen,
     certificates: Option<Arc<Certificates>>,
