@@ -340,6 +340,11 @@ impl Order {
         self.landed.send_replace(true);
     }
 
+    /// Whether nothing more of this request's own answer is kept, be it all that is wanted.
+    pub fn has_landed(&self) -> bool {
+        *self.landed.borrow()
+    }
+
     /// Waits until this request's own part of the object has come in.
     pub(super) async fn landed(&self) {
         // The sender lives in `self`: it can't be gone.

@@ -8,7 +8,7 @@
 use bytes::Bytes;
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst},
 };
 use tokio::sync::Notify;
 
@@ -25,6 +25,8 @@ pub struct Backlog {
     /// Bytes of the largest piece that is given; any where it is none.
     largest: AtomicUsize,
     changed: Notify,
+    /// No more of the body is wanted.
+    has_ended: AtomicBool,
 }
 
 /// The largest piece, in bytes: so much Pingora reads at a time.
@@ -35,6 +37,15 @@ impl Backlog {
     /// back as a whole, and nobody looks at the client meanwhile.
     pub fn cut(&self, largest: Option<usize>) {
         self.largest.store(largest.unwrap_or_default(), SeqCst);
+    }
+
+    /// No more of the body is wanted: it is given up, and to Pingora it ends here.
+    pub fn end(&self) {
+        self.has_ended.store(true, SeqCst);
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.has_ended.load(SeqCst)
     }
 
     /// A hook has seen the next piece, and there is room for so many bytes behind it.

@@ -391,6 +391,10 @@ impl Session for Exchange {
 
     async fn read_response_body(&mut self) -> Result<Option<Bytes>> {
         self.backlog.cleared().await;
+        if self.backlog.has_ended() {
+            (self.state, self.rest) = (State::Done, Bytes::new());
+            return Ok(None);
+        }
         if !self.rest.is_empty() {
             return Ok(Some(self.backlog.give(&mut self.rest)));
         }

@@ -253,6 +253,10 @@ impl ProxyHttp for Proxy {
         if let Some(piece) = body
             && session.cache.enabled()
         {
+            // Its client reads the store: what is not kept of it is of no use to anybody.
+            if ctx.order.as_ref().is_some_and(|order| order.has_landed()) {
+                ctx.backlog.end();
+            }
             let room = ctx.order.as_ref().map_or(0, |order| order.room_for_more());
             ctx.backlog
                 .note_seen(room.saturating_sub(piece.len() as u64));

@@ -6,6 +6,7 @@ use crate::{
     model::{Expected, Object},
     origin::{Origin, Script, Valve},
 };
+use tidegate::proxy::Mode;
 
 const SIZE: u64 = 8 * CHUNK + 321;
 
@@ -209,4 +210,34 @@ async fn readers_behind_a_slow_origin_share_what_comes() {
     }
     origin.settled().await;
     assert_eq!(origin.sent("/film"), SIZE, "{:#?}", origin.log());
+}
+
+/// Programs that download in parts ask for the whole, and for its parts beside that.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_have_brought_is_not_read_once_more() {
+    const MIB: u64 = 1 << 20;
+    for (seed, mode) in [(77, Mode::Streaming), (78, Mode::StoreFirst)] {
+        let valve = Valve::at(MIB);
+        let script = Script {
+            size: LARGE,
+            ..stalled(seed, &valve)
+        };
+        let object = Object::from(&script);
+        let origin = Origin::with(script).await;
+        let gate = Gate::with(&origin, |settings| settings.routes[0].mode = mode).await;
+        let mut first = gate.client().await;
+        first.send(&Request::get("/film")).await.unwrap();
+        origin
+            .wait_for("the whole to be asked for", |log| !log.is_empty())
+            .await;
+        let range = format!("bytes={}-{}", 2 * MIB, LARGE - 2 * MIB);
+        let part = gate.ask(Request::get("/film").range(&range)).await;
+        let expected = object.expected(Some(&range), None);
+        object.verify(&expected, &part).unwrap();
+        valve.open();
+        let whole = first.answer().await.unwrap();
+        object.verify(&Expected::Whole, &whole).unwrap();
+        let came = gate.metric("origin_body_bytes_total").await;
+        assert!(came <= (LARGE + 2 * MIB) as f64, "{mode:?}: {came} bytes");
+    }
 }
