@@ -167,24 +167,6 @@ impl Flights {
         self.flights.iter().any(|f| f.will_bring(chunk))
     }
 
-    /// Whether a flight comes by nothing in `run` that is to be brought: all of it is `held`, or on
-    /// others' way.
-    pub fn is_needless(
-        &self,
-        id: FlightId,
-        run: ChunkRun,
-        held: impl Fn(ChunkIndex) -> bool,
-    ) -> bool {
-        let others_bring = |c| self.flights.iter().any(|f| f.id != id && f.will_bring(c));
-        let mut chunks = (run.start.0..run.end.0).map(ChunkIndex);
-        chunks.all(|chunk| held(chunk) || others_bring(chunk))
-    }
-
-    /// Where a flight ends, if it is under way.
-    pub fn end_of(&self, id: FlightId) -> Option<ChunkIndex> {
-        self.flights.iter().find(|f| f.id == id).map(|f| f.end)
-    }
-
     /// Whether a reader that is at `from` need not fetch `chunk` ahead: a fill was sent for it, or
     /// another flight is near enough to be followed from there on.
     pub fn expects(&self, chunk: ChunkIndex, from: ChunkIndex, now: Instant) -> bool {
@@ -352,19 +334,6 @@ mod tests {
         flights.depart(run(8, 12), Driver::Fill, now);
         assert!(flights.may_deliver(first, ChunkIndex(7)));
         assert!(!flights.may_deliver(first, ChunkIndex(8)));
-    }
-
-    #[test]
-    fn a_flight_is_needless_where_all_is_there_or_on_others_way() {
-        let now = Instant::now();
-        let mut flights = Flights::new(1 << 20);
-        let whole = flights.depart(run(0, 20), CLIENT, now);
-        flights.depart(run(8, 12), Driver::Fill, now);
-        let needless = |start, end| flights.is_needless(whole, run(start, end), |c| c.0 == 12);
-        assert!(needless(8, 13));
-        assert!(!needless(7, 13));
-        assert!(!needless(8, 14));
-        assert_eq!(flights.end_of(whole), Some(ChunkIndex(20)));
     }
 
     proptest! {

@@ -175,7 +175,8 @@ pub struct Clients {
     pub max_connections_per_address: Option<usize>,
     /// Most requests at a time on one HTTP/2 connection.
     pub max_http2_streams: usize,
-    /// Most requests at a time, over all connections; as many as connections where absent.
+    /// Most requests at a time, over all connections; [`MANY_REQUESTS`] where absent, or as many as
+    /// connections.
     pub max_requests: Option<usize>,
     /// Most requests at a time from one address; not counted where absent.
     pub max_requests_per_address: Option<usize>,
@@ -197,11 +198,16 @@ pub struct Clients {
     pub name: Option<String>,
 }
 
+/// Requests at a time that are many, in most places.
+pub const MANY_REQUESTS: usize = 16_384;
+
 impl Clients {
-    /// How many requests there may be at a time. Over HTTP/1 there can't be more than connections.
+    /// How many requests there may be at a time.
     pub fn request_limits(&self) -> CrowdLimits {
+        // Over HTTP/1 there can't be more than connections.
+        let all = self.max_connections.max(MANY_REQUESTS);
         CrowdLimits {
-            all: self.max_requests.unwrap_or(self.max_connections),
+            all: self.max_requests.unwrap_or(all),
             per_address: self.max_requests_per_address,
         }
     }

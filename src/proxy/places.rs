@@ -43,8 +43,10 @@ impl Places {
 impl Place {
     /// Says whose it is; false where they have enough of them.
     pub fn identify(&mut self, address: IpAddr) -> bool {
-        let fits = self.places.0.lock().identify(address);
-        if fits {
+        let mut crowd = self.places.0.lock();
+        let fits = crowd.identify(address);
+        // Who was not counted is not to be counted off.
+        if fits && crowd.counts_addresses() {
             self.address = Some(address);
         }
         fits
@@ -54,5 +56,32 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.places.0.lock().leave(self.address);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_came_before_addresses_were_counted_is_not_counted_off() {
+        let limits = |per_address| CrowdLimits {
+            all: 10,
+            per_address,
+        };
+        let address = IpAddr::from([192, 0, 2, 1]);
+        let places = Places::new(limits(None));
+        let one_more = || {
+            let mut place = places.take().unwrap();
+            place.identify(address).then_some(place)
+        };
+        let before = one_more();
+        places.set_limits(limits(Some(2)));
+        let since = [one_more(), one_more()];
+        assert!(before.is_some() && since.iter().all(Option::is_some));
+        drop(before);
+        assert!(one_more().is_none());
+        drop(since);
+        assert!(one_more().is_some());
     }
 }

@@ -60,6 +60,11 @@ impl Crowd {
         fits
     }
 
+    /// Whether those that are identified now are counted by their addresses.
+    pub fn counts_addresses(&self) -> bool {
+        self.limits.per_address.is_some()
+    }
+
     /// One goes; `address` is what it was identified by.
     pub fn leave(&mut self, address: Option<IpAddr>) {
         self.all = self.all.saturating_sub(1);

@@ -98,13 +98,7 @@ impl Proxy {
         // A revalidation behind replays a request that was let in already.
         let verdict = match session.subrequest_ctx {
             Some(_) => Ok(Passage::On),
-            None => match self.reception.admit(ctx.address) {
-                Ok(place) => {
-                    ctx.place = Some(place);
-                    self.judge_request(session.req_header(), ctx, bound, path, &tokens)
-                }
-                Err(why) => Err(why),
-            },
+            None => self.judge_request(session.req_header(), ctx, bound, path, &tokens),
         };
         if let (Some(cors), Ok(Passage::Preflight)) = (cors, verdict) {
             ctx.cors = Some(cors.preflight(&session.req_header().headers));
@@ -126,7 +120,7 @@ impl Proxy {
     fn judge_request(
         &self,
         request: &RequestHeader,
-        ctx: &Context,
+        ctx: &mut Context,
         bound: &BoundRoute,
         path: &str,
         tokens: &[Vec<u8>],
@@ -141,6 +135,7 @@ impl Proxy {
         if !access.addresses.admit(ctx.address) {
             return Err(Refused::Address);
         }
+        ctx.place = Some(self.reception.admit(ctx.address)?);
         self.hold_to_rates(ctx, &bound.checks)?;
         // Who asks beforehand bears no cookie, and gets nothing of what the route has.
         if bound.route.cors.is_some() && Cors::is_preflight(request) {
