@@ -5,9 +5,10 @@
 //! request obeys the same limits and breakers as a fill, over the same connections.
 
 use super::{
-    Backlog, Cause, Failure, Handover, Part, Purpose, Trail, Upstream,
+    Backlog, Cause, Failure, Handover, Part, Purpose, SLOW_READER, Trail, Upstream,
     asking::{Asking, Came},
     attempts::Attempts,
+    backlog::Overdue,
     client::Connection,
     incoming::Incoming,
     interim::Interim,
@@ -390,7 +391,9 @@ impl Session for Exchange {
     }
 
     async fn read_response_body(&mut self) -> Result<Option<Bytes>> {
-        self.backlog.cleared().await;
+        if self.backlog.cleared().await == Err(Overdue) {
+            return Error::e_explain(SLOW_READER, "the client takes too little of its answer");
+        }
         if self.backlog.has_ended() {
             (self.state, self.rest) = (State::Done, Bytes::new());
             return Ok(None);
@@ -425,7 +428,7 @@ impl Session for Exchange {
         };
         // Of an upload the rest may still be on its way, for which the answer has to be read on.
         if matches!(self.state, State::Direct(_)) {
-            return Ok(Some(bytes));
+            return Ok(Some(self.backlog.give_whole(bytes)));
         }
         let piece = self.backlog.give(&mut bytes);
         self.rest = bytes;

@@ -306,6 +306,31 @@ async fn what_passes_is_not_read_ahead_of_those_who_take_nothing() {
     assert!(read <= f64::from(STREAMS) * PIECE, "{read} bytes");
 }
 
+/// What is queued for a client is not yet taken: its windows are wide, and it does not read. Its place at
+/// the origin is not held for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_does_not_read_what_passes_is_given_up() {
+    const HEADERS: u8 = 1;
+    let origin = Origin::with(Script {
+        cache_control: Some("no-store"),
+        ..Script::new(965, 24 << 20)
+    })
+    .await;
+    let gate = Gate::with(&origin, |settings| {
+        let whole = &mut settings.routes[0].sending.whole;
+        (whole.least_time, whole.min_rate) = (Duration::from_secs(1), 1 << 40);
+    })
+    .await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut client = socket.connect(gate.address()).await.unwrap();
+    let asked = [hello(1 << 30), frame(HEADERS, 5, 1, GET_FILM)].concat();
+    client.write_all(&asked).await.unwrap();
+    gate.until_told("response_aborts_total{cause=\"slow_client\"} 1")
+        .await;
+    gate.until_active(0.0).await;
+}
+
 /// A head may take its time, in whatever frames it comes, and no more.
 #[tokio::test(flavor = "multi_thread")]
 async fn heads_that_do_not_end_are_not_waited_for() {
