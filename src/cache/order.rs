@@ -340,7 +340,7 @@ impl Order {
         self.landed.send_replace(true);
     }
 
-    /// Whether nothing more of this request's own answer is kept, be it all that is wanted.
+    /// Whether nothing more of this request's own answer is kept.
     pub fn has_landed(&self) -> bool {
         *self.landed.borrow()
     }

@@ -9,8 +9,9 @@ use pingora_cache::storage::{HandleMiss, MissFinishType};
 use pingora_core::Result;
 use std::sync::Arc;
 
-/// Tees the body into chunks. It never fails: when nothing more can be kept the bytes go by, and
-/// readers, that of this request among them, have what lacks fetched.
+/// Tees the body into chunks. It never fails: when nothing more of it can be kept, or is needed, the
+/// rest of the body is given up, and readers, that of this request among them, have what lacks
+/// fetched.
 pub(super) struct Writer {
     intake: Option<Intake>,
     order: Arc<Order>,

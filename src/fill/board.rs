@@ -55,10 +55,6 @@ pub struct Board {
     pub(super) index_sought: AtomicBool,
 }
 
-/// So much is not read only to be thrown away, in bytes: another request is cheaper. At a hundred
-/// megabits a second it would take a third of a second.
-const MUCH: u32 = 4 << 20;
-
 /// Where each reader is, by its number.
 type Readers = BTreeMap<u64, Arc<AtomicU64>>;
 
@@ -212,26 +208,25 @@ impl Board {
         state.flights.moved(flight, chunk, now());
         match state.flights.may_deliver(flight, chunk) {
             false => Wanted::Over,
-            true if !self.holds(&state, chunk) => Wanted::Yes,
-            true if self.brings_nothing_for_long(&state, flight, chunk) => Wanted::Over,
-            true => Wanted::Held,
+            true if self.holds(&state, chunk) => Wanted::Held,
+            true => Wanted::Yes,
         }
     }
 
-    /// Whether a flight that has come to `chunk` would be read for much that is thrown away, where
-    /// what lacks behind it can be asked for.
-    fn brings_nothing_for_long(&self, state: &State, flight: FlightId, chunk: ChunkIndex) -> bool {
-        let much = (MUCH / self.object.chunk_size()).max(1);
-        let run = ChunkRun {
-            start: chunk,
-            end: ChunkIndex(chunk.0.saturating_add(much)),
-        };
-        let count = self.object.grid().map_or(0, |grid| grid.count());
-        let end = state.flights.end_of(flight).unwrap_or(chunk);
-        let held = |chunk| self.holds(state, chunk);
-        self.reach(state) == Reach::Parts
-            && run.end <= end.min(ChunkIndex(count))
-            && state.flights.is_needless(flight, run, held)
+    /// Whether a flight that stands at `offset` brings nothing for so many bytes: all of them are here,
+    /// or come in already, and what lacks behind them can be asked for.
+    pub(super) fn brings_nothing_for(&self, flight: FlightId, offset: u64, bytes: u64) -> bool {
+        let size = self.object.chunk_size();
+        let end = offset.saturating_add(bytes);
+        let (first, last) = (
+            chunk_at(size, offset),
+            chunk_at(size, end.saturating_sub(1)),
+        );
+        let state = self.state.lock();
+        self.reach(&state) == Reach::Parts
+            && self.object.total().is_some_and(|total| total >= end)
+            && state.flights.may_deliver(flight, last)
+            && (first.0..=last.0).all(|chunk| self.holds(&state, ChunkIndex(chunk)))
     }
 
     /// Whether a flight at the beginning of `chunk` has more to bring.
@@ -603,6 +598,6 @@ pub(super) enum Wanted {
     Yes,
     /// Pass it by: it is there, or coming with another flight.
     Held,
-    /// End: what follows is another flight's, or there for a long way.
+    /// End: what follows is another flight's.
     Over,
 }

@@ -117,8 +117,8 @@ impl Intake {
         self.is_at_edge() && more && self.board.is_deserted()
     }
 
-    /// Whether so little is left that it is rather read to its end than the connection lost of a
-    /// client that has its answer: a request can be given up only together with that.
+    /// Whether so little is left that it is rather read to its end than given up, and with it the
+    /// connection to the origin.
     pub fn is_near_end(&self) -> bool {
         let total = self.board.object().total();
         total.is_some_and(|total| total.saturating_sub(self.offset) <= LITTLE)
@@ -211,6 +211,7 @@ impl Intake {
         self.has_begun = true;
         match self.board.wants(self.flight, chunk) {
             Wanted::Over => return Flow::Stop,
+            Wanted::Held if self.brings_nothing_for_long() => return Flow::Stop,
             Wanted::Held => {
                 self.current = Current::Passing;
                 return Flow::Continue;
@@ -223,6 +224,14 @@ impl Intake {
             false => Current::Passing,
         };
         Flow::Continue
+    }
+
+    /// Whether it would be read for as much as one request brings, only to be thrown away: another
+    /// request, for what lacks behind that, is cheaper.
+    fn brings_nothing_for_long(&self) -> bool {
+        let much = self.fills.config().max_window.max(LITTLE);
+        self.board
+            .brings_nothing_for(self.flight, self.offset, much)
     }
 
     /// Waits for room for a chunk, with the origin's answer in hand: who waits for the origin holds

@@ -239,5 +239,9 @@ async fn what_others_have_brought_is_not_read_once_more() {
         object.verify(&Expected::Whole, &whole).unwrap();
         let came = gate.metric("origin_body_bytes_total").await;
         assert!(came <= (LARGE + 2 * MIB) as f64, "{mode:?}: {came} bytes");
+        // It has its answer, and its connection.
+        let again = first.ask(&Request::get("/film").bytes(0, 9)).await;
+        assert_eq!(again.status(), 206, "{again}");
+        assert_eq!(gate.metric("response_aborts_total").await, 0.0);
     }
 }
