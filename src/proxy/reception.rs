@@ -2,8 +2,7 @@
 
 use super::{
     Clients, Guard, Tracer,
-    access::PerAddress,
-    access::Refused,
+    access::{PerAddress, Refused},
     headers::NAME,
     places::{Place, Places},
 };
@@ -84,7 +83,7 @@ impl Reception {
         let mut place = self.places.take().ok_or(Refused::Full)?;
         match address.is_none_or(|address| place.identify(address)) {
             true => Ok(place),
-            false => Err(Refused::Crowd),
+            false => Err(Refused::AddressFull),
         }
     }
 }

@@ -16,7 +16,7 @@ pub enum Refused {
     /// As many requests are under way as may be.
     Full,
     /// As many of its client's are.
-    Crowd,
+    AddressFull,
     /// Its client asks too often, whatever the route; it should wait so long.
     ClientRate(Duration),
     /// Its client asks too often for what the route has.
@@ -39,7 +39,7 @@ impl Refused {
         Self::Spelling,
         Self::Address,
         Self::Full,
-        Self::Crowd,
+        Self::AddressFull,
         Self::ClientRate(Duration::ZERO),
         Self::AddressRate(Duration::ZERO),
         Self::RouteRate(Duration::ZERO),
@@ -59,7 +59,7 @@ impl Refused {
             Self::Loop => StatusCode::LOOP_DETECTED,
             Self::Spelling => StatusCode::BAD_REQUEST,
             Self::Full => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Crowd | Self::ClientRate(_) | Self::AddressRate(_) | Self::RouteRate(_) => {
+            Self::AddressFull | Self::ClientRate(_) | Self::AddressRate(_) | Self::RouteRate(_) => {
                 StatusCode::TOO_MANY_REQUESTS
             }
             Self::Address | Self::Referer | Self::Token(_) => StatusCode::FORBIDDEN,
@@ -69,7 +69,7 @@ impl Refused {
     /// How long its client should wait before it asks again, where that helps.
     pub fn retry_after(self) -> Option<Duration> {
         match self {
-            Self::Full | Self::Crowd => Some(SOON),
+            Self::Full | Self::AddressFull => Some(SOON),
             Self::ClientRate(wait) | Self::AddressRate(wait) | Self::RouteRate(wait) => Some(wait),
             _ => None,
         }
@@ -82,7 +82,7 @@ impl Refused {
             Self::Spelling => "spelling",
             Self::Address => "address",
             Self::Full => "full",
-            Self::Crowd => "full_address",
+            Self::AddressFull => "full_address",
             Self::ClientRate(_) => "rate",
             Self::AddressRate(_) => "rate_address",
             Self::RouteRate(_) => "rate_route",
