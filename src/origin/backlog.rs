@@ -1,25 +1,18 @@
-//! What Pingora has been given of a body and is not through with.
+//! What Pingora has been given of a body and has not looked at yet.
 //!
 //! Pingora reads a body ahead into a queue of its own, some pieces long. Where a thousand bodies
-//! wait for their turn in the cache, or for their clients, that is hundreds of megabytes. So a
-//! session reads on only when what it has read before has been looked at, or as far as the cache has
-//! room for it anyway: each look may cost a turn of everybody else's. Where nobody says that he has
-//! looked, it reads on when the last piece is gone: what only passes is gone when its client has it,
-//! for which that has its time.
+//! wait for their turn in the cache, that is hundreds of megabytes. So a session reads on only when
+//! what it has read before has been looked at, or as far as the cache has room for it anyway: each
+//! look may cost a turn of everybody else's.
 
 use bytes::Bytes;
-use parking_lot::Mutex;
-use std::{
-    future::pending,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst},
-    },
-    time::Instant,
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst},
 };
-use tokio::{sync::Notify, time};
+use tokio::sync::Notify;
 
-/// The pieces of one body on their way.
+/// The pieces of one body on their way to the hooks.
 #[derive(Debug, Default)]
 pub struct Backlog {
     given: AtomicU64,
@@ -33,14 +26,8 @@ pub struct Backlog {
     largest: AtomicUsize,
     /// No more of the body is wanted.
     has_ended: AtomicBool,
-    /// When the last piece is to be gone, where there is a time for that.
-    due: Mutex<Option<Instant>>,
     changed: Notify,
 }
-
-/// The last piece was not gone in time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Overdue;
 
 /// The largest piece, in bytes: so much Pingora reads at a time.
 const PIECE: u64 = 64 << 10;
@@ -68,23 +55,12 @@ impl Backlog {
         self.changed.notify_one();
     }
 
-    /// The piece that was given last is to be gone by then.
-    pub fn is_due(&self, at: Instant) {
-        *self.due.lock() = Some(at);
-        self.changed.notify_one();
-    }
-
     /// Waits until no piece is left that nobody has looked at, or there is room for one more. For
     /// one at a time.
-    pub(super) async fn cleared(&self) -> Result<(), Overdue> {
+    pub(super) async fn cleared(&self) {
         while self.unseen() >= self.ahead.load(SeqCst).max(1) {
-            let due = *self.due.lock();
-            tokio::select! {
-                () = self.changed.notified() => {}
-                () = at(due) => return Err(Overdue),
-            }
+            self.changed.notified().await;
         }
-        Ok(())
     }
 
     fn unseen(&self) -> u64 {
@@ -103,20 +79,11 @@ impl Backlog {
 
     /// The next piece, however large it is.
     pub(super) fn give_whole(self: &Arc<Self>, bytes: Bytes) -> Bytes {
-        *self.due.lock() = None;
         Bytes::from_owner(Piece {
             bytes,
             number: self.given.fetch_add(1, SeqCst),
             backlog: self.clone(),
         })
-    }
-}
-
-/// Waits for a moment; for ever where there is none.
-async fn at(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => time::sleep_until(moment.into()).await,
-        None => pending().await,
     }
 }
 
@@ -183,29 +150,6 @@ mod tests {
         backlog.note_seen(0);
         assert!(may_read());
         drop((first, second, third));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_piece_that_is_due_is_not_waited_for_any_longer() {
-        let backlog = Arc::new(Backlog::default());
-        let time = time::Duration::from_secs(3);
-        let due = || backlog.is_due((time::Instant::now() + time).into_std());
-        let first = backlog.give(&mut Bytes::from_static(b"first"));
-        due();
-        let began = time::Instant::now();
-        assert_eq!(backlog.cleared().await, Err(Overdue));
-        assert_eq!(began.elapsed(), time);
-        drop(first);
-        assert_eq!(backlog.cleared().await, Ok(()));
-        // The next has its own time, from when it is set.
-        let second = backlog.give(&mut Bytes::from_static(b"second"));
-        let (waited, ()) = tokio::join!(backlog.cleared(), async {
-            time::sleep(2 * time).await;
-            due();
-            time::sleep(time / 2).await;
-            drop(second);
-        });
-        assert_eq!(waited, Ok(()));
     }
 
     #[test]

@@ -158,9 +158,6 @@ pub const CLIENT_LEFT: ErrorType = ErrorType::new("ClientLeft");
 /// The type of the error where the client sent the request's body too slowly.
 pub const SLOW_BODY: ErrorType = ErrorType::new("SlowBody");
 
-/// The type of the error where the client took too little of an answer that only passes.
-pub const SLOW_READER: ErrorType = ErrorType::new("SlowReader");
-
 impl Failure {
     /// A failure of this kind.
     pub(super) fn new(cause: Cause, what: impl Into<String>) -> Self {

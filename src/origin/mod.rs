@@ -63,7 +63,7 @@ pub use config::{
     Balance, Breaker, Check, Config, Credentials, Limit, Redirects, Resolving, Retry, ServerConfig,
     Tls,
 };
-pub use failure::{CLIENT_LEFT, Cause, Failure, NOT_ASKED, SLOW_BODY, SLOW_READER, brief};
+pub use failure::{CLIENT_LEFT, Cause, Failure, NOT_ASKED, SLOW_BODY, brief};
 pub use group::{Origin, OriginError};
 pub use handover::Handover;
 pub use resolve::Resolver;

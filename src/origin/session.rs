@@ -5,10 +5,9 @@
 //! request obeys the same limits and breakers as a fill, over the same connections.
 
 use super::{
-    Backlog, Cause, Failure, Handover, Part, Purpose, SLOW_READER, Trail, Upstream,
+    Backlog, Cause, Failure, Handover, Part, Purpose, Trail, Upstream,
     asking::{Asking, Came},
     attempts::Attempts,
-    backlog::Overdue,
     client::Connection,
     incoming::Incoming,
     interim::Interim,
@@ -391,9 +390,7 @@ impl Session for Exchange {
     }
 
     async fn read_response_body(&mut self) -> Result<Option<Bytes>> {
-        if self.backlog.cleared().await == Err(Overdue) {
-            return Error::e_explain(SLOW_READER, "the client takes too little of its answer");
-        }
+        self.backlog.cleared().await;
         if self.backlog.has_ended() {
             (self.state, self.rest) = (State::Done, Bytes::new());
             return Ok(None);

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     cache::{ABSENT, FillError},
-    origin::{CLIENT_LEFT, NOT_ASKED, SLOW_BODY, SLOW_READER},
+    origin::{CLIENT_LEFT, NOT_ASKED, SLOW_BODY},
 };
 use http::{HeaderValue, StatusCode, header};
 use pingora_core::{Error, ErrorSource, ErrorType, Result};
@@ -58,7 +58,7 @@ pub fn cause(e: &Error) -> Cause {
     match (e.esource(), e.etype()) {
         (_, etype) if is_left(etype) => Cause::Client,
         (ErrorSource::Downstream, ErrorType::WriteTimedout) => Cause::Slow,
-        (_, etype) if [SLOW_BODY, SLOW_READER].contains(etype) => Cause::Slow,
+        (_, etype) if *etype == SLOW_BODY => Cause::Slow,
         (ErrorSource::Downstream, _) => Cause::Client,
         (ErrorSource::Upstream, _) => Cause::Origin,
         // What an answer waited for can't be had.

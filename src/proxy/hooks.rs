@@ -35,16 +35,6 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(30);
 /// How often a request looks up anew after waiting, before it goes to the origin by itself.
 const LOCK_RETRIES: usize = 8;
 
-/// How much longer a piece may take to its client's socket than to be queued for that: over HTTP/1 it
-/// is written at once.
-const TO_ITS_SOCKET: Duration = Duration::from_secs(1);
-
-/// Whether an answer is passed on as its client takes it, and the next piece of it read when that
-/// has the last. The answer to an upload is not: the rest of that may wait for it to be read on.
-fn only_passes(session: &mut Session) -> bool {
-    !session.cache.enabled() && session.as_downstream_mut().is_body_empty()
-}
-
 #[async_trait]
 impl ProxyHttp for Proxy {
     /// Boxed: the future of a request has it in several of its states at once.
@@ -259,17 +249,14 @@ impl ProxyHttp for Proxy {
         _end: bool,
         ctx: &mut Self::CTX,
     ) -> Result<Option<Duration>> {
-        let is_kept = session.cache.enabled();
-        if let Some(piece) = body
-            && !only_passes(session)
-        {
+        if let Some(piece) = body {
             let room = ctx.order.as_ref().map_or(0, |order| order.room_for_more());
             ctx.backlog
                 .note_seen(room.saturating_sub(piece.len() as u64));
         }
         self.note_withdrawn(ctx);
         // Its client reads the store: what is not kept of it is of no use to anybody.
-        if is_kept && ctx.order.as_ref().is_some_and(|order| order.has_landed()) {
+        if session.cache.enabled() && ctx.order.as_ref().is_some_and(|order| order.has_landed()) {
             ctx.backlog.end();
             return Ok(None);
         }
@@ -403,16 +390,9 @@ impl ProxyHttp for Proxy {
         let downstream = session.as_downstream_mut();
         let given = downstream.body_bytes_sent() as u64;
         let took = ctx.first_byte.map_or(Duration::ZERO, |at| at.elapsed());
-        let patience = ctx.pieces.patience(length, given, took);
-        downstream.set_write_timeout(Some(patience));
-        let now = Instant::now();
+        downstream.set_write_timeout(Some(ctx.pieces.patience(length, given, took)));
         let pacer = ctx.pacer.as_mut();
-        let hold = pacer.and_then(|pacer| pacer.hold(now, length));
-        if only_passes(session) {
-            let taken = now + hold.unwrap_or_default() + patience + TO_ITS_SOCKET;
-            ctx.backlog.is_due(taken);
-        }
-        Ok(hold)
+        Ok(pacer.and_then(|pacer| pacer.hold(Instant::now(), length)))
     }
 
     async fn fail_to_proxy(

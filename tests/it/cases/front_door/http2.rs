@@ -282,30 +282,6 @@ async fn a_hundred_answers_that_are_not_taken_hold_little_more_than_a_few() {
     assert!((1e5..1e6).contains(&read), "{read} bytes");
 }
 
-/// What is not stored is read for a client no further than it takes it, but for a piece in hand.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_passes_is_not_read_ahead_of_those_who_take_nothing() {
-    const STREAMS: u16 = 20;
-    const PIECE: f64 = 65_536.0;
-    let (_origin, gate, _object) = scene(Script {
-        cache_control: Some("no-store"),
-        ..Script::new(964, 4 << 20)
-    })
-    .await;
-    let client = H2::connect(gate.address(), 1).await;
-    let mut stalled = Vec::new();
-    for _ in 0..STREAMS {
-        stalled.push(client.open(&Request::get("/film")).await);
-    }
-    let (mut read, mut same) = (0.0, 0);
-    while read == 0.0 || same < 50 {
-        let now = gate.metric("origin_body_bytes_total").await;
-        same = if now == read { same + 1 } else { 0 };
-        read = now;
-    }
-    assert!(read <= f64::from(STREAMS) * PIECE, "{read} bytes");
-}
-
 /// What is queued for a client is not yet taken: its windows are wide, and it does not read. Its place at
 /// the origin is not held for it.
 #[tokio::test(flavor = "multi_thread")]
