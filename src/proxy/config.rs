@@ -175,8 +175,7 @@ pub struct Clients {
     pub max_connections_per_address: Option<usize>,
     /// Most requests at a time on one HTTP/2 connection.
     pub max_http2_streams: usize,
-    /// Most requests at a time, over all connections; [`MANY_REQUESTS`] where absent, or as many as
-    /// connections.
+    /// Most requests at a time, over all connections; where absent 16384, or as many as connections.
     pub max_requests: Option<usize>,
     /// Most requests at a time from one address; not counted where absent.
     pub max_requests_per_address: Option<usize>,
@@ -199,7 +198,7 @@ pub struct Clients {
 }
 
 /// Requests at a time that are many, in most places.
-pub const MANY_REQUESTS: usize = 16_384;
+const MANY_REQUESTS: usize = 16_384;
 
 impl Clients {
     /// How many requests there may be at a time.
